@@ -1,0 +1,48 @@
+// One prepared operation of the CPU backend. A kernel is made in set-up, by a family (highway, onednn) that may allocate
+// then, and runs without allocating. It belongs to one executor; `run` is called by that executor's thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "backends/cpu/thread_pool.h"
+#include "src/backend.h"
+#include "src/op.h"
+
+namespace lt::cpu {
+
+// Where a run finds its memory.
+struct KernelContext {
+  const Program* program;
+  const RunArguments* arguments;
+  ThreadPool* pool;
+  std::byte* region;
+
+  // The tensor's first element, or null for no_tensor.
+  template <class T>
+  T* at(TensorId id) const {
+    return id == no_tensor ? nullptr : reinterpret_cast<T*>(region + program->tensors[id].offset);
+  }
+  // Scratch of at least the kernel's scratch_bytes(), aligned to tensor_alignment.
+  template <class T>
+  T* scratch() const { return reinterpret_cast<T*>(region + program->scratch_offset); }
+};
+
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  virtual void run(const KernelContext& context) = 0;
+  virtual uint64_t scratch_bytes() const { return 0; }
+  virtual uint64_t saved_bytes() const { return 0; }
+  virtual const char* name() const = 0;  // "highway conv2d AVX3": static or owned by the kernel
+};
+
+// What a family is told when it makes a kernel: the op and the largest batch it will see.
+struct KernelRequest {
+  const Op* op;
+  uint32_t micro_batch;
+  uint32_t threads;
+};
+
+}  // namespace lt::cpu

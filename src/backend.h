@@ -1,0 +1,95 @@
+// The contract of a device. A backend lists its devices, says why one cannot be used, opens it, answers what an operation
+// needs, and runs lists of operations in one region of memory. backends/table.cpp joins the backends to the core.
+//
+// Memory: the plan owns the layout, the session owns the region, a backend owns nothing that grows after `attach`.
+// Threads: a Device may be shared and its `prepare` called by several threads; an Executor belongs to one thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "src/base/status.h"
+#include "src/op.h"
+
+namespace lt {
+
+enum class Precision : uint8_t { fp32 };
+
+struct DeviceConfig {
+  uint32_t index = 0;       // of the device within its backend
+  uint32_t threads = 0;     // 0: as many as the process may use
+  std::string kernels = "auto";  // the backend's own names: "auto", "highway", "onednn"
+  Precision precision = Precision::fp32;
+  bool deterministic = false;
+};
+
+struct DeviceInfo {
+  char name[32] = "";          // "cpu", "reference"
+  char description[160] = "";  // "AMD EPYC, 2 threads, AVX-512; oneDNN 2.6.3"
+  uint64_t memory_total_bytes = 0, memory_free_bytes = 0;
+  bool usable = false;
+  char why_not[256] = "";      // one sentence where not usable
+};
+
+// What an operation will need, for at most Program::micro_batch samples.
+struct OpNeeds {
+  uint64_t scratch_bytes = 0;  // shared with all other ops; contents undefined when the op starts
+  uint64_t saved_bytes = 0;    // kept from a forward op to its backward op
+  char kernel[48] = "";        // which kernel serves it, such as "highway conv2d AVX3"
+};
+
+// What changes from run to run.
+struct RunArguments {
+  uint32_t samples = 0;        // of this micro-batch, 1 .. Program::micro_batch
+  uint32_t sample_offset = 0;  // of its first sample in the batch: part of the dropout counter
+  uint32_t batch_samples = 0;  // the loss and its gradient are means over so many
+  bool training = false;       // false: no dropout, no gradients; argmax and mask need not be written
+  bool accumulate = false;     // true: statistics and weight gradients are added to, else overwritten
+  uint64_t seed = 0;
+  uint64_t step = 0;           // counted from 1 over the whole training: dropout stream, Adam's bias correction
+  bool dropout = true;         // false: --no-dropout, ops behave as if op.dropout were 0 (and write a mask of what ReLU passes)
+  float learning_rate = 0, momentum = 0, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
+  const void* x = nullptr;        // raw samples of this micro-batch, as the recipe's input type, [sample][channel][row][column]
+  const int32_t* labels = nullptr;  // checked by the caller against the number of classes; null in prediction: no loss then
+};
+
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  // Runs ops[first, last) of the program on the region. Allocates nothing. x and labels of the arguments are read before
+  // it returns or, on a device that works behind the host's back, before the next `synchronize`.
+  virtual Status run(uint32_t first, uint32_t last, const RunArguments& arguments) = 0;
+  virtual Status upload(TensorId destination, uint64_t offset_bytes, const void* source, uint64_t bytes) = 0;
+  virtual Status download(TensorId source, uint64_t offset_bytes, void* destination, uint64_t bytes) = 0;
+  virtual Status synchronize() = 0;
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual WeightLayout weight_layout() const = 0;
+  virtual uint32_t threads() const = 0;
+  // One line on the kernels in use, such as "highway AVX3 + oneDNN 2.6.3".
+  virtual const char* kernels() const = 0;
+  // Fills `needs`, or fails with Status::unsupported and a sentence. The program's tensors have their sizes but not yet
+  // their offsets; micro_batch is set. The only place that asks a vendor library anything.
+  virtual Status prepare(const Program& program, const Op& op, OpNeeds* needs) const = 0;
+  // Makes the program runnable in `region` (region_bytes long, aligned to 4096), which outlives the executor and whose
+  // parameters and state the caller fills by `upload`.
+  virtual Status attach(const Program& program, std::byte* region, std::unique_ptr<Executor>* executor) const = 0;
+};
+
+struct Backend {
+  const char* name;  // what --device takes
+  uint32_t (*device_count)();
+  void (*describe)(uint32_t index, DeviceInfo* info);
+  Status (*open)(const DeviceConfig& config, std::unique_ptr<Device>* device);
+};
+
+// Defined in backends/table.cpp.
+extern const Backend* const backend_table[];
+extern const size_t backend_table_size;
+
+}  // namespace lt

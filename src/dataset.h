@@ -1,0 +1,54 @@
+// The contract of a data set: a read-only set of labelled samples, mapped from files whose every header field was checked
+// when it was opened, or made by the program. data/table.cpp joins the formats to the core. Reading is safe from any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "src/base/status.h"
+#include "src/op.h"
+
+namespace lt {
+
+enum class Split : uint8_t { train, test };
+
+struct DatasetInfo {
+  const char* name = "";      // as the run log says it: "mnist", "synthetic"
+  Extent extent;              // of one sample
+  DType x_dtype = DType::u8;  // samples are [channel][row][column] of these
+  uint32_t classes = 0;       // labels are 0 .. classes - 1, checked on opening
+  uint64_t count = 0;         // samples
+  uint64_t sample_bytes() const { return extent.elements() * dtype_bytes(x_dtype); }
+};
+
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual const DatasetInfo& info() const = 0;
+  // Copies sample indices[0 .. n) to x (n * sample_bytes) and their labels to labels. Indices are below `count`.
+  virtual Status read(const uint32_t* indices, uint32_t n, void* x, int32_t* labels) const = 0;
+  // XXH3-128 over the files' bytes (in the order named by the format; the samples' and labels' bytes of a set made by the
+  // program), big-endian as XXH128_canonicalFromHash writes it.
+  virtual Status hash(uint8_t out[16]) const = 0;
+};
+
+struct DatasetFormat {
+  const char* name;      // what recipes and the C API call it: "mnist", "synthetic-digits"
+  const char* title;     // "MNIST handwritten digits (IDX)"
+  bool synthetic;        // made by the program from a seed; `directory` is ignored
+  const char* stand_in;  // the synthetic format that serves where no files are found, or null
+  const char* folder;    // the publishers' folder, looked for under a parent: "mnist"
+  // True where `directory` (the folder itself or a parent of it) holds a file of this format, whole or not.
+  bool (*found)(const char* directory);
+  Status (*open)(const char* directory, Split split, uint64_t seed, std::unique_ptr<Dataset>* dataset);
+};
+
+// Defined in data/table.cpp.
+extern const DatasetFormat* const dataset_table[];
+extern const size_t dataset_table_size;
+
+// The format of that name, or null.
+const DatasetFormat* dataset_format(const char* name);
+
+}  // namespace lt

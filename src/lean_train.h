@@ -1,0 +1,240 @@
+/* lean_train.h - the C API of lean-train: train and run small networks inside a memory block known beforehand.
+ *
+ * Rules that hold for every function:
+ *   - never aborts, exits, prints, throws, or installs a signal handler;
+ *   - returns lt_status; outputs come last and are written only on LT_OK (lt_report: see lt_session_step);
+ *   - every public structure starts with `size`, set by the caller to sizeof(the structure);
+ *   - a handle is used by one thread at a time, distinct handles are independent; a plan and a data set may be shared
+ *     by sessions as long as they outlive them;
+ *   - *_free(NULL) does nothing; returned strings belong to the library;
+ *   - from a session's second step on no call allocates, lt_session_load_weights and lt_session_save apart.
+ *
+ *      lt_config config;  lt_plan *plan;  lt_session *session;  lt_report report;
+ *      lt_config_init(&config);
+ *      config.recipe = "mnist/cnn-same";
+ *      if (lt_plan_create(&config, &plan) != LT_OK) puts(lt_last_error());
+ */
+#ifndef LEAN_TRAIN_H
+#define LEAN_TRAIN_H
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef LT_API
+#  if defined(__GNUC__)
+#    define LT_API __attribute__((visibility("default")))
+#  else
+#    define LT_API
+#  endif
+#endif
+
+#define LT_VERSION_MAJOR 0
+#define LT_VERSION_MINOR 1
+#define LT_VERSION_PATCH 0
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Values are stable: new ones are only appended. */
+typedef int32_t lt_status;
+enum {
+    LT_OK              = 0,
+    LT_ERR_ARG         = 1,  /* NULL, a bad value, a structure of unknown size    */
+    LT_ERR_STATE       = 2,  /* a call out of order, such as a step before a bind */
+    LT_ERR_NOMEM       = 3,  /* the arena is too small, or memory was refused     */
+    LT_ERR_IO          = 4,  /* open, read, write, sync, disk full                */
+    LT_ERR_FORMAT      = 5,  /* a file is not what it claims to be                */
+    LT_ERR_MISMATCH    = 6,  /* a valid file of another model, type or data set   */
+    LT_ERR_DEVICE      = 7,  /* a device is absent or unusable                    */
+    LT_ERR_UNSUPPORTED = 8,  /* an operation or shape without code on this device */
+    LT_ERR_NUMERIC     = 9,  /* a loss, gradient or weight became NaN or infinite */
+    LT_STOPPED         = 10, /* lt_session_request_stop was seen; state is good   */
+    LT_ERR_INTERNAL    = 99  /* a bug in lean-train: please report it             */
+};
+
+typedef struct lt_plan    lt_plan;    /* immutable: operations and memory map   */
+typedef struct lt_dataset lt_dataset; /* read-only labelled samples             */
+typedef struct lt_session lt_session; /* arena, device state, place in training */
+
+/* ---- library ------------------------------------------------------------------------------------------------- */
+
+LT_API uint32_t    lt_version(void);    /* major * 10000 + minor * 100 + patch                                     */
+LT_API const char *lt_build_info(void); /* "0.1.0 (commit 0123abc, gcc 12.2.0)"                                    */
+LT_API const char *lt_build_commit(void); /* "0123abc", or "" where it was built outside a checkout                */
+LT_API const char *lt_status_name(lt_status status); /* "LT_ERR_FORMAT"                                            */
+LT_API const char *lt_last_error(void); /* this thread's last failure: one sentence in a fixed buffer              */
+
+/* ---- devices ------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    size_t   size;
+    char     name[32];         /* what lt_config.device takes: "cpu", "reference" */
+    char     description[160]; /* one line for people                             */
+    uint64_t memory_total_bytes, memory_free_bytes; /* 0 where unknown            */
+    int32_t  usable;           /* 0: in this build, but not usable on this machine */
+    char     why_not[256];
+} lt_device_info;
+
+LT_API uint32_t  lt_device_count(void);
+LT_API lt_status lt_device_get(uint32_t index, lt_device_info *out);
+
+/* ---- built-in recipes ---------------------------------------------------------------------------------------- */
+
+LT_API uint32_t    lt_recipe_count(void);
+LT_API const char *lt_recipe_name(uint32_t index);      /* "mnist/cnn-same"; NULL past the end            */
+LT_API const char *lt_recipe_text(const char *name);    /* its TOML; NULL where there is none of the name */
+
+/* ---- plan: shapes, operations and every byte, before anything is reserved ------------------------------------ */
+
+typedef struct {
+    size_t      size;
+    const char *recipe;    /* a built-in name, or TOML text                                                */
+    const char *device;    /* "auto" (or NULL), "cpu", "reference"; one asked for by name never falls back */
+    const char *kernels;   /* "auto" (or NULL), "highway", "onednn"                                        */
+    const char *precision; /* "fp32" (or NULL)                                                             */
+    const char *optimizer; /* NULL: the recipe's; "sgd", "momentum", "adam"                                */
+    uint64_t    seed;      /* initial weights, order of samples, dropout                                   */
+    uint32_t    batch;     /* 0: the recipe's                                                              */
+    uint32_t    epochs;    /* 0: the recipe's                                                              */
+    uint32_t    threads;   /* 0: as many as this process may use                                           */
+    double      lr;        /* negative: the recipe's                                                       */
+    double      momentum;  /* negative: the recipe's                                                       */
+    uint64_t    memory_cap_bytes; /* 0: none; else batches are split to fit, or planning fails             */
+    uint32_t    flags;     /* LT_NO_SHUFFLE | ...                                                          */
+} lt_config;
+#define LT_DETERMINISTIC 1u /* reproducible kernels alone (all CPU kernels are)     */
+#define LT_NO_SHUFFLE    2u /* samples in the data set's own order, every epoch     */
+#define LT_NO_DROPOUT    4u /* dropout layers let everything through                */
+
+/* Sets `size` and every field to its default; seed 1. */
+LT_API void lt_config_init(lt_config *config);
+
+typedef struct {
+    size_t   size;
+    uint64_t arena_bytes;   /* the whole block: what lt_session_create takes                       */
+    uint64_t alignment;     /* of a caller's block                                                 */
+    uint64_t parameters_bytes, state_bytes, activations_bytes, scratch_bytes, staging_bytes;
+} lt_memory;
+
+typedef struct {
+    size_t   size;
+    char     model[64];       /* the recipe's name                                     */
+    char     data[32];        /* the kind of data it wants: "mnist"                    */
+    char     device[32], device_name[160], kernels[96], precision[8], optimizer[16];
+    uint64_t parameters;      /* trainable numbers                                     */
+    uint64_t seed;
+    uint32_t threads;
+    uint32_t batch;           /* samples a step; 0: the whole training set             */
+    uint32_t micro_batch;     /* samples the memory block holds at a time              */
+    uint32_t epochs;
+    double   lr, momentum;
+    uint32_t channels, height, width, classes; /* of the input and of the output       */
+    uint64_t sample_bytes;    /* of one raw input sample                               */
+} lt_plan_info;
+
+typedef enum { LT_TEXT = 0, LT_JSON = 1 } lt_form;
+/* Takes n bytes; a result other than 0 ends the call with LT_ERR_IO. */
+typedef int (*lt_write_fn)(void *user, const void *bytes, size_t n);
+
+LT_API lt_status lt_plan_create(const lt_config *config, lt_plan **out);
+LT_API lt_status lt_plan_get(const lt_plan *plan, lt_plan_info *out);
+LT_API lt_status lt_plan_memory(const lt_plan *plan, lt_memory *out);
+/* Writes the memory table: segments, operations with their kernels, tensors with offset, bytes, first and last operation. */
+LT_API lt_status lt_plan_describe(const lt_plan *plan, lt_form form, lt_write_fn write, void *user);
+/* Writes the recipe as it is in effect, the configuration's changes included: TOML that lt_config.recipe takes again. */
+LT_API lt_status lt_plan_recipe(const lt_plan *plan, lt_write_fn write, void *user);
+LT_API void      lt_plan_free(lt_plan *plan);
+
+/* ---- data ---------------------------------------------------------------------------------------------------- */
+
+typedef enum { LT_TRAIN = 0, LT_TEST = 1 } lt_split;
+
+typedef struct {
+    size_t   size;
+    char     name[32];    /* as the run log says it: "mnist", "synthetic" */
+    uint64_t count, sample_bytes;
+    uint32_t channels, height, width, classes;
+} lt_dataset_info;
+
+typedef struct {
+    size_t      size;
+    char        name[32];     /* "mnist", "synthetic-digits"                                 */
+    char        title[96];
+    char        stand_in[32]; /* the built-in set that serves where no files are found, or "" */
+    char        folder[64];   /* the publishers' folder name, or ""                          */
+    int32_t     synthetic;    /* made by the library, from a seed; no files                  */
+} lt_dataset_kind;
+
+LT_API uint32_t  lt_dataset_kind_count(void);
+LT_API lt_status lt_dataset_kind_get(uint32_t index, lt_dataset_kind *out);
+/* 1 where `dir`, or the publishers' folder in it, holds files of this kind, whole or not; else 0. */
+LT_API int       lt_dataset_found(const char *kind, const char *dir);
+/* Opens and checks the files of one split, down to the last byte and label. A synthetic kind ignores dir and takes the seed. */
+LT_API lt_status lt_dataset_open(const char *kind, const char *dir, lt_split split, uint64_t seed, lt_dataset **out);
+/* The caller's own samples, used in place: x is [count][channels][height][width] bytes, labels are 0 .. classes - 1. */
+LT_API lt_status lt_dataset_wrap(const uint8_t *x, const uint8_t *labels, uint64_t count, uint32_t channels, uint32_t height,
+                                 uint32_t width, uint32_t classes, lt_dataset **out);
+LT_API lt_status lt_dataset_get(const lt_dataset *dataset, lt_dataset_info *out);
+/* Copies one raw sample (sample_bytes bytes) and its label. Either output may be NULL. */
+LT_API lt_status lt_dataset_read(const lt_dataset *dataset, uint64_t index, void *x, uint32_t *label);
+LT_API lt_status lt_dataset_hash(const lt_dataset *dataset, uint8_t out[16]); /* XXH3-128 of the files' bytes */
+LT_API void      lt_dataset_free(lt_dataset *dataset);
+
+/* ---- session ------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    size_t   size;
+    uint64_t step;            /* steps done since the start of the training                          */
+    uint64_t epoch;           /* the epoch that this step belongs to, counted from 1                  */
+    uint64_t batch, batches;  /* its place in the epoch, counted from 1, and the epoch's steps; 0: no data set */
+    uint32_t samples;         /* samples of this step; 0: lt_session_push took the sample, no step yet */
+    double   loss;            /* mean over the step's samples (evaluation: over the split's), before the update */
+    double   accuracy;        /* fraction, likewise                                                  */
+    double   seconds;         /* of this step, or of the evaluation                                  */
+    double   data_wait_seconds; /* of these, spent on gathering samples                              */
+    /* Sums over the epoch up to and with this step: */
+    uint64_t epoch_samples;
+    double   epoch_loss, epoch_accuracy, epoch_seconds, epoch_data_wait_seconds;
+} lt_report;
+
+typedef void (*lt_event_fn)(void *user, const lt_report *report);
+
+/* arena: NULL (the library reserves the block), or at least lt_memory.arena_bytes bytes, aligned, that outlive the session.
+ * Initial weights are drawn from the seed. */
+LT_API lt_status lt_session_create(const lt_plan *plan, void *arena, size_t bytes, lt_session **out);
+/* The data set has to fit the model, and to outlive the session. */
+LT_API lt_status lt_session_bind(lt_session *session, lt_split split, const lt_dataset *dataset);
+/* Called after every step by lt_session_epoch. */
+LT_API lt_status lt_session_on_event(lt_session *session, lt_event_fn event, void *user);
+/* One step on the bound training set's next batch. LT_ERR_NUMERIC: weights are as before the step. */
+LT_API lt_status lt_session_step(lt_session *session, lt_report *out);
+/* Steps to the end of the epoch; LT_STOPPED after a whole step where a stop was asked for, `out` then written too. */
+LT_API lt_status lt_session_epoch(lt_session *session, lt_report *out);
+/* One step on the caller's batch: x is n raw samples, labels n bytes; n from 1 to the batch size (a full-batch model: any n). */
+LT_API lt_status lt_session_step_on(lt_session *session, const void *x, const uint8_t *labels, uint32_t n, lt_report *out);
+/* One example; the library forms the batch and steps when it is full (out->samples tells). */
+LT_API lt_status lt_session_push(lt_session *session, const void *x, uint8_t label, lt_report *out);
+/* Steps on the examples pushed since the last step; no step where there are none. */
+LT_API lt_status lt_session_flush(lt_session *session, lt_report *out);
+/* Loss and accuracy over a bound split. */
+LT_API lt_status lt_session_eval(lt_session *session, lt_split split, lt_report *out);
+/* Class probabilities of n raw samples: y is [n][classes]. */
+LT_API lt_status lt_session_predict(lt_session *session, const void *x, uint32_t n, float *y, size_t y_floats);
+/* Parameters by name, in PyTorch's shapes and order: "conv1.weight" is [out][in][row][column]. */
+LT_API uint32_t    lt_session_tensor_count(const lt_session *session);
+LT_API const char *lt_session_tensor_name(const lt_session *session, uint32_t index);
+LT_API lt_status lt_session_tensor_shape(const lt_session *session, const char *name, uint64_t dims[4], uint32_t *rank);
+LT_API lt_status lt_session_read(lt_session *session, const char *name, float *out, size_t floats);
+LT_API lt_status lt_session_write(lt_session *session, const char *name, const float *values, size_t floats);
+/* Weights as a safetensors file with PyTorch's names; the file is replaced in one piece or not at all. */
+LT_API lt_status lt_session_save(lt_session *session, const char *path);
+/* Weights from any safetensors file that has the model's tensors; `ignored` (may be NULL): tensors that it does not use. */
+LT_API lt_status lt_session_load_weights(lt_session *session, const char *path, uint32_t *ignored);
+/* Asks the session to stop after the step in progress. May be called from a signal handler or another thread. */
+LT_API void      lt_session_request_stop(lt_session *session);
+LT_API void      lt_session_free(lt_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,128 @@
+// Operations and tensors: what the plan hands to a backend. Plain data, decided once for all devices: which layers are
+// joined, which gradients exist, where every tensor lies. Immutable once the plan is made; any thread may read it.
+//
+// Layouts. Activations are [sample, height, width, channel] (NHWC), vectors [sample, feature]; the flattening in front of
+// a linear layer keeps that order. Weights are matrices of `fan_in` x `out` where fan_in runs over (kernel row, kernel
+// column, input channel); WeightLayout says which index runs fastest. All numbers are float unless said otherwise.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace lt {
+
+enum class Segment : uint8_t { parameters, state, activations, scratch, staging };
+inline constexpr uint32_t segment_count = 5;
+
+enum class DType : uint8_t { f32, u8, i32 };
+constexpr uint32_t dtype_bytes(DType type) { return type == DType::u8 ? 1 : 4; }
+
+enum class WeightLayout : uint8_t {
+  in_out,  // [kernel row][kernel column][input channel][output channel]; linear: [in][out]
+  out_in,  // [output channel][kernel row][kernel column][input channel]; linear: [out][in]
+};
+
+// Every tensor starts at a multiple of this many bytes, and so do the segments.
+inline constexpr uint64_t tensor_alignment = 64;
+
+using TensorId = uint32_t;
+inline constexpr TensorId no_tensor = UINT32_MAX;
+
+struct Tensor {
+  std::string name;              // "conv1.weight", "conv1" (an output), "conv1.gradient" (of that output) ...
+  Segment segment = Segment::activations;
+  DType dtype = DType::f32;
+  uint64_t sample_elements = 0;  // elements of one sample; 0 for tensors that do not grow with the batch
+  uint64_t bytes = 0;            // for the whole micro-batch
+  uint64_t offset = 0;           // from the start of the region
+  uint32_t first_op = 0, last_op = 0;  // lifetime, as indices into Program::ops
+};
+
+// Height, width and channels of one sample. A vector of n features is {1, 1, n}.
+struct Extent {
+  uint32_t height = 1, width = 1, channels = 1;
+  uint64_t elements() const { return uint64_t{height} * width * channels; }
+  bool operator==(const Extent&) const = default;
+};
+
+// A square window: the kernel of a convolution or of a pool. The same stride both ways; padding on all four sides.
+struct Window {
+  uint32_t kernel = 1, stride = 1, padding = 0;
+};
+
+enum class OpKind : uint8_t {
+  input,      // x_raw -> y: (value * scale - mean[c]) / deviation[c], planar [channel][row][column] bytes or floats to NHWC
+  conv2d,     // y = dropout(relu(max_pool(x * weight + bias))), each part after the sum only where the op says so
+  conv2d_backward,
+  linear,     // y = dropout(relu(x weight + bias))
+  linear_backward,
+  activation,           // y = dropout(relu(max_pool(x))), what could not be joined to a product
+  activation_backward,
+  softmax_cross_entropy,  // x = logits, labels -> statistics, and dx = (softmax - one_hot) / batch_samples when training
+  update_sgd,        // w -= lr * g
+  update_momentum,   // v = mu * v + g; w -= lr * v
+  update_adam,       // Kingma & Ba 2015, algorithm 1, with PyTorch's placement of epsilon
+};
+
+// One operation. What it does after its sum, and in which order: bias, max-pool, ReLU, dropout. max-pool and ReLU commute.
+//
+// Backward ops take dy, the gradient of y, and give dweight and dbias (added to where RunArguments::accumulate), and dx
+// (always overwritten) where dx != no_tensor. They undo dropout, ReLU and pool themselves:
+//   - with dropout, `mask` holds a bit per element of y: 1 where the gradient passes (kept, and positive where there is a
+//     ReLU); the gradient is scaled by 1 / (1 - dropout). Rows of mask_row_bytes(y_extent.elements()) bytes, the bit of
+//     element e of a sample at bit e % 8 of byte e / 8;
+//   - with ReLU and no dropout, the gradient passes where y > 0;
+//   - with a pool, `argmax` holds a byte per element of y: row * kernel + column of the window's largest element, the first
+//     one in row-major order where several are equal.
+struct Op {
+  OpKind kind{};
+  std::string layer;        // the recipe's name of the first layer joined into this op, such as "conv1"
+  uint32_t layer_index = 0; // its position in the recipe: the dropout stream of this op
+
+  Extent x_extent, y_extent;  // of one sample; y_extent after the pool
+  Extent conv_extent;         // conv2d: what the convolution gives, before the pool
+  Window conv;                // conv2d
+  Window pool;                // kernel 0: no pool
+  bool has_pool = false, has_bias = false, has_relu = false;
+  float dropout = 0;          // probability of dropping; 0: none
+
+  // input
+  DType x_dtype = DType::u8;
+  std::vector<float> mean, deviation;  // one a channel, or empty for 0 and 1
+  float scale = 1;
+
+  // updates; the learning rate and the rest travel in RunArguments
+  uint64_t parameter_elements = 0;  // of the whole contiguous parameter block, padding included
+
+  // Tensors; no_tensor where there is none.
+  TensorId x = no_tensor, y = no_tensor, weight = no_tensor, bias = no_tensor, argmax = no_tensor, mask = no_tensor,
+           saved = no_tensor;  // what the backend asked to keep from forward to backward
+  TensorId dx = no_tensor, dy = no_tensor, dweight = no_tensor, dbias = no_tensor;
+  TensorId labels = no_tensor, statistics = no_tensor;  // i32 [sample]; one Statistics
+  // Updates: the whole blocks. `state` is no_tensor, v (momentum), or m with `state2` = v (Adam).
+  TensorId parameters = no_tensor, gradients = no_tensor, state = no_tensor, state2 = no_tensor;
+};
+
+constexpr uint64_t mask_row_bytes(uint64_t elements) { return (elements + 63) / 64 * 8; }
+
+// Sums over the samples of a batch, in double, in the order of the samples.
+struct Statistics {
+  double loss_sum = 0;
+  uint64_t correct = 0;     // samples whose largest logit (the first of equals) is their label
+  uint64_t non_finite = 0;  // samples whose loss is NaN or infinite
+};
+
+// The whole list. ops[0, forward_end) is the forward pass up to the loss (the loss included); [forward_end, backward_end)
+// the backward pass; [backward_end, size) the update. Evaluation runs [0, forward_end) with training = false.
+struct Program {
+  std::vector<Tensor> tensors;
+  std::vector<Op> ops;
+  uint32_t forward_end = 0, backward_end = 0;
+  uint32_t micro_batch = 0;       // most samples in one run
+  WeightLayout weight_layout = WeightLayout::in_out;
+  uint64_t scratch_offset = 0, scratch_bytes = 0;  // shared by all ops, one after the other
+  uint64_t region_bytes = 0;
+};
+
+}  // namespace lt
