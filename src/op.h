@@ -52,14 +52,14 @@ struct Window {
 };
 
 enum class OpKind : uint8_t {
-  input,      // x_raw -> y: (value * scale - mean[c]) / deviation[c], planar [channel][row][column] bytes or floats to NHWC
+  input,      // RunArguments::x -> y: (value * scale - mean[c]) / deviation[c], planar [channel][row][column] bytes or floats to NHWC
   conv2d,     // y = dropout(relu(max_pool(x * weight + bias))), each part after the sum only where the op says so
   conv2d_backward,
   linear,     // y = dropout(relu(x weight + bias))
   linear_backward,
   activation,           // y = dropout(relu(max_pool(x))), what could not be joined to a product
   activation_backward,
-  softmax_cross_entropy,  // x = logits, labels -> statistics, and dx = (softmax - one_hot) / batch_samples when training
+  softmax_cross_entropy,  // x = logits, RunArguments::labels -> statistics, and dx = (softmax - one_hot) / batch_samples when training
   update_sgd,        // w -= lr * g
   update_momentum,   // v = mu * v + g; w -= lr * v
   update_adam,       // Kingma & Ba 2015, algorithm 1, with PyTorch's placement of epsilon
@@ -99,7 +99,7 @@ struct Op {
   TensorId x = no_tensor, y = no_tensor, weight = no_tensor, bias = no_tensor, argmax = no_tensor, mask = no_tensor,
            saved = no_tensor;  // what the backend asked to keep from forward to backward
   TensorId dx = no_tensor, dy = no_tensor, dweight = no_tensor, dbias = no_tensor;
-  TensorId labels = no_tensor, statistics = no_tensor;  // i32 [sample]; one Statistics
+  TensorId statistics = no_tensor;  // one Statistics: written by the loss, read by updates (labels travel in RunArguments)
   // Updates: the whole blocks. `state` is no_tensor, v (momentum), or m with `state2` = v (Adam).
   TensorId parameters = no_tensor, gradients = no_tensor, state = no_tensor, state2 = no_tensor;
 };
