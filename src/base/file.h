@@ -1,0 +1,81 @@
+// Files: mapped for reading, and replaced in one piece or not at all. A MappedFile owns its mapping and its descriptor; a
+// FileReplacement owns its temporary file until it is committed. Distinct objects are independent; a MappedFile may be read
+// by any thread, a FileReplacement is used by one at a time.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "src/base/status.h"
+
+namespace lt {
+
+class MappedFile {
+ public:
+  MappedFile() = default;
+  ~MappedFile() { close(); }
+  MappedFile(MappedFile&& other) noexcept { *this = static_cast<MappedFile&&>(other); }
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  // Maps a regular file for reading; an empty file gives size 0 and no bytes. Status::io names the path and the reason.
+  static Status open(const char* path, MappedFile* file);
+
+  const uint8_t* bytes() const { return bytes_; }
+  uint64_t size() const { return size_; }
+  const std::string& path() const { return path_; }
+
+  // Status::io where the file is shorter than it was when it was mapped: reading what is gone would be a bus error. One
+  // fstat, no allocation. A file that was replaced by rename is still whole here.
+  Status check_size() const;
+
+  // For bytes that will be read in no order: turns the system's read-ahead off.
+  void advise_random() const;
+
+ private:
+  void close();
+
+  const uint8_t* bytes_ = nullptr;
+  uint64_t size_ = 0;
+  int descriptor_ = -1;
+  std::string path_;
+};
+
+// Writes `path` anew: into PATH.tmp.PID in the same folder, which commit() makes durable and renames to `path`. Until then,
+// and after any failure, the old file is as it was, and the temporary one is removed with the object.
+class FileReplacement {
+ public:
+  FileReplacement() = default;
+  ~FileReplacement() { discard(); }
+  FileReplacement(const FileReplacement&) = delete;
+  FileReplacement& operator=(const FileReplacement&) = delete;
+
+  // A link is followed, so that its target is replaced. What is there and not a regular file is refused. The new file takes
+  // over the old one's permissions. Temporary files that dead processes left for the same path are removed.
+  Status create(const char* path);
+  Status write(const void* bytes, size_t n);
+  // fsync of the file, rename, fsync of the folder: after this returns ok, the new file survives a power cut.
+  Status commit();
+  // Removes the temporary file; nothing where there is none.
+  void discard();
+
+ private:
+  Status failed(const char* what);
+
+  std::string path_, temporary_;
+  int descriptor_ = -1;
+};
+
+// The system calls behind FileReplacement: the seam at which tests let the n-th one fail. Nobody else writes to it.
+struct FileCalls {
+  ssize_t (*write)(int descriptor, const void* bytes, size_t n);
+  int (*sync)(int descriptor);
+  int (*rename)(const char* from, const char* to);
+};
+extern FileCalls file_calls;
+
+}  // namespace lt
