@@ -1,11 +1,15 @@
 // The devices of this build, in the order in which "auto" tries them. One line a backend.
 #include "src/backend.h"
 
+#include <iterator>
+
+#include "backends/reference/reference.h"
+
 namespace lt {
 
 const Backend* const backend_table[] = {
-    nullptr,
+    &reference::backend,
 };
-const size_t backend_table_size = 0;
+const size_t backend_table_size = std::size(backend_table);
 
 }  // namespace lt

@@ -1,0 +1,140 @@
+// The reference device itself: describes, opens, prepares and runs. An executor keeps a copy of its program, made in
+// set-up, and a pointer to the caller's region; it belongs to one thread at a time and starts none.
+#include <sys/sysinfo.h>
+
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "backends/reference/ops.h"
+#include "backends/reference/reference.h"
+
+namespace lt::reference {
+namespace {
+
+class ReferenceExecutor final : public Executor {
+ public:
+  ReferenceExecutor(const Program& program, std::byte* region) : program_(program), region_(region) {}
+
+  Status run(uint32_t first, uint32_t last, const RunArguments& arguments) override {
+    if (first > last || last > program_.ops.size())
+      return fail(Status::argument, "run: operations %u to %u, the program has %zu", first, last, program_.ops.size());
+    if (arguments.samples == 0 || arguments.samples > program_.micro_batch)
+      return fail(Status::argument, "run: %u samples, the program takes 1 to %u", arguments.samples, program_.micro_batch);
+    const Context context{&program_, &arguments, region_};
+    for (uint32_t i = first; i < last; ++i) run_op(program_.ops[i], context);
+    return Status::ok;
+  }
+
+  Status upload(TensorId destination, uint64_t offset_bytes, const void* source, uint64_t bytes) override {
+    LT_TRY(check(destination, offset_bytes, bytes));
+    std::memcpy(region_ + program_.tensors[destination].offset + offset_bytes, source, bytes);
+    return Status::ok;
+  }
+
+  Status download(TensorId source, uint64_t offset_bytes, void* destination, uint64_t bytes) override {
+    LT_TRY(check(source, offset_bytes, bytes));
+    std::memcpy(destination, region_ + program_.tensors[source].offset + offset_bytes, bytes);
+    return Status::ok;
+  }
+
+  Status synchronize() override { return Status::ok; }
+
+ private:
+  static void run_op(const Op& op, const Context& context) {
+    switch (op.kind) {
+      case OpKind::input: return input(op, context);
+      case OpKind::conv2d: return conv2d(op, context);
+      case OpKind::conv2d_backward: return conv2d_backward(op, context);
+      case OpKind::linear: return linear(op, context);
+      case OpKind::linear_backward: return linear_backward(op, context);
+      case OpKind::activation: return activation(op, context);
+      case OpKind::activation_backward: return activation_backward(op, context);
+      case OpKind::softmax_cross_entropy: return softmax_cross_entropy(op, context);
+      case OpKind::update_sgd: return update_sgd(op, context);
+      case OpKind::update_momentum: return update_momentum(op, context);
+      case OpKind::update_adam: return update_adam(op, context);
+    }
+  }
+
+  Status check(TensorId tensor, uint64_t offset_bytes, uint64_t bytes) const {
+    if (tensor >= program_.tensors.size())
+      return fail(Status::argument, "tensor %u of a program that has %zu", tensor, program_.tensors.size());
+    const Tensor& t = program_.tensors[tensor];
+    if (offset_bytes > t.bytes || bytes > t.bytes - offset_bytes)
+      return fail(Status::argument, "tensor %s: %llu bytes at %llu, it has %llu", t.name.c_str(),
+                  static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(offset_bytes),
+                  static_cast<unsigned long long>(t.bytes));
+    return Status::ok;
+  }
+
+  Program program_;
+  std::byte* region_;
+};
+
+class ReferenceDevice final : public Device {
+ public:
+  WeightLayout weight_layout() const override { return WeightLayout::in_out; }
+  uint32_t threads() const override { return 1; }
+  const char* kernels() const override { return "reference"; }
+
+  Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
+    *needs = OpNeeds{};
+    std::snprintf(needs->kernel, sizeof needs->kernel, "reference");
+    switch (op.kind) {
+      case OpKind::input:
+        if (op.x_dtype != DType::u8 && op.x_dtype != DType::f32)
+          return fail(Status::unsupported, "%s: the reference device reads samples of u8 or f32 alone", op.layer.c_str());
+        break;
+      case OpKind::conv2d: needs->scratch_bytes = conv2d_scratch_bytes(op); break;
+      case OpKind::conv2d_backward: needs->scratch_bytes = conv2d_backward_scratch_bytes(op); break;
+      case OpKind::linear: needs->scratch_bytes = linear_scratch_bytes(op); break;
+      case OpKind::linear_backward: needs->scratch_bytes = linear_backward_scratch_bytes(op, program.micro_batch); break;
+      case OpKind::activation_backward: needs->scratch_bytes = activation_backward_scratch_bytes(op); break;
+      case OpKind::activation:
+      case OpKind::softmax_cross_entropy:
+      case OpKind::update_sgd:
+      case OpKind::update_momentum:
+      case OpKind::update_adam: break;
+    }
+    // The winner's place in its window is kept in a byte.
+    if (op.has_pool && op.pool.kernel > 16)
+      return fail(Status::unsupported, "%s: pools up to 16x16 are supported, not %ux%u", op.layer.c_str(), op.pool.kernel,
+                  op.pool.kernel);
+    return Status::ok;
+  }
+
+  Status attach(const Program& program, std::byte* region, std::unique_ptr<Executor>* executor) const override {
+    *executor = std::make_unique<ReferenceExecutor>(program, region);
+    return Status::ok;
+  }
+};
+
+uint32_t device_count() { return 1; }
+
+void describe(uint32_t, DeviceInfo* info) {
+  *info = DeviceInfo{};
+  std::snprintf(info->name, sizeof info->name, "reference");
+  std::snprintf(info->description, sizeof info->description, "plain loops on one CPU thread, sums in double; slow");
+  struct sysinfo memory {};
+  if (sysinfo(&memory) == 0) {
+    info->memory_total_bytes = uint64_t{memory.totalram} * memory.mem_unit;
+    info->memory_free_bytes = uint64_t{memory.freeram} * memory.mem_unit;
+  }
+  info->usable = true;
+}
+
+Status open(const DeviceConfig& config, std::unique_ptr<Device>* device) {
+  if (config.index != 0) return fail(Status::device, "device reference:%u: there is one reference device", config.index);
+  if (config.kernels != "auto" && config.kernels != "reference")
+    return fail(Status::argument, "--kernels %s: the reference device has no such kernels; leave the option out",
+                config.kernels.c_str());
+  *device = std::make_unique<ReferenceDevice>();
+  return Status::ok;
+}
+
+}  // namespace
+
+const Backend backend = {"reference", device_count, describe, open};
+
+}  // namespace lt::reference
