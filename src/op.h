@@ -37,6 +37,7 @@ struct Tensor {
   uint64_t bytes = 0;            // for the whole micro-batch
   uint64_t offset = 0;           // from the start of the region
   uint32_t first_op = 0, last_op = 0;  // lifetime, as indices into Program::ops
+  TensorId part_of = UINT32_MAX;       // the block that this tensor is a part of: no place of its own
 };
 
 // Height, width and channels of one sample. A vector of n features is {1, 1, n}.

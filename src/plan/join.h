@@ -1,0 +1,24 @@
+// Layers become operations: shapes are followed through the recipe, and what belongs together is joined into one op
+// (convolution, bias, max-pool, ReLU, dropout; linear, bias, ReLU, dropout). Decided here once, for all devices.
+#pragma once
+
+#include <vector>
+
+#include "src/base/status.h"
+#include "src/op.h"
+#include "src/plan/recipe.h"
+
+namespace lt {
+
+// A forward op without its tensors, and what its weights look like.
+struct JoinedLayer {
+  Op op;
+  uint64_t fan_in = 0, fan_out = 0;   // of the weight; 0: no weights
+  Extent flattened;                   // linear: the extent of x before it was flattened
+  Init init = Init::torch, bias_init = Init::torch;
+};
+
+// The list starts with the input op; the loss is not in it. Checks that every window fits and that sizes stay bounded.
+Status join_layers(const Recipe& recipe, std::vector<JoinedLayer>* joined);
+
+}  // namespace lt

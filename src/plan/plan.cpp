@@ -1,0 +1,101 @@
+#include "src/plan/plan.h"
+
+#include <algorithm>
+
+#include "src/base/checked.h"
+#include "src/plan/program.h"
+
+namespace lt {
+namespace {
+
+using Bytes = unsigned long long;
+
+Status plan_for(const PlanRequest& request, const std::vector<JoinedLayer>& joined, std::shared_ptr<const Device> device,
+                uint32_t micro_batch, Plan* plan) {
+  *plan = Plan{};
+  plan->recipe = request.recipe;
+  plan->seed = request.seed;
+  plan->shuffle = request.shuffle;
+  plan->dropout = request.dropout;
+  plan->device = std::move(device);
+  plan->program.weight_layout = plan->device->weight_layout();
+  program_build(joined, micro_batch, plan);
+  LT_TRY(program_prepare(plan));
+  return program_place(request.guard_bytes, plan);
+}
+
+// Micro-batches of nearly the same size: 64 under a limit of 60 becomes 2 x 32, not 60 + 4.
+uint32_t even_micro_batch(uint32_t batch, uint32_t limit) {
+  if (batch == 0) return limit;
+  return static_cast<uint32_t>(divide_up(batch, divide_up(batch, std::min(batch, limit))));
+}
+
+// Batches up to this many samples are computed in one piece unless memory is capped.
+constexpr uint32_t whole_batch_limit = 1024;
+
+uint32_t first_micro_batch(uint32_t batch) {
+  if (batch != 0 && batch <= whole_batch_limit) return batch;
+  return even_micro_batch(batch, micro_batch_default);
+}
+
+}  // namespace
+
+uint32_t Plan::classes() const { return program.ops[program.forward_end - 1].x_extent.channels; }
+
+uint64_t Plan::parameter_count() const {
+  uint64_t count = 0;
+  for (const Parameter& parameter : parameters) count += parameter.elements();
+  return count;
+}
+
+// Bytes hardly ever shrink as a micro-batch grows, so bisection finds the largest that fits; the answer is checked by the
+// plan that is made of it.
+uint32_t plan_largest_micro_batch(const Plan& plan, uint64_t bytes) {
+  PlanRequest request;
+  request.recipe = plan.recipe;
+  std::vector<JoinedLayer> joined;
+  if (!ok(join_layers(plan.recipe, &joined))) return 0;
+  const auto fits = [&](uint32_t micro_batch) {
+    Plan tried;
+    return ok(plan_for(request, joined, plan.device, micro_batch, &tried)) && tried.program.region_bytes <= bytes;
+  };
+  uint32_t good = 0, bad = plan.program.micro_batch + 1;
+  while (bad - good > 1) {
+    const uint32_t middle = good + (bad - good) / 2;
+    (fits(middle) ? good : bad) = middle;
+  }
+  return good;
+}
+
+Status plan_make(const PlanRequest& request, std::shared_ptr<const Plan>* plan) {
+  std::vector<JoinedLayer> joined;
+  LT_TRY(join_layers(request.recipe, &joined));
+  std::shared_ptr<const Device> device;
+  DeviceInfo info;
+  std::string device_name;
+  LT_TRY(open_device(request.device, request.device_config, &device, &info, &device_name));
+
+  const uint32_t batch = request.recipe.batch;
+  auto result = std::make_shared<Plan>();
+  LT_TRY(plan_for(request, joined, device, first_micro_batch(batch), result.get()));
+  const uint64_t cap = request.memory_cap_bytes;
+  if (cap != 0 && result->program.region_bytes > cap) {
+    const uint64_t whole_bytes = result->program.region_bytes;
+    const uint32_t largest = plan_largest_micro_batch(*result, cap);
+    if (largest == 0) {
+      LT_TRY(plan_for(request, joined, device, 1, result.get()));
+      return fail(Status::memory,
+                  "%s needs %llu bytes, but the memory cap is %llu: the smallest cap that trains it is %llu bytes "
+                  "(micro-batches of 1 sample); largest micro-batch that fits into the cap: none",
+                  request.recipe.name.c_str(), Bytes{whole_bytes}, Bytes{cap}, Bytes{result->program.region_bytes});
+    }
+    LT_TRY(plan_for(request, joined, device, even_micro_batch(batch, largest), result.get()));
+    if (result->program.region_bytes > cap) LT_TRY(plan_for(request, joined, device, largest, result.get()));
+  }
+  result->device_info = info;
+  result->device_name = device_name;
+  *plan = std::move(result);
+  return Status::ok;
+}
+
+}  // namespace lt

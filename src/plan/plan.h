@@ -1,0 +1,84 @@
+// The plan of a training: operations, gradients, lifetimes and the offset of every tensor in one region, known to the byte
+// before anything is reserved. Immutable once made; sessions share it.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/backend.h"
+#include "src/base/status.h"
+#include "src/op.h"
+#include "src/plan/join.h"
+#include "src/plan/recipe.h"
+
+namespace lt {
+
+// A trainable tensor as files and users see it: PyTorch's name, shape and order of elements.
+struct Parameter {
+  std::string name;            // "conv1.weight"
+  std::vector<uint64_t> dims;  // [out][in][row][column], [out][in] or [out]
+  TensorId tensor = no_tensor;
+  Init init = Init::torch;
+  uint64_t fan_in = 0, fan_out = 0;
+  // How elements lie on the device: `out` columns of fan_in, fan_in over (row, column, channel) of this extent. For a bias
+  // out alone.
+  uint64_t out = 0;
+  Extent in_extent;            // conv2d: {kernel, kernel, in channels}; linear: the extent that was flattened
+  bool is_bias = false;
+  uint64_t elements() const { return is_bias ? out : out * fan_in; }
+};
+
+struct SegmentPlace {
+  uint64_t offset = 0, bytes = 0;
+};
+
+struct Plan {
+  Recipe recipe;
+  std::string device_name;  // the backend's: "cpu"
+  DeviceInfo device_info;
+  std::shared_ptr<const Device> device;
+  Program program;
+  std::vector<OpNeeds> needs;  // one an op
+  std::vector<Parameter> parameters;
+  std::array<SegmentPlace, segment_count> segments;
+  TensorId input = no_tensor, logits = no_tensor, statistics = no_tensor, parameter_block = no_tensor,
+           gradient_block = no_tensor, state_block = no_tensor, state2_block = no_tensor;
+  // Staging: raw samples and labels of a micro-batch, and of a whole batch that is collected example by example.
+  TensorId slot_x[2] = {no_tensor, no_tensor}, slot_labels[2] = {no_tensor, no_tensor};
+  uint32_t slot_samples[2] = {0, 0};
+  uint64_t seed = 1;
+  bool shuffle = true, dropout = true;
+
+  uint32_t classes() const;
+  uint64_t parameter_count() const;
+  uint64_t sample_bytes() const { return recipe.input.elements() * dtype_bytes(recipe.input_type); }
+};
+
+struct PlanRequest {
+  Recipe recipe;
+  std::string device = "auto";  // a backend's name, with ":N" for its N-th device
+  DeviceConfig device_config;
+  uint64_t seed = 1;
+  uint64_t memory_cap_bytes = 0;  // 0: none
+  bool shuffle = true, dropout = true;
+  uint64_t guard_bytes = 0;  // left free between tensors; tests fill them with a pattern
+};
+
+// Most samples computed at a time where the batch is larger and memory not capped: the rest is gradient accumulation.
+inline constexpr uint32_t micro_batch_default = 500;
+
+Status plan_make(const PlanRequest& request, std::shared_ptr<const Plan>* plan);
+// The largest micro-batch whose plan fits into `bytes`; 0 where none does.
+uint32_t plan_largest_micro_batch(const Plan& plan, uint64_t bytes);
+
+// The memory table, as text or as one JSON object.
+std::string plan_text(const Plan& plan);
+std::string plan_json(const Plan& plan);
+
+// Opens the device that `name` asks for; "auto" takes the first usable one that is not `reference`.
+Status open_device(const std::string& name, DeviceConfig config, std::shared_ptr<const Device>* device, DeviceInfo* info,
+                   std::string* backend_name);
+
+}  // namespace lt

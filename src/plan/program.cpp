@@ -1,0 +1,339 @@
+#include "src/plan/program.h"
+
+#include <algorithm>
+
+#include "src/base/checked.h"
+
+namespace lt {
+namespace {
+
+class Builder {
+ public:
+  Builder(const std::vector<JoinedLayer>& joined, uint32_t micro_batch, Plan* plan)
+      : joined_(joined), plan_(*plan), program_(plan->program) {
+    program_.micro_batch = micro_batch;
+  }
+
+  void build() {
+    add_statistics();
+    add_parameters();
+    for (const JoinedLayer& layer : joined_) add_forward(layer);
+    add_loss();
+    program_.forward_end = op_count();
+    for (size_t i = joined_.size(); i-- > 1;)
+      if (!add_backward(i)) break;
+    program_.backward_end = op_count();
+    add_update();
+    add_staging();
+    find_lifetimes();
+  }
+
+ private:
+  uint32_t op_count() const { return static_cast<uint32_t>(program_.ops.size()); }
+
+  TensorId add(std::string name, Segment segment, DType dtype, uint64_t sample_elements, uint64_t bytes) {
+    Tensor tensor;
+    tensor.name = std::move(name);
+    tensor.segment = segment;
+    tensor.dtype = dtype;
+    tensor.sample_elements = sample_elements;
+    tensor.bytes = bytes;
+    program_.tensors.push_back(std::move(tensor));
+    return static_cast<TensorId>(program_.tensors.size() - 1);
+  }
+
+  TensorId add_activation(std::string name, DType dtype, uint64_t sample_elements) {
+    return add(std::move(name), Segment::activations, dtype, sample_elements,
+               sample_elements * dtype_bytes(dtype) * program_.micro_batch);
+  }
+
+  void add_statistics() {
+    plan_.statistics = add("statistics", Segment::activations, DType::u8, 0, sizeof(Statistics));
+  }
+
+  // A parameter is a part of the block: its offset is relative to the block's start until the blocks are placed.
+  void add_parameter(Parameter parameter) {
+    const uint64_t bytes = parameter.elements() * sizeof(float);
+    parameter.tensor = add(parameter.name, Segment::parameters, DType::f32, 0, bytes);
+    program_.tensors[parameter.tensor].offset = parameter_bytes_;
+    parameter_bytes_ += align_up(bytes, tensor_alignment);
+    plan_.parameters.push_back(std::move(parameter));
+  }
+
+  void add_parameters() {
+    for (const JoinedLayer& layer : joined_) {
+      if (layer.fan_in == 0) continue;
+      Parameter weight;
+      weight.name = layer.op.layer + ".weight";
+      weight.init = layer.init;
+      weight.fan_in = layer.fan_in;
+      weight.fan_out = layer.fan_out;
+      if (layer.op.kind == OpKind::conv2d) {
+        weight.out = layer.op.conv_extent.channels;
+        weight.in_extent = {layer.op.conv.kernel, layer.op.conv.kernel, layer.op.x_extent.channels};
+        weight.dims = {weight.out, weight.in_extent.channels, weight.in_extent.height, weight.in_extent.width};
+      } else {
+        weight.out = layer.op.y_extent.channels;
+        weight.in_extent = layer.flattened;
+        weight.dims = {weight.out, weight.fan_in};
+      }
+      Parameter bias = weight;
+      add_parameter(std::move(weight));
+      if (!layer.op.has_bias) continue;
+      bias.name = layer.op.layer + ".bias";
+      bias.init = layer.bias_init;
+      bias.dims = {bias.out};
+      bias.is_bias = true;
+      add_parameter(std::move(bias));
+    }
+    plan_.parameter_block = add("parameters", Segment::parameters, DType::f32, 0, parameter_bytes_);
+    plan_.gradient_block = add("gradients", Segment::activations, DType::f32, 0, parameter_bytes_);
+    gradients_.assign(program_.tensors.size(), no_tensor);
+    for (const Parameter& parameter : plan_.parameters) {
+      const Tensor& value = program_.tensors[parameter.tensor];
+      const uint64_t offset = value.offset;
+      const TensorId gradient = add(parameter.name + ".gradient", Segment::activations, DType::f32, 0, value.bytes);
+      program_.tensors[gradient].offset = offset;
+      program_.tensors[gradient].part_of = plan_.gradient_block;
+      program_.tensors[parameter.tensor].part_of = plan_.parameter_block;
+      gradients_[parameter.tensor] = gradient;
+    }
+    if (plan_.recipe.optimizer != OptimizerKind::sgd)
+      plan_.state_block = add("state.first", Segment::state, DType::f32, 0, parameter_bytes_);
+    if (plan_.recipe.optimizer == OptimizerKind::adam)
+      plan_.state2_block = add("state.second", Segment::state, DType::f32, 0, parameter_bytes_);
+  }
+
+  TensorId parameter_tensor(const std::string& name) const {
+    for (const Parameter& parameter : plan_.parameters)
+      if (parameter.name == name) return parameter.tensor;
+    return no_tensor;
+  }
+
+  void add_forward(const JoinedLayer& layer) {
+    Op op = layer.op;
+    const uint64_t elements = op.y_extent.elements();
+    op.x = plan_.logits;  // the output so far
+    op.y = add_activation(op.layer, DType::f32, elements);
+    if (op.has_pool) op.argmax = add_activation(op.layer + ".argmax", DType::u8, elements);
+    if (op.dropout > 0) op.mask = add_activation(op.layer + ".mask", DType::u8, mask_row_bytes(elements));
+    if (layer.fan_in != 0) {
+      op.weight = parameter_tensor(op.layer + ".weight");
+      op.bias = parameter_tensor(op.layer + ".bias");
+    }
+    if (op.kind == OpKind::input) plan_.input = op.y;
+    plan_.logits = op.y;
+    program_.ops.push_back(std::move(op));
+  }
+
+  void add_loss() {
+    const Op& last = program_.ops.back();
+    Op loss;
+    loss.kind = OpKind::softmax_cross_entropy;
+    loss.layer = "loss";
+    loss.layer_index = last.layer_index + 1;
+    loss.x_extent = loss.y_extent = last.y_extent;
+    loss.x = last.y;
+    loss.dx = add_activation(last.layer + ".gradient", DType::f32, last.y_extent.elements());
+    loss.statistics = plan_.statistics;
+    gradient_ = loss.dx;
+    program_.ops.push_back(std::move(loss));
+  }
+
+  // True where the gradient has to go on in front of the joined layer `i`: some layer before it has weights.
+  bool needs_gradient_before(size_t i) const {
+    for (size_t k = 0; k < i; ++k)
+      if (joined_[k].fan_in != 0) return true;
+    return false;
+  }
+
+  // False where nothing before the layer is trained, so that the backward pass ends.
+  bool add_backward(size_t i) {
+    const bool further = needs_gradient_before(i);
+    const Op forward = program_.ops[i];
+    if (!further && joined_[i].fan_in == 0) return false;
+    Op op = forward;
+    switch (forward.kind) {
+      case OpKind::conv2d: op.kind = OpKind::conv2d_backward; break;
+      case OpKind::linear: op.kind = OpKind::linear_backward; break;
+      default: op.kind = OpKind::activation_backward; break;
+    }
+    op.dy = gradient_;
+    // x is kept for the weights' gradient alone, y for ReLU's alone: what is not read need not be kept.
+    if (joined_[i].fan_in == 0) op.x = no_tensor;
+    if (!op.has_relu || op.dropout > 0) op.y = no_tensor;
+    if (further) op.dx = add_activation(program_.ops[i - 1].layer + ".gradient", DType::f32, forward.x_extent.elements());
+    if (op.weight != no_tensor) op.dweight = gradients_[op.weight];
+    if (op.bias != no_tensor) op.dbias = gradients_[op.bias];
+    gradient_ = op.dx;
+    program_.ops.push_back(std::move(op));
+    return further;
+  }
+
+  void add_update() {
+    Op update;
+    switch (plan_.recipe.optimizer) {
+      case OptimizerKind::sgd: update.kind = OpKind::update_sgd; break;
+      case OptimizerKind::momentum: update.kind = OpKind::update_momentum; break;
+      case OptimizerKind::adam: update.kind = OpKind::update_adam; break;
+    }
+    update.layer = optimizer_name(plan_.recipe.optimizer);
+    update.parameter_elements = parameter_bytes_ / sizeof(float);
+    update.parameters = plan_.parameter_block;
+    update.gradients = plan_.gradient_block;
+    update.state = plan_.state_block;
+    update.state2 = plan_.state2_block;
+    update.statistics = plan_.statistics;
+    program_.ops.push_back(std::move(update));
+  }
+
+  // Slot 0 takes what is gathered from a data set, slot 1 what is pushed example by example: a whole batch, so that a
+  // batch that ends early is still a mean over its own samples.
+  void add_staging() {
+    plan_.slot_samples[0] = program_.micro_batch;
+    plan_.slot_samples[1] = plan_.recipe.batch == 0 ? program_.micro_batch : plan_.recipe.batch;
+    for (int slot = 0; slot < 2; ++slot) {
+      const std::string name = "staging." + std::to_string(slot);
+      plan_.slot_x[slot] =
+          add(name + ".x", Segment::staging, plan_.recipe.input_type, 0, plan_.sample_bytes() * plan_.slot_samples[slot]);
+      plan_.slot_labels[slot] = add(name + ".labels", Segment::staging, DType::i32, 0, 4ull * plan_.slot_samples[slot]);
+    }
+  }
+
+  void find_lifetimes() {
+    std::vector<bool> used(program_.tensors.size(), false);
+    const auto use = [&](TensorId id, uint32_t index) {
+      if (id == no_tensor) return;
+      Tensor& tensor = program_.tensors[id];
+      if (!used[id]) tensor.first_op = index;
+      tensor.last_op = index;
+      used[id] = true;
+    };
+    for (uint32_t i = 0; i < op_count(); ++i) {
+      const Op& op = program_.ops[i];
+      for (const TensorId id : {op.x, op.y, op.weight, op.bias, op.argmax, op.mask, op.saved, op.dx, op.dy, op.dweight, op.dbias,
+                                op.statistics, op.parameters, op.gradients, op.state, op.state2})
+        use(id, i);
+    }
+    // Statistics are read after the run. Gradients and parameters outlive a run where batches are split.
+    for (const TensorId id : {plan_.statistics, plan_.parameter_block, plan_.gradient_block, plan_.state_block, plan_.state2_block}) {
+      if (id == no_tensor) continue;
+      program_.tensors[id].first_op = 0;
+      program_.tensors[id].last_op = op_count() - 1;
+    }
+    // Logits are read after an evaluation or a prediction, which end with the loss: nothing of the forward pass follows.
+    for (const Parameter& parameter : plan_.parameters) {
+      program_.tensors[parameter.tensor].first_op = 0;
+      program_.tensors[parameter.tensor].last_op = op_count() - 1;
+    }
+  }
+
+  const std::vector<JoinedLayer>& joined_;
+  Plan& plan_;
+  Program& program_;
+  uint64_t parameter_bytes_ = 0;
+  TensorId gradient_ = no_tensor;                          // of the output that the next backward op starts from
+  std::vector<TensorId> gradients_;                        // by the parameter's tensor
+};
+
+struct Placed {
+  uint64_t begin, end;
+  uint32_t first_op, last_op;
+};
+
+// The lowest offset at which a tensor of that size and lifetime meets no other; `placed` is sorted by begin.
+uint64_t lowest_gap(const std::vector<Placed>& placed, uint64_t bytes, uint32_t first_op, uint32_t last_op) {
+  uint64_t at = 0;
+  for (const Placed& other : placed) {
+    if (other.last_op < first_op || last_op < other.first_op) continue;
+    if (at + bytes <= other.begin) break;
+    at = std::max(at, other.end);
+  }
+  return at;
+}
+
+}  // namespace
+
+void program_build(const std::vector<JoinedLayer>& joined, uint32_t micro_batch, Plan* plan) {
+  Builder(joined, micro_batch, plan).build();
+}
+
+Status program_prepare(Plan* plan) {
+  Program& program = plan->program;
+  plan->needs.assign(program.ops.size(), {});
+  for (size_t i = 0; i < program.ops.size(); ++i) {
+    LT_TRY(plan->device->prepare(program, program.ops[i], &plan->needs[i]));
+    program.scratch_bytes = std::max(program.scratch_bytes, align_up(plan->needs[i].scratch_bytes, tensor_alignment));
+  }
+  // What a forward op saves lives until its backward op: the one with the same layer.
+  for (uint32_t i = 0; i < program.forward_end; ++i) {
+    const uint64_t saved_bytes = plan->needs[i].saved_bytes;
+    if (saved_bytes == 0) continue;
+    Tensor saved;
+    saved.name = program.ops[i].layer + ".saved";
+    saved.dtype = DType::u8;
+    saved.bytes = saved_bytes;
+    saved.first_op = saved.last_op = i;
+    const auto id = static_cast<TensorId>(program.tensors.size());
+    program.ops[i].saved = id;
+    for (uint32_t k = program.forward_end; k < program.backward_end; ++k)
+      if (program.ops[k].layer == program.ops[i].layer) {
+        program.ops[k].saved = id;
+        saved.last_op = k;
+      }
+    program.tensors.push_back(std::move(saved));
+  }
+  return Status::ok;
+}
+
+Status program_place(uint64_t guard_bytes, Plan* plan) {
+  Program& program = plan->program;
+  guard_bytes = align_up(guard_bytes, tensor_alignment);
+  const auto in_order = [&](Segment segment, uint64_t at) {
+    for (TensorId id = 0; id < program.tensors.size(); ++id) {
+      Tensor& tensor = program.tensors[id];
+      if (tensor.segment != segment || tensor.part_of != no_tensor) continue;
+      tensor.offset = at + guard_bytes;
+      at = align_up(tensor.offset + tensor.bytes, tensor_alignment) + guard_bytes;
+    }
+    return at;
+  };
+  const auto close = [&](Segment segment, uint64_t begin, uint64_t end) {
+    plan->segments[static_cast<size_t>(segment)] = {begin, end - begin};
+    return end;
+  };
+
+  uint64_t at = close(Segment::parameters, 0, in_order(Segment::parameters, 0));
+  at = close(Segment::state, at, in_order(Segment::state, at));
+
+  std::vector<TensorId> order;
+  for (TensorId id = 0; id < program.tensors.size(); ++id)
+    if (program.tensors[id].segment == Segment::activations && program.tensors[id].part_of == no_tensor) order.push_back(id);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](TensorId a, TensorId b) { return program.tensors[a].bytes > program.tensors[b].bytes; });
+  std::vector<Placed> placed;
+  uint64_t activations_end = at;
+  for (const TensorId id : order) {
+    Tensor& tensor = program.tensors[id];
+    const uint64_t bytes = align_up(tensor.bytes, tensor_alignment) + 2 * guard_bytes;
+    const uint64_t begin = lowest_gap(placed, bytes, tensor.first_op, tensor.last_op);
+    tensor.offset = at + begin + guard_bytes;
+    activations_end = std::max(activations_end, at + begin + bytes);
+    const Placed place = {begin, begin + bytes, tensor.first_op, tensor.last_op};
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), place,
+                                   [](const Placed& a, const Placed& b) { return a.begin < b.begin; }),
+                  place);
+  }
+  at = close(Segment::activations, at, activations_end);
+  program.scratch_offset = at + guard_bytes;
+  at = close(Segment::scratch, at, program.scratch_offset + program.scratch_bytes + guard_bytes);
+  at = close(Segment::staging, at, in_order(Segment::staging, at));
+
+  // Parts move with their blocks.
+  for (Tensor& tensor : program.tensors)
+    if (tensor.part_of != no_tensor) tensor.offset += program.tensors[tensor.part_of].offset;
+  program.region_bytes = align_up(at, 4096);
+  return Status::ok;
+}
+
+}  // namespace lt

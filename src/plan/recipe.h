@@ -1,0 +1,68 @@
+// A recipe: layers, data, optimizer and schedule of a training, read from TOML. The built-in models are recipes too and go
+// the same way as a user's file. Everything in it is bounded here, so that later arithmetic on shapes cannot overflow.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/base/status.h"
+#include "src/op.h"
+
+namespace lt {
+
+enum class LayerKind : uint8_t { conv2d, max_pool, relu, dropout, linear };
+enum class OptimizerKind : uint8_t { sgd, momentum, adam };
+// `torch` is uniform in +-1/sqrt(fan_in), PyTorch's default for convolutions and linear layers; `xavier` uniform in
+// +-sqrt(6/(fan_in + fan_out)) (Glorot & Bengio 2010); `he` uniform in +-sqrt(6/fan_in) (He et al. 2015).
+enum class Init : uint8_t { torch, xavier, he, zeros };
+
+struct Layer {
+  LayerKind kind{};
+  std::string name;
+  uint32_t out = 0;          // channels of conv2d, features of linear
+  Window window;             // conv2d, max_pool
+  bool bias = true;          // conv2d, linear
+  double rate = 0;           // dropout
+  Init init = Init::torch, bias_init = Init::torch;
+};
+
+struct Recipe {
+  std::string name;
+  std::string data;          // kind of data set; empty: the caller's own
+  Extent input;
+  DType input_type = DType::u8;
+  double scale = 1;          // the network sees (value * scale - mean[c]) / deviation[c]
+  std::vector<double> mean, deviation;
+  uint32_t batch = 64;       // 0: the whole training set in one step
+  uint32_t epochs = 1;
+  OptimizerKind optimizer = OptimizerKind::sgd;
+  double lr = 0.01, momentum = 0.9, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  std::vector<Layer> layers;
+};
+
+// Bounds of what a recipe may say.
+inline constexpr uint32_t recipe_max_layers = 1000, recipe_max_dimension = 1u << 20, recipe_max_name = 63, recipe_max_batch = 1u << 20,
+                          recipe_max_epochs = 1u << 20;
+inline constexpr uint64_t recipe_max_text_bytes = 1u << 20, recipe_max_elements = 1u << 28;
+
+// `origin` names the text in errors: a path, or a built-in recipe's name.
+Status recipe_parse(std::string_view text, const char* origin, Recipe* recipe);
+// TOML that recipe_parse reads back to the same recipe.
+std::string recipe_write(const Recipe& recipe);
+
+const char* layer_kind_name(LayerKind kind);
+const char* optimizer_name(OptimizerKind kind);
+Status optimizer_from_name(std::string_view name, OptimizerKind* kind);
+
+// Built-in recipes, embedded at build time from src/recipes.
+struct BuiltInRecipe {
+  const char* name;
+  const char* text;
+};
+extern const BuiltInRecipe built_in_recipes[];
+extern const size_t built_in_recipe_count;
+const BuiltInRecipe* built_in_recipe(std::string_view name);
+
+}  // namespace lt
