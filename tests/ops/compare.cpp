@@ -1,0 +1,62 @@
+// Every case on every device against the reference device; and that no kind of operation is without a case.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <tuple>
+
+#include "tests/ops/devices.h"
+#include "tests/ops/op_cases.h"
+#include "tests/ops/op_fixture.h"
+
+namespace lt::ops {
+namespace {
+
+using Parameters = std::tuple<DeviceSpec, OpKind>;
+class Compare : public ::testing::TestWithParam<Parameters> {};
+
+TEST_P(Compare, EqualsReference) {
+  const auto& [spec, kind] = GetParam();
+  std::unique_ptr<Device> device;
+  ASSERT_EQ(spec.open(&device), Status::ok) << last_error();
+  size_t run = 0, without_kernel = 0;
+  std::string why;
+  for (const OpCase& c : all_cases()) {
+    if (c.op.kind != kind) continue;
+    if (expect_equals_reference(*device, c)) {
+      ++run;
+    } else {
+      ++without_kernel;
+      why = c.name + ": " + last_error();
+    }
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_GT(run + without_kernel, 0u);
+  if (run == 0) GTEST_SKIP() << why;
+  EXPECT_EQ(without_kernel, 0u) << "the last one was " << why;
+}
+
+std::vector<OpKind> kinds() {
+  std::vector<OpKind> list;
+  for (unsigned kind = 0; kind < 256; ++kind)
+    if (op_kind_name(static_cast<OpKind>(kind)) != nullptr) list.push_back(static_cast<OpKind>(kind));
+  return list;
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, Compare,
+                         ::testing::Combine(::testing::ValuesIn(device_specs()), ::testing::ValuesIn(kinds())),
+                         [](const ::testing::TestParamInfo<Parameters>& parameters) {
+                           return std::get<0>(parameters.param).name + "_" + op_kind_name(std::get<1>(parameters.param));
+                         });
+
+TEST(Cases, CoverEveryKindOfOperation) {
+  std::set<OpKind> covered;
+  std::set<std::string> names;
+  for (const OpCase& c : all_cases()) {
+    covered.insert(c.op.kind);
+    EXPECT_TRUE(names.insert(c.name).second) << "two cases are called " << c.name;
+  }
+  for (OpKind kind : kinds()) EXPECT_TRUE(covered.count(kind)) << op_kind_name(kind) << " has no case";
+}
+
+}  // namespace
+}  // namespace lt::ops

@@ -1,0 +1,65 @@
+#include "tests/ops/devices.h"
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include "tests/ops/op_fixture.h"
+
+namespace lt::ops {
+namespace {
+
+// Another device whose weights lie the other way.
+class OutInDevice final : public Device {
+ public:
+  explicit OutInDevice(std::unique_ptr<Device> device) : device_(std::move(device)) {}
+  WeightLayout weight_layout() const override { return WeightLayout::out_in; }
+  uint32_t threads() const override { return device_->threads(); }
+  const char* kernels() const override { return device_->kernels(); }
+  Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
+    return device_->prepare(program, op, needs);
+  }
+  Status attach(const Program& program, std::byte* region, std::unique_ptr<Executor>* executor) const override {
+    return device_->attach(program, region, executor);
+  }
+
+ private:
+  std::unique_ptr<Device> device_;
+};
+
+std::string word(std::string name) {
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
+  return name;
+}
+
+}  // namespace
+
+std::vector<DeviceSpec> device_specs() {
+  std::vector<DeviceSpec> specs;
+  specs.push_back({"reference_out_in", [](std::unique_ptr<Device>* device) {
+                     *device = std::make_unique<OutInDevice>(reference_device());
+                     return Status::ok;
+                   }});
+  for (size_t i = 0; i < backend_table_size; ++i) {
+    const Backend& backend = *backend_table[i];
+    if (std::string(backend.name) == "reference") continue;  // that is what the others are held against
+    for (uint32_t index = 0; index < backend.device_count(); ++index) {
+      DeviceInfo info;
+      backend.describe(index, &info);
+      if (!info.usable) continue;
+      for (const char* kernels : {"auto", "highway", "onednn"}) {
+        DeviceConfig config;
+        config.index = index;
+        config.kernels = kernels;
+        std::unique_ptr<Device> device;
+        if (!ok(backend.open(config, &device))) continue;  // a library that is not installed, or not this backend's word
+        specs.push_back({word(std::string(backend.name) + std::to_string(index) + "_" + kernels),
+                         [&backend, config](std::unique_ptr<Device>* opened) { return backend.open(config, opened); }});
+      }
+    }
+  }
+  return specs;
+}
+
+}  // namespace lt::ops

@@ -1,0 +1,21 @@
+// The devices that the tests of operations run on: every usable one of backend_table with each of its kernels, and, past
+// what a user can ask for, the reference device with its other weight layout.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/backend.h"
+
+namespace lt::ops {
+
+struct DeviceSpec {
+  std::string name;  // letters, digits and underscores
+  std::function<Status(std::unique_ptr<Device>* device)> open;
+};
+
+std::vector<DeviceSpec> device_specs();
+
+}  // namespace lt::ops

@@ -1,0 +1,111 @@
+// Cases made from shapes: the extents that follow, and names that tell a test's log what failed.
+#include "tests/ops/op_fixture.h"
+
+namespace lt::ops {
+namespace {
+
+Extent after_window(Extent x, Window window, uint32_t channels) {
+  return {(x.height + 2 * window.padding - window.kernel) / window.stride + 1,
+          (x.width + 2 * window.padding - window.kernel) / window.stride + 1, channels};
+}
+
+std::string text(Extent e) {
+  return std::to_string(e.height) + "x" + std::to_string(e.width) + "x" + std::to_string(e.channels);
+}
+
+std::string text(const char* what, Window w) {
+  return std::string("_") + what + std::to_string(w.kernel) + "s" + std::to_string(w.stride) + "p" +
+         std::to_string(w.padding);
+}
+
+void set_pool(Op* op, Window pool, Extent from, std::string* name) {
+  op->y_extent = from;
+  if (pool.kernel == 0) return;
+  op->has_pool = true;
+  op->pool = pool;
+  op->y_extent = after_window(from, pool, from.channels);
+  *name += text("pool", pool);
+}
+
+}  // namespace
+
+OpCase conv2d_case(Extent x, uint32_t out_channels, Window conv, Window pool) {
+  OpCase c;
+  c.op.kind = OpKind::conv2d;
+  c.op.x_extent = x;
+  c.op.conv = conv;
+  c.op.conv_extent = after_window(x, conv, out_channels);
+  c.name = "conv2d_" + text(x) + "_to" + std::to_string(out_channels) + text("k", conv);
+  set_pool(&c.op, pool, c.op.conv_extent, &c.name);
+  return c;
+}
+
+OpCase linear_case(uint32_t in, uint32_t out) {
+  OpCase c;
+  c.op.kind = OpKind::linear;
+  c.op.x_extent = {1, 1, in};
+  c.op.y_extent = {1, 1, out};
+  c.name = "linear_" + std::to_string(in) + "_to" + std::to_string(out);
+  return c;
+}
+
+OpCase activation_case(Extent x, Window pool) {
+  OpCase c;
+  c.op.kind = OpKind::activation;
+  c.op.x_extent = x;
+  c.name = "activation_" + text(x);
+  set_pool(&c.op, pool, x, &c.name);
+  return c;
+}
+
+OpCase backward_case(OpCase c) {
+  c.name = "backward_" + c.name;
+  c.op.kind = c.op.kind == OpKind::conv2d   ? OpKind::conv2d_backward
+              : c.op.kind == OpKind::linear ? OpKind::linear_backward
+                                            : OpKind::activation_backward;
+  return c;
+}
+
+OpCase input_case(Extent x, DType x_dtype) {
+  OpCase c;
+  c.op.kind = OpKind::input;
+  c.op.x_extent = c.op.y_extent = x;
+  c.op.x_dtype = x_dtype;
+  c.name = "input_" + text(x) + (x_dtype == DType::u8 ? "_u8" : "_f32");
+  return c;
+}
+
+OpCase loss_case(uint32_t classes) {
+  OpCase c;
+  c.op.kind = OpKind::softmax_cross_entropy;
+  c.op.x_extent = c.op.y_extent = {1, 1, classes};
+  c.name = "loss_" + std::to_string(classes);
+  return c;
+}
+
+OpCase update_case(OpKind kind, uint64_t parameter_elements) {
+  OpCase c;
+  c.op.kind = kind;
+  c.op.parameter_elements = parameter_elements;
+  c.name = std::string(op_kind_name(kind)) + "_" + std::to_string(parameter_elements);
+  return c;
+}
+
+const char* op_kind_name(OpKind kind) {
+  switch (kind) {
+    case OpKind::input: return "input";
+    case OpKind::conv2d: return "conv2d";
+    case OpKind::conv2d_backward: return "conv2d_backward";
+    case OpKind::linear: return "linear";
+    case OpKind::linear_backward: return "linear_backward";
+    case OpKind::activation: return "activation";
+    case OpKind::activation_backward: return "activation_backward";
+    case OpKind::softmax_cross_entropy: return "softmax_cross_entropy";
+    case OpKind::update_sgd: return "update_sgd";
+    case OpKind::update_momentum: return "update_momentum";
+    case OpKind::update_adam: return "update_adam";
+  }
+  return nullptr;
+}
+
+}  // namespace lt::ops

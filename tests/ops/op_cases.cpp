@@ -1,0 +1,209 @@
+#include "tests/ops/op_cases.h"
+
+#include <utility>
+
+namespace lt::ops {
+namespace {
+
+constexpr Window no_pool = {0, 0, 0};
+
+struct Cases {
+  std::vector<OpCase> list;
+
+  void add(OpCase c, const char* suffix = "") {
+    c.name += suffix;
+    list.push_back(std::move(c));
+  }
+  // Forward and backward, with uniform numbers and with whole ones.
+  void add_both(OpCase c, const char* suffix = "") {
+    c.name += suffix;
+    for (Fill fill : {Fill::uniform, Fill::integers}) {
+      OpCase filled = c;
+      filled.fill = fill;
+      if (fill == Fill::integers) filled.name += "_integers";
+      list.push_back(filled);
+      list.push_back(backward_case(filled));
+    }
+  }
+  // What may follow a sum, by the bits of `parts`: bias, ReLU, dropout.
+  void add_parts(OpCase c, unsigned parts) {
+    const bool product = c.op.kind != OpKind::activation;
+    c.op.has_bias = product && (parts & 1);
+    c.op.has_relu = parts & 2;
+    c.op.dropout = parts & 4 ? 0.5f : 0;
+    std::string suffix;
+    if (c.op.has_bias) suffix += "_bias";
+    if (c.op.has_relu) suffix += "_relu";
+    if (c.op.dropout != 0) suffix += "_dropout";
+    add_both(std::move(c), suffix.c_str());
+  }
+  // What a run may ask for, on one shape.
+  void add_runs(OpCase c) {
+    c.op.dropout = 0.4f;
+    c.op.has_relu = true;
+    c.op.has_bias = c.op.kind != OpKind::activation;
+    OpCase changed = c;
+    changed.training = false;
+    add(changed, "_evaluation");
+    changed.samples = 1;
+    add(changed, "_evaluation_of_one");
+    changed = c;
+    changed.dropout = false;
+    add_both(changed, "_no_dropout");
+    changed = c;
+    changed.accumulate = true;
+    changed.sample_offset = 5;
+    changed.batch_samples = 10;
+    add_both(changed, "_accumulate");
+    changed = c;
+    changed.samples = 1;
+    add_both(changed, "_one_sample");
+    changed.samples = 3;
+    changed.sample_offset = 64;
+    changed.seed = 0x123456789abcdefull;
+    add_both(changed, "_three_samples");
+    changed = c;
+    changed.needs_dx = false;
+    if (c.op.kind != OpKind::activation) add_both(changed, "_no_dx");
+    for (Poison poison : {Poison::nan, Poison::infinity}) {
+      changed = c;
+      changed.op.dropout = 0;
+      changed.poison = poison;
+      add(changed, poison == Poison::nan ? "_nan" : "_infinity");
+      add(backward_case(changed), poison == Poison::nan ? "_nan" : "_infinity");
+    }
+  }
+};
+
+void add_linear(Cases* cases) {
+  const std::pair<uint32_t, uint32_t> shapes[] = {{1, 1},   {3, 17},  {17, 3},  {50, 64},   {64, 50}, {65, 65},
+                                                  {64, 10}, {100, 1}, {1, 100}, {127, 129}, {784, 10}};
+  unsigned parts = 0;
+  for (const auto& [in, out] : shapes) cases->add_parts(linear_case(in, out), parts++ & 7);
+  for (parts = 0; parts < 8; ++parts) cases->add_parts(linear_case(33, 31), parts);
+  cases->add_runs(linear_case(40, 37));
+  OpCase many = linear_case(70, 33);
+  many.micro_batch = many.samples = many.batch_samples = 67;
+  many.op.has_relu = true;
+  cases->add_both(many, "_67_samples");
+  many.samples = 13;
+  cases->add_both(many, "_13_of_67_samples");
+}
+
+void add_conv2d(Cases* cases) {
+  struct Shape {
+    Extent x;
+    uint32_t out;
+    Window conv, pool;
+  };
+  const Shape shapes[] = {
+      {{1, 1, 1}, 1, {1, 1, 0}, no_pool},       {{7, 5, 3}, 17, {3, 1, 1}, no_pool},
+      {{9, 8, 1}, 32, {5, 1, 2}, {2, 2, 0}},    {{28, 28, 1}, 32, {5, 1, 2}, {2, 2, 0}},
+      {{12, 12, 1}, 6, {5, 1, 0}, {2, 2, 0}},   {{14, 14, 32}, 64, {5, 1, 2}, {2, 2, 0}},
+      {{12, 12, 32}, 64, {5, 1, 0}, {2, 2, 0}}, {{6, 7, 17}, 50, {3, 1, 1}, no_pool},
+      {{8, 8, 50}, 50, {3, 1, 1}, {2, 2, 0}},   {{5, 5, 64}, 65, {1, 1, 0}, no_pool},
+      {{6, 6, 65}, 3, {2, 1, 0}, no_pool},      {{6, 6, 3}, 64, {2, 2, 1}, no_pool},
+      {{11, 9, 3}, 20, {3, 2, 1}, {2, 2, 0}},   {{11, 11, 2}, 8, {5, 3, 2}, no_pool},
+      {{10, 7, 4}, 33, {3, 1, 2}, {3, 2, 0}},   {{9, 9, 5}, 16, {3, 1, 1}, {2, 1, 0}},
+      {{9, 9, 5}, 16, {3, 1, 1}, {3, 2, 1}},    {{7, 7, 3}, 1, {3, 1, 1}, {3, 3, 0}},
+      {{4, 4, 100}, 100, {3, 1, 1}, {2, 2, 0}}, {{3, 2, 7}, 9, {2, 1, 0}, no_pool},
+  };
+  unsigned parts = 3;
+  for (const Shape& shape : shapes) cases->add_parts(conv2d_case(shape.x, shape.out, shape.conv, shape.pool), parts++ & 7);
+  for (parts = 0; parts < 8; ++parts) {
+    cases->add_parts(conv2d_case({6, 6, 3}, 18, {3, 1, 1}), parts);
+    cases->add_parts(conv2d_case({6, 6, 3}, 18, {3, 1, 1}, {2, 2, 0}), parts);
+  }
+  cases->add_runs(conv2d_case({8, 8, 3}, 10, {3, 1, 1}, {2, 2, 0}));
+  cases->add_runs(conv2d_case({6, 5, 1}, 20, {5, 1, 2}));
+}
+
+void add_activation(Cases* cases) {
+  const std::pair<Extent, Window> shapes[] = {
+      {{1, 1, 1}, no_pool},    {{1, 1, 17}, no_pool},     {{3, 5, 65}, no_pool},   {{4, 4, 64}, {2, 2, 0}},
+      {{7, 5, 3}, {2, 2, 0}},  {{7, 7, 50}, {3, 2, 0}},   {{5, 6, 17}, {2, 1, 0}}, {{6, 6, 1}, {3, 3, 0}},
+      {{7, 7, 10}, {3, 2, 1}}, {{24, 24, 32}, {2, 2, 0}},
+  };
+  unsigned parts = 2;
+  for (const auto& [x, pool] : shapes) cases->add_parts(activation_case(x, pool), (parts += 2) & 6);
+  for (parts = 0; parts < 8; parts += 2) {
+    cases->add_parts(activation_case({5, 5, 33}, {2, 2, 0}), parts);
+    if (parts != 0) cases->add_parts(activation_case({3, 3, 33}), parts);
+  }
+  cases->add_runs(activation_case({6, 5, 19}, {2, 2, 0}));
+  cases->add_runs(activation_case({1, 1, 130}));
+}
+
+void add_input(Cases* cases) {
+  const Extent shapes[] = {{1, 1, 1}, {28, 28, 1}, {5, 7, 3}, {3, 3, 17}, {32, 32, 3}};
+  for (const Extent& x : shapes)
+    for (DType type : {DType::u8, DType::f32}) {
+      OpCase c = input_case(x, type);
+      c.samples = 3;
+      cases->add(c);
+      c.op.scale = 1.0f / 255;
+      c.op.mean.resize(x.channels);
+      c.op.deviation.resize(x.channels);
+      for (uint32_t channel = 0; channel < x.channels; ++channel) {
+        c.op.mean[channel] = 0.1307f + 0.01f * static_cast<float>(channel);
+        c.op.deviation[channel] = 0.3081f + 0.02f * static_cast<float>(channel);
+      }
+      cases->add(c, "_normalised");
+      c.training = false;
+      cases->add(c, "_evaluation");
+    }
+}
+
+void add_loss(Cases* cases) {
+  for (uint32_t classes : {1u, 2u, 3u, 10u, 17u, 50u, 64u, 65u, 1000u}) {
+    OpCase c = loss_case(classes);
+    cases->add(c);
+    c.batch_samples = 64;
+    c.accumulate = true;
+    cases->add(c, "_accumulate");
+    c.fill = Fill::integers;  // equal logits
+    c.samples = 3;
+    cases->add(c, "_ties");
+    c.training = false;
+    cases->add(c, "_evaluation");
+    c.needs_dx = false;
+    cases->add(c, "_evaluation_no_dx");
+  }
+  for (Poison poison : {Poison::nan, Poison::infinity}) {
+    OpCase c = loss_case(10);
+    c.poison = poison;
+    c.micro_batch = c.samples = c.batch_samples = 20;
+    cases->add(c, poison == Poison::nan ? "_nan" : "_infinity");
+  }
+  OpCase many = loss_case(10);
+  many.micro_batch = many.samples = many.batch_samples = 500;
+  cases->add(many, "_500_samples");
+}
+
+void add_updates(Cases* cases) {
+  for (OpKind kind : {OpKind::update_sgd, OpKind::update_momentum, OpKind::update_adam})
+    for (uint64_t elements : {1u, 3u, 16u, 17u, 64u, 65u, 4096u, 100003u}) {
+      OpCase c = update_case(kind, elements);
+      cases->add(c);
+      c.loss_is_finite = false;
+      cases->add(c, "_not_finite");
+      c.loss_is_finite = true;
+      c.step = 1;
+      cases->add(c, "_first_step");
+    }
+}
+
+}  // namespace
+
+std::vector<OpCase> all_cases() {
+  Cases cases;
+  add_input(&cases);
+  add_linear(&cases);
+  add_conv2d(&cases);
+  add_activation(&cases);
+  add_loss(&cases);
+  add_updates(&cases);
+  return cases.list;
+}
+
+}  // namespace lt::ops

@@ -1,0 +1,13 @@
+// The shapes and attributes that every device is held to: odd sizes around the widths of vectors, all windows, and every
+// combination of what may be joined to a product.
+#pragma once
+
+#include <vector>
+
+#include "tests/ops/op_fixture.h"
+
+namespace lt::ops {
+
+std::vector<OpCase> all_cases();
+
+}  // namespace lt::ops

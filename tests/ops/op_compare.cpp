@@ -1,0 +1,181 @@
+// A device's outputs against those of the reference device. See op_fixture.h.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "backends/reference/reference.h"
+#include "tests/ops/op_fixture.h"
+
+namespace lt::ops {
+namespace {
+
+// Two values that decide between two windows' winners, or a value that decides a ReLU, are as good as equal below this
+// share of the largest value.
+constexpr double near_tie = 1e-5;
+
+void expect_values(const std::string& what, const std::vector<float>& actual, const std::vector<float>& expected,
+                   const OpCase& c) {
+  ASSERT_EQ(actual.size(), expected.size());
+  if (c.poison != Poison::none) {
+    // Which of NaN and infinity comes out depends on the order of the sums; that one comes out does not.
+    std::vector<float> finite_actual, finite_expected;
+    for (size_t i = 0; i < actual.size(); ++i) {
+      ASSERT_EQ(std::isfinite(actual[i]), std::isfinite(expected[i]))
+          << c.name << ": " << what << "[" << i << "] is " << actual[i] << ", expected " << expected[i];
+      if (!std::isfinite(actual[i])) continue;
+      finite_actual.push_back(actual[i]);
+      finite_expected.push_back(expected[i]);
+    }
+    EXPECT_LE(normalised_square_error(finite_actual, finite_expected), square_error_limit) << c.name << ": " << what;
+    return;
+  }
+  const bool exact = c.fill == Fill::integers && (c.op.dropout == 0 || c.op.dropout == 0.5f) &&
+                     c.op.kind != OpKind::softmax_cross_entropy && c.op.kind != OpKind::update_adam;
+  size_t worst = 0;
+  for (size_t i = 0; i < actual.size(); ++i)
+    if (!(std::fabs(actual[i] - expected[i]) <= std::fabs(actual[worst] - expected[worst]))) worst = i;
+  if (actual.empty()) return;
+  const double error = normalised_square_error(actual, expected);
+  EXPECT_LE(error, exact ? 0 : square_error_limit)
+      << c.name << ": " << what << " has " << actual.size() << " elements, the farthest off is " << worst << ": "
+      << actual[worst] << ", expected " << expected[worst];
+}
+
+// The case without the parts from its ReLU (and pool) on, run on reference: the values that decide.
+std::vector<float> deciding_values(const OpCase& op_case, bool pool) {
+  OpCase plain = op_case;
+  plain.op.kind = op_case.op.kind == OpKind::conv2d_backward       ? OpKind::conv2d
+                  : op_case.op.kind == OpKind::linear_backward     ? OpKind::linear
+                  : op_case.op.kind == OpKind::activation_backward ? OpKind::activation
+                                                                   : op_case.op.kind;
+  plain.op.has_relu = false;
+  plain.op.dropout = 0;
+  if (!pool) {
+    plain.op.has_pool = false;
+    plain.op.y_extent = plain.op.kind == OpKind::conv2d ? plain.op.conv_extent : plain.op.x_extent;
+  }
+  OpRun run(*reference_device(), plain);
+  run.fill();
+  run.run_forward();
+  return run.values("y");
+}
+
+double largest_magnitude(const std::vector<float>& values) {
+  double largest = 0;
+  for (float value : values) largest = std::max(largest, std::fabs(static_cast<double>(value)));
+  return largest;
+}
+
+void expect_argmax(OpRun* actual, OpRun* expected) {
+  const OpCase& c = actual->op_case();
+  const std::vector<uint8_t> a = actual->byte_values("argmax"), e = expected->byte_values("argmax");
+  if (a == e) return;
+  const std::vector<float> z = deciding_values(c, false);
+  const Extent from =
+      c.op.kind == OpKind::conv2d || c.op.kind == OpKind::conv2d_backward ? c.op.conv_extent : c.op.x_extent;
+  const Extent to = c.op.y_extent;
+  const double limit = c.fill == Fill::integers ? 0 : near_tie * largest_magnitude(z);
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i] == e[i]) continue;
+    ASSERT_LT(a[i], c.op.pool.kernel * c.op.pool.kernel) << c.name << ": argmax[" << i << "]";
+    const uint64_t channel = i % to.channels, column = i / to.channels % to.width,
+                   row = i / to.channels / to.width % to.height, sample = i / to.elements();
+    const auto value = [&](uint8_t at) {
+      const uint64_t z_row = row * c.op.pool.stride + at / c.op.pool.kernel - c.op.pool.padding;
+      const uint64_t z_column = column * c.op.pool.stride + at % c.op.pool.kernel - c.op.pool.padding;
+      if (z_row >= from.height || z_column >= from.width) return -std::numeric_limits<double>::infinity();
+      return static_cast<double>(z[sample * from.elements() + (z_row * from.width + z_column) * from.channels + channel]);
+    };
+    const bool tie = limit > 0 && std::fabs(value(a[i]) - value(e[i])) <= limit;
+    ASSERT_TRUE(tie) << c.name << ": argmax[" << i << "] is " << int{a[i]} << " (" << value(a[i]) << "), expected "
+                     << int{e[i]} << " (" << value(e[i]) << ")";
+  }
+}
+
+void expect_mask(OpRun* actual, OpRun* expected) {
+  const OpCase& c = actual->op_case();
+  const std::vector<uint8_t> a = actual->byte_values("mask"), e = expected->byte_values("mask");
+  if (a == e) return;
+  const std::vector<float> z = deciding_values(c, true);
+  const uint64_t elements = c.op.y_extent.elements(), row_bytes = mask_row_bytes(elements);
+  const double limit = c.fill == Fill::integers || !c.op.has_relu ? 0 : near_tie * largest_magnitude(z);
+  for (uint64_t bit = 0; bit < a.size() * 8; ++bit) {
+    if (!((a[bit / 8] ^ e[bit / 8]) >> bit % 8 & 1)) continue;
+    const uint64_t sample = bit / (row_bytes * 8), element = bit % (row_bytes * 8);
+    ASSERT_LT(element, elements) << c.name << ": the mask's bits behind the elements of sample " << sample << " are not 0";
+    const double value = static_cast<double>(z[sample * elements + element]);
+    ASSERT_TRUE(limit > 0 && std::fabs(value) <= limit)
+        << c.name << ": mask of sample " << sample << " element " << element << " (" << value << ")";
+  }
+}
+
+void expect_statistics(const Statistics& actual, const Statistics& expected, const OpCase& c) {
+  EXPECT_EQ(actual.non_finite, expected.non_finite) << c.name;
+  if (c.poison != Poison::none) return;  // what is largest beside a NaN is not defined
+  EXPECT_EQ(actual.correct, expected.correct) << c.name;
+  // A sample's loss may come from float arithmetic; their sum is double.
+  EXPECT_NEAR(actual.loss_sum, expected.loss_sum, 1e-6 * (1 + std::fabs(expected.loss_sum))) << c.name;
+}
+
+}  // namespace
+
+std::unique_ptr<Device> reference_device() {
+  std::unique_ptr<Device> device;
+  EXPECT_EQ(reference::backend.open(DeviceConfig{}, &device), Status::ok);
+  return device;
+}
+
+double normalised_square_error(const std::vector<float>& actual, const std::vector<float>& expected) {
+  double difference = 0, square = 0;
+  for (size_t i = 0; i < actual.size(); ++i) {
+    const double a = static_cast<double>(actual[i]), e = static_cast<double>(expected[i]);
+    if (std::isnan(a) != std::isnan(e)) return std::numeric_limits<double>::infinity();
+    if (a == e || std::isnan(a)) continue;
+    difference += (a - e) * (a - e);
+    square += e * e;
+  }
+  for (size_t i = 0; i < actual.size(); ++i)
+    if (actual[i] == expected[i]) square += static_cast<double>(expected[i]) * static_cast<double>(expected[i]);
+  return difference == 0 ? 0 : difference / std::max(square, 1e-30);
+}
+
+bool expect_equals_reference(const Device& device, const OpCase& op_case) {
+  OpRun actual(device, op_case);
+  if (actual.status() == Status::unsupported) return false;
+  EXPECT_EQ(actual.status(), Status::ok) << op_case.name << ": " << last_error();
+  if (!ok(actual.status())) return true;
+  const std::unique_ptr<Device> oracle = reference_device();
+  OpRun expected(*oracle, op_case);
+  EXPECT_EQ(expected.status(), Status::ok) << op_case.name << ": " << last_error();
+  actual.fill();
+  expected.fill();
+  actual.run_forward();
+  expected.run_forward();
+  const OpCase& c = op_case;
+  for (const char* name : {"y", "parameters", "state", "state2"})
+    if (actual.has(name)) expect_values(name, actual.values(name), expected.values(name), c);
+  if (c.op.kind == OpKind::softmax_cross_entropy) {
+    expect_statistics(actual.statistics(), expected.statistics(), c);
+    if (c.needs_dx && c.training) expect_values("dx", actual.values("dx"), expected.values("dx"), c);
+    return true;
+  }
+  if (!c.training || c.poison != Poison::none) return true;
+  if (actual.has("argmax")) expect_argmax(&actual, &expected);
+  if (actual.has("mask")) expect_mask(&actual, &expected);
+  if (!actual.has_backward() || ::testing::Test::HasFatalFailure()) return true;
+
+  for (const char* name : {"y", "argmax", "mask"})
+    if (actual.has(name))
+      std::memcpy(expected.bytes(name), actual.bytes(name),
+                  actual.byte_values(name).size() * (std::strcmp(name, "y") == 0 ? sizeof(float) : 1));
+  actual.run_backward();
+  expected.run_backward();
+  for (const char* name : {"dx", "dweight", "dbias"})
+    if (actual.has(name)) expect_values(name, actual.values(name), expected.values(name), c);
+  return true;
+}
+
+}  // namespace lt::ops

@@ -1,0 +1,128 @@
+// One operation (and the forward operation in front of it, where it is a backward one) as a program of its own, made by
+// hand, run on any device, and compared with the reference device. Every tensor and the scratch lie between guard zones
+// that are compared after each run; all memory that a run is to write, and samples past the run's, start as NaN.
+//
+//     lt::ops::OpCase c = lt::ops::linear_case(/*in=*/17, /*out=*/65);
+//     c.op.has_relu = true;
+//     lt::ops::expect_equals_reference(*device, c);
+//
+// A run owns its region. Each belongs to the test's thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/backend.h"
+#include "src/op.h"
+
+namespace lt::ops {
+
+// What inputs hold: numbers in [-1, 1), or small whole ones, of which sums are exact in float and ties frequent.
+enum class Fill : uint8_t { uniform, integers };
+// What some elements of x are instead.
+enum class Poison : uint8_t { none, nan, infinity };
+
+struct OpCase {
+  std::string name;
+  Op op;                     // kind, extents and attributes; its tensors are the run's business
+  uint32_t micro_batch = 5;  // what memory is laid out for
+  uint32_t samples = 5;      // of the run
+  uint32_t sample_offset = 0;
+  uint32_t batch_samples = 5;
+  bool training = true, accumulate = false, dropout = true;
+  bool needs_dx = true;        // backward operations and the loss
+  bool loss_is_finite = true;  // updates: what the statistics say
+  Fill fill = Fill::uniform;
+  Poison poison = Poison::none;
+  uint64_t seed = 1, step = 3;
+};
+
+// Forward cases; `backward_case` makes the backward one of any of them. pool.kernel 0: none. conv2d pools have no padding.
+OpCase conv2d_case(Extent x, uint32_t out_channels, Window conv, Window pool = {0, 0, 0});
+OpCase linear_case(uint32_t in, uint32_t out);
+OpCase activation_case(Extent x, Window pool = {0, 0, 0});
+OpCase backward_case(OpCase forward);
+OpCase input_case(Extent x, DType x_dtype);
+OpCase loss_case(uint32_t classes);
+OpCase update_case(OpKind kind, uint64_t parameter_elements);
+
+// What a run left behind.
+class OpRun {
+ public:
+  // Builds, prepares and attaches; `status` tells whether that went well.
+  OpRun(const Device& device, const OpCase& op_case);
+  ~OpRun();
+  OpRun(const OpRun&) = delete;
+  OpRun& operator=(const OpRun&) = delete;
+  Status status() const { return status_; }
+  const char* kernel() const { return needs_.kernel; }
+
+  // Fills all inputs from the case's seed, outputs and scratch with NaN. Weights are the same in either layout.
+  void fill();
+  // Runs the forward or the backward operation and checks the guard zones and that inputs are untouched.
+  void run_forward();
+  void run_backward();
+  bool has_backward() const { return program_.ops.size() == 2; }
+  // One run of [first, last) with other arguments than the case's; checks the guard zones.
+  void run(uint32_t first, uint32_t last, const RunArguments& arguments);
+  RunArguments arguments() const;
+
+  // Tensors by the names of Op's members: "x", "y", "weight", "dweight", "argmax", "statistics" ...
+  bool has(const std::string& name) const;
+  uint64_t elements(const std::string& name) const;  // of all samples of the micro-batch
+  float* floats(const std::string& name);
+  uint8_t* bytes(const std::string& name);
+  Statistics& statistics();
+  // A copy of what the run's samples hold; weights in in_out order whatever the device's.
+  std::vector<float> values(const std::string& name);
+  void set_values(const std::string& name, const std::vector<float>& values);
+  std::vector<uint8_t> byte_values(const std::string& name);
+  const OpCase& op_case() const { return case_; }
+  std::vector<uint8_t>& raw_x() { return raw_x_; }
+  std::vector<int32_t>& labels() { return labels_; }
+
+ private:
+  TensorId add(const std::string& name, DType dtype, uint64_t sample_elements, uint64_t elements);
+  void add_tensors();
+  void lay_out();
+  void fill_tensor(const Tensor& tensor);
+  void check_guards(const char* when) const;
+  const Tensor& tensor(const std::string& name) const;
+  bool is_weight(const std::string& name) const { return name == "weight" || name == "dweight"; }
+  // Where element `i` of an in_out weight lies in the device's layout.
+  uint64_t weight_place(uint64_t i) const;
+
+  OpCase case_;
+  Program program_;
+  OpNeeds needs_;
+  Status status_ = Status::ok;
+  struct FreeRegion {
+    void operator()(std::byte* region) const;
+  };
+  std::unique_ptr<std::byte, FreeRegion> region_;
+  std::unique_ptr<Executor> executor_;
+  std::vector<uint8_t> raw_x_;
+  std::vector<int32_t> labels_;
+};
+
+// Sum of squared differences over the sum of squares of `expected`; infinite where either has a NaN the other lacks.
+double normalised_square_error(const std::vector<float>& actual, const std::vector<float>& expected);
+
+// A float has a relative rounding error of up to 2^-24, a sum of n products one of about sqrt(n) * 2^-24, however it is
+// ordered; squared, with n up to 10^4: 4e-11. One wrong element among a million is above it too.
+inline constexpr double square_error_limit = 1e-10;
+
+// Runs the case on the device and on reference and compares every output: sums within square_error_limit (exactly with
+// Fill::integers), the places of maxima and masks exactly unless the values that decide them are within rounding of each
+// other. Backward operations get the device's own y, argmax and mask on both sides. False where the device has no kernel.
+bool expect_equals_reference(const Device& device, const OpCase& op_case);
+
+std::unique_ptr<Device> reference_device();
+
+// The kind's name; null for numbers that are none. Its switch makes the compiler list what is missing.
+const char* op_kind_name(OpKind kind);
+
+}  // namespace lt::ops

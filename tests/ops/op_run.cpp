@@ -1,0 +1,309 @@
+// A program of one or two operations in a region with guard zones. See op_fixture.h.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+#include "src/base/checked.h"
+#include "src/base/philox.h"
+#include "tests/ops/op_fixture.h"
+
+namespace lt::ops {
+namespace {
+
+// Bytes of 1s: NaN where floats are read, a place outside every window, a mask that passes all.
+constexpr int untouched = 0xFF;
+constexpr uint64_t guard_bytes = 2 * tensor_alignment;
+
+bool is_output(const std::string& name, bool backward) {
+  for (const char* output : {"y", "argmax", "mask", "saved"})
+    if (!backward && name == output) return true;
+  for (const char* output : {"dx", "dweight", "dbias"})
+    if (backward && name == output) return true;
+  return false;
+}
+
+// Kinds whose one operation changes its tensors in place or writes what other kinds read.
+bool writes(OpKind kind, const std::string& name) {
+  if (kind == OpKind::softmax_cross_entropy) return name == "dx" || name == "statistics";
+  return name == "parameters" || name == "state" || name == "state2";
+}
+
+uint32_t hash(const std::string& name) {
+  uint32_t h = 2166136261u;  // FNV-1a
+  for (char c : name) h = (h ^ static_cast<uint8_t>(c)) * 16777619u;
+  return h;
+}
+
+}  // namespace
+
+void OpRun::FreeRegion::operator()(std::byte* region) const { std::free(region); }
+
+OpRun::OpRun(const Device& device, const OpCase& op_case) : case_(op_case) {
+  program_.micro_batch = case_.micro_batch;
+  program_.weight_layout = device.weight_layout();
+  add_tensors();
+  uint64_t saved_bytes = 0;
+  for (const Op& op : program_.ops) {
+    OpNeeds needs;
+    status_ = device.prepare(program_, op, &needs);
+    if (!ok(status_)) return;
+    program_.scratch_bytes = std::max(program_.scratch_bytes, needs.scratch_bytes);
+    if (&op == &program_.ops.front()) saved_bytes = needs.saved_bytes;
+    needs_ = needs;
+  }
+  if (saved_bytes != 0) {
+    const TensorId saved = add("saved", DType::u8, 0, saved_bytes);
+    for (Op& op : program_.ops) op.saved = saved;
+  }
+  lay_out();
+  status_ = device.attach(program_, region_.get(), &executor_);
+}
+
+OpRun::~OpRun() = default;
+
+TensorId OpRun::add(const std::string& name, DType dtype, uint64_t sample_elements, uint64_t elements) {
+  Tensor tensor;
+  tensor.name = name;
+  tensor.dtype = dtype;
+  tensor.sample_elements = sample_elements;
+  tensor.bytes = (sample_elements == 0 ? elements : sample_elements * case_.micro_batch) * dtype_bytes(dtype);
+  program_.tensors.push_back(tensor);
+  return static_cast<TensorId>(program_.tensors.size() - 1);
+}
+
+void OpRun::add_tensors() {
+  Op op = case_.op;
+  op.layer = "layer";
+  op.layer_index = 2;
+  const uint64_t x_elements = op.x_extent.elements(), y_elements = op.y_extent.elements();
+  bool backward = false, product = false;
+  uint64_t weight_elements = 0;
+  switch (op.kind) {
+    case OpKind::input:
+      op.y = add("y", DType::f32, y_elements, 0);
+      raw_x_.resize(case_.samples * x_elements * dtype_bytes(op.x_dtype));
+      break;
+    case OpKind::softmax_cross_entropy:
+      op.x = add("x", DType::f32, x_elements, 0);
+      if (case_.needs_dx) op.dx = add("dx", DType::f32, x_elements, 0);
+      op.statistics = add("statistics", DType::u8, 0, sizeof(Statistics));
+      labels_.resize(case_.samples);
+      break;
+    case OpKind::update_adam: op.state2 = add("state2", DType::f32, 0, op.parameter_elements); [[fallthrough]];
+    case OpKind::update_momentum: op.state = add("state", DType::f32, 0, op.parameter_elements); [[fallthrough]];
+    case OpKind::update_sgd:
+      op.parameters = add("parameters", DType::f32, 0, op.parameter_elements);
+      op.gradients = add("gradients", DType::f32, 0, op.parameter_elements);
+      op.statistics = add("statistics", DType::u8, 0, sizeof(Statistics));
+      break;
+    case OpKind::conv2d_backward:
+    case OpKind::linear_backward: backward = true; [[fallthrough]];
+    case OpKind::conv2d:
+    case OpKind::linear:
+      product = true;
+      weight_elements = op.kind == OpKind::linear || op.kind == OpKind::linear_backward
+                            ? x_elements * y_elements
+                            : uint64_t{op.conv.kernel} * op.conv.kernel * op.x_extent.channels * op.conv_extent.channels;
+      break;
+    case OpKind::activation_backward: backward = true; [[fallthrough]];
+    case OpKind::activation: break;
+  }
+  if (product || backward || op.kind == OpKind::activation) {
+    op.x = add("x", DType::f32, x_elements, 0);
+    op.y = add("y", DType::f32, y_elements, 0);
+    if (op.has_pool) op.argmax = add("argmax", DType::u8, y_elements, 0);
+    if (op.dropout != 0) op.mask = add("mask", DType::u8, mask_row_bytes(y_elements), 0);
+    const uint64_t bias_elements = product ? op.y_extent.channels : 0;
+    if (product) op.weight = add("weight", DType::f32, 0, weight_elements);
+    if (product && op.has_bias) op.bias = add("bias", DType::f32, 0, bias_elements);
+    if (backward) {
+      Op forward = op;
+      forward.kind = op.kind == OpKind::conv2d_backward   ? OpKind::conv2d
+                     : op.kind == OpKind::linear_backward ? OpKind::linear
+                                                          : OpKind::activation;
+      program_.ops.push_back(forward);
+      // As the plan does: what the backward operation does not read is not kept for it.
+      if (!product) op.x = no_tensor;
+      if (!op.has_relu || op.dropout != 0) op.y = no_tensor;
+      op.dy = add("dy", DType::f32, y_elements, 0);
+      if (case_.needs_dx) op.dx = add("dx", DType::f32, x_elements, 0);
+      if (product) op.dweight = add("dweight", DType::f32, 0, weight_elements);
+      if (product && op.has_bias) op.dbias = add("dbias", DType::f32, 0, bias_elements);
+    }
+  }
+  program_.ops.push_back(op);
+  const bool update = op.parameters != no_tensor;
+  program_.forward_end = backward ? 1 : update ? 0 : 1;
+  program_.backward_end = update ? 0 : static_cast<uint32_t>(program_.ops.size());
+}
+
+void OpRun::lay_out() {
+  uint64_t offset = guard_bytes;
+  for (Tensor& tensor : program_.tensors) {
+    tensor.offset = offset;
+    tensor.last_op = static_cast<uint32_t>(program_.ops.size() - 1);
+    offset = align_up(offset + tensor.bytes + guard_bytes, tensor_alignment);
+  }
+  program_.scratch_offset = offset;
+  program_.region_bytes = align_up(offset + program_.scratch_bytes + guard_bytes, 4096);
+  region_.reset(static_cast<std::byte*>(std::aligned_alloc(4096, program_.region_bytes)));
+  std::memset(region_.get(), untouched, program_.region_bytes);
+}
+
+void OpRun::fill() {
+  std::memset(region_.get(), untouched, program_.region_bytes);
+  for (const Tensor& tensor : program_.tensors) fill_tensor(tensor);
+  for (size_t i = 0; i < raw_x_.size(); ++i)
+    raw_x_[i] = static_cast<uint8_t>(philox4x32({{static_cast<uint32_t>(i), 0, 0, 7}}, case_.seed).v[0]);
+  if (case_.op.x_dtype == DType::f32)
+    for (size_t i = 0; i < raw_x_.size() / sizeof(float); ++i) {
+      const float value = static_cast<float>(raw_x_[i * sizeof(float)]) * 0.37f - 20;
+      std::memcpy(raw_x_.data() + i * sizeof(float), &value, sizeof value);
+    }
+  for (size_t i = 0; i < labels_.size(); ++i)
+    labels_[i] = static_cast<int32_t>(philox4x32({{static_cast<uint32_t>(i), 0, 0, 9}}, case_.seed).v[0] %
+                                      case_.op.x_extent.channels);
+}
+
+void OpRun::fill_tensor(const Tensor& tensor) {
+  const OpKind kind = case_.op.kind;
+  const std::string& name = tensor.name;
+  if (name == "statistics") {
+    Statistics start;  // what came before: of other micro-batches, or of the loss in front of an update
+    if (kind == OpKind::softmax_cross_entropy) start = {17.5, 3, 1};
+    if (kind != OpKind::softmax_cross_entropy) start.non_finite = case_.loss_is_finite ? 0 : 1;
+    std::memcpy(region_.get() + tensor.offset, &start, sizeof start);
+    return;
+  }
+  const bool added_to = case_.accumulate && (name == "dweight" || name == "dbias");
+  const bool output = is_output(name, false) || (is_output(name, true) && !added_to);
+  if (output || tensor.dtype != DType::f32) return;
+  // Samples past the run's stay NaN.
+  const uint64_t n = tensor.sample_elements != 0 ? tensor.sample_elements * case_.samples : tensor.bytes / sizeof(float);
+  float* to = reinterpret_cast<float*>(region_.get() + tensor.offset);
+  for (uint64_t i = 0; i < n; ++i) {
+    const Philox4 bits = philox4x32({{static_cast<uint32_t>(i), 0, hash(name), 1}}, case_.seed);
+    float value = philox_uniform(bits.v[0]) * 2 - 1;
+    if (kind == OpKind::softmax_cross_entropy && name == "x") value *= 6;
+    if (name == "state2") value = value * value * 0.01f;  // a mean of squares
+    if (case_.fill == Fill::integers) value = static_cast<float>(static_cast<int>(bits.v[0] % 5) - 2);
+    if (name == "x" && case_.poison != Poison::none && bits.v[1] % 37 == 0)
+      value = case_.poison == Poison::nan ? std::numeric_limits<float>::quiet_NaN()
+                                          : (bits.v[2] & 1 ? 1 : -1) * std::numeric_limits<float>::infinity();
+    to[is_weight(name) ? weight_place(i) : i] = value;
+  }
+}
+
+RunArguments OpRun::arguments() const {
+  RunArguments arguments;
+  arguments.samples = case_.samples;
+  arguments.sample_offset = case_.sample_offset;
+  arguments.batch_samples = case_.batch_samples;
+  arguments.training = case_.training;
+  arguments.accumulate = case_.accumulate;
+  arguments.dropout = case_.dropout;
+  arguments.seed = case_.seed;
+  arguments.step = case_.step;
+  arguments.learning_rate = 0.0625f;
+  arguments.momentum = 0.875f;
+  arguments.x = raw_x_.empty() ? nullptr : raw_x_.data();
+  arguments.labels = labels_.empty() ? nullptr : labels_.data();
+  return arguments;
+}
+
+void OpRun::run(uint32_t first, uint32_t last, const RunArguments& arguments) {
+  std::memset(region_.get() + program_.scratch_offset, untouched, program_.scratch_bytes);
+  ASSERT_EQ(executor_->run(first, last, arguments), Status::ok) << last_error();
+  ASSERT_EQ(executor_->synchronize(), Status::ok) << last_error();
+  check_guards(case_.name.c_str());
+}
+
+void OpRun::run_forward() {
+  const std::vector<std::byte> before(region_.get(), region_.get() + program_.region_bytes);
+  run(0, 1, arguments());
+  for (const Tensor& t : program_.tensors) {
+    if (!is_output(t.name, false) && !writes(case_.op.kind, t.name)) {
+      EXPECT_EQ(std::memcmp(before.data() + t.offset, region_.get() + t.offset, t.bytes), 0)
+          << case_.name << ": the forward run changed its input " << t.name;
+    }
+  }
+}
+
+void OpRun::run_backward() {
+  const std::vector<std::byte> before(region_.get(), region_.get() + program_.region_bytes);
+  run(1, 2, arguments());
+  for (const Tensor& t : program_.tensors) {
+    if (!is_output(t.name, true) && t.name != "saved") {
+      EXPECT_EQ(std::memcmp(before.data() + t.offset, region_.get() + t.offset, t.bytes), 0)
+          << case_.name << ": the backward run changed its input " << t.name;
+    }
+  }
+}
+
+void OpRun::check_guards(const char* when) const {
+  uint64_t from = 0;
+  std::string in_front = "the region's start";
+  const auto check = [&](uint64_t to, const std::string& behind) {
+    for (uint64_t i = from; i < to; ++i)
+      if (region_.get()[i] != std::byte{untouched}) {
+        ADD_FAILURE() << when << ": byte " << i - from << " behind " << in_front << ", " << to - i << " in front of "
+                      << behind << ", was written";
+        return;
+      }
+  };
+  for (const Tensor& t : program_.tensors) {
+    check(t.offset, t.name);
+    from = t.offset + t.bytes;
+    in_front = t.name;
+  }
+  check(program_.scratch_offset, "the scratch");
+  from = program_.scratch_offset + program_.scratch_bytes;
+  in_front = "the scratch";
+  check(program_.region_bytes, "the region's end");
+}
+
+bool OpRun::has(const std::string& name) const {
+  return std::any_of(program_.tensors.begin(), program_.tensors.end(), [&](const Tensor& t) { return t.name == name; });
+}
+
+const Tensor& OpRun::tensor(const std::string& name) const {
+  return *std::find_if(program_.tensors.begin(), program_.tensors.end(), [&](const Tensor& t) { return t.name == name; });
+}
+
+uint64_t OpRun::elements(const std::string& name) const { return tensor(name).bytes / dtype_bytes(tensor(name).dtype); }
+
+float* OpRun::floats(const std::string& name) { return reinterpret_cast<float*>(bytes(name)); }
+
+uint8_t* OpRun::bytes(const std::string& name) { return reinterpret_cast<uint8_t*>(region_.get() + tensor(name).offset); }
+
+Statistics& OpRun::statistics() { return *reinterpret_cast<Statistics*>(bytes("statistics")); }
+
+uint64_t OpRun::weight_place(uint64_t i) const {
+  if (program_.weight_layout == WeightLayout::in_out) return i;
+  const Op& op = case_.op;
+  const uint64_t out = op.y_extent.channels, fan_in = tensor("weight").bytes / sizeof(float) / out;
+  return i % out * fan_in + i / out;
+}
+
+std::vector<float> OpRun::values(const std::string& name) {
+  const Tensor& t = tensor(name);
+  const uint64_t n = t.sample_elements != 0 ? t.sample_elements * case_.samples : t.bytes / sizeof(float);
+  std::vector<float> result(n);
+  for (uint64_t i = 0; i < n; ++i) result[i] = floats(name)[is_weight(name) ? weight_place(i) : i];
+  return result;
+}
+
+void OpRun::set_values(const std::string& name, const std::vector<float>& values) {
+  for (uint64_t i = 0; i < values.size(); ++i) floats(name)[is_weight(name) ? weight_place(i) : i] = values[i];
+}
+
+std::vector<uint8_t> OpRun::byte_values(const std::string& name) {
+  const Tensor& t = tensor(name);
+  const uint8_t* first = bytes(name);
+  return {first, first + (t.sample_elements != 0 ? t.sample_elements * case_.samples : t.bytes)};
+}
+
+}  // namespace lt::ops
