@@ -1,0 +1,318 @@
+#include "src/run/session.h"
+
+#include <ctime>
+
+#include <algorithm>
+#include <cinttypes>
+#include <cmath>
+
+#include "src/base/shuffle.h"
+#include "src/run/weights.h"
+
+namespace lt {
+namespace {
+
+double now_seconds() {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+const char* split_name(Split split) { return split == Split::train ? "training" : "test"; }
+
+}  // namespace
+
+Status Session::create(std::shared_ptr<const Plan> plan, void* arena, size_t bytes, std::unique_ptr<Session>* session) {
+  const uint64_t needed_bytes = plan->program.region_bytes;
+  if (arena && bytes < needed_bytes)
+    return fail(Status::memory, "the arena has %zu bytes, %s needs %" PRIu64 "; largest micro-batch that fits: %u of %u samples", bytes,
+                plan->recipe.name.c_str(), needed_bytes, plan_largest_micro_batch(*plan, bytes), plan->program.micro_batch);
+  std::unique_ptr<Session> result(new Session(std::move(plan)));
+  const Plan& p = *result->plan_;
+  LT_TRY(arena ? result->region_.adopt(arena, bytes, needed_bytes) : result->region_.reserve(needed_bytes));
+  LT_TRY(p.device->attach(p.program, result->region_.bytes(), &result->executor_));
+  for (uint32_t i = 0; i < p.parameters.size(); ++i) LT_TRY(weights_initialize(p, i, result->executor_.get()));
+  result->indices_.resize(p.program.micro_batch);
+  *session = std::move(result);
+  return Status::ok;
+}
+
+Status Session::bind(Split split, const Dataset* dataset) {
+  const DatasetInfo& info = dataset->info();
+  const Recipe& recipe = plan_->recipe;
+  if (info.extent != recipe.input || info.x_dtype != recipe.input_type)
+    return fail(Status::mismatch, "%s has samples of %u x %u x %u, model %s takes %u x %u x %u (channels x rows x columns)", info.name,
+                info.extent.channels, info.extent.height, info.extent.width, recipe.name.c_str(), recipe.input.channels,
+                recipe.input.height, recipe.input.width);
+  if (info.classes > plan_->classes())
+    return fail(Status::mismatch, "%s has %u classes, model %s has %u outputs", info.name, info.classes, recipe.name.c_str(),
+                plan_->classes());
+  if (info.count == 0 || info.count > recipe_max_elements)
+    return fail(Status::mismatch, "the %s set of %s has %" PRIu64 " samples, expected 1 to %" PRIu64, split_name(split), info.name,
+                info.count, recipe_max_elements);
+  datasets_[static_cast<int>(split)] = dataset;
+  if (split == Split::train) {
+    position_ = 0;
+    epoch_sums_ = {};
+    epoch_correct_ = epoch_loss_sum_ = 0;
+  }
+  return Status::ok;
+}
+
+RunArguments Session::arguments(uint32_t samples, uint32_t sample_offset, uint32_t batch_samples, bool training) const {
+  RunArguments result;
+  result.samples = samples;
+  result.sample_offset = sample_offset;
+  result.batch_samples = batch_samples;
+  result.training = training;
+  result.accumulate = sample_offset > 0;
+  result.seed = plan_->seed;
+  result.step = step_ + 1;
+  result.dropout = plan_->dropout;
+  const Recipe& recipe = plan_->recipe;
+  result.learning_rate = static_cast<float>(recipe.lr);
+  result.momentum = static_cast<float>(recipe.momentum);
+  result.beta1 = static_cast<float>(recipe.beta1);
+  result.beta2 = static_cast<float>(recipe.beta2);
+  result.epsilon = static_cast<float>(recipe.epsilon);
+  return result;
+}
+
+// One step on n samples, in micro-batches; fetch(first, count, &arguments) provides x and labels of each.
+template <class Fetch>
+Status Session::train_batch(uint32_t n, const Fetch& fetch, Report* report) {
+  const double start = now_seconds();
+  double wait_seconds = 0;
+  const Program& program = plan_->program;
+  RunArguments run;
+  for (uint32_t first = 0; first < n; first += run.samples) {
+    run = arguments(std::min(program.micro_batch, n - first), first, n, true);
+    const double before = now_seconds();
+    LT_TRY(fetch(first, run.samples, &run));
+    wait_seconds += now_seconds() - before;
+    const bool last = first + run.samples == n;
+    LT_TRY(executor_->run(0, last ? static_cast<uint32_t>(program.ops.size()) : program.backward_end, run));
+  }
+  Statistics statistics;
+  LT_TRY(executor_->download(plan_->statistics, 0, &statistics, sizeof statistics));
+  LT_TRY(executor_->synchronize());
+  if (statistics.non_finite != 0) return report_non_finite(run);
+  ++step_;
+  finish_report(statistics, n, now_seconds() - start, wait_seconds, report);
+  return Status::ok;
+}
+
+void Session::finish_report(const Statistics& statistics, uint32_t n, double seconds, double wait_seconds, Report* report) {
+  *report = {};
+  report->step = step_;
+  report->samples = n;
+  report->loss = statistics.loss_sum / n;
+  report->accuracy = static_cast<double>(statistics.correct) / n;
+  report->seconds = seconds;
+  report->data_wait_seconds = wait_seconds;
+  Report& sums = epoch_sums_;
+  sums.epoch_samples += n;
+  epoch_loss_sum_ += statistics.loss_sum;
+  epoch_correct_ += static_cast<double>(statistics.correct);
+  sums.epoch_seconds += seconds;
+  sums.epoch_data_wait_seconds += wait_seconds;
+  report->epoch_samples = sums.epoch_samples;
+  report->epoch_loss = epoch_loss_sum_ / static_cast<double>(sums.epoch_samples);
+  report->epoch_accuracy = epoch_correct_ / static_cast<double>(sums.epoch_samples);
+  report->epoch_seconds = sums.epoch_seconds;
+  report->epoch_data_wait_seconds = sums.epoch_data_wait_seconds;
+}
+
+Status Session::step(Report* report) {
+  const Dataset* dataset = datasets_[0];
+  if (!dataset) return fail(Status::state, "no training set is bound");
+  const auto count = static_cast<uint32_t>(dataset->info().count);
+  const uint32_t batch = plan_->recipe.batch == 0 ? count : plan_->recipe.batch;
+  const uint32_t n = std::min(batch, count - position_);
+  const Shuffle shuffle(plan_->seed, epoch_ + 1, count);
+  std::byte* const region = region_.bytes();
+  void* const x = region + plan_->program.tensors[plan_->slot_x[0]].offset;
+  auto* const labels = reinterpret_cast<int32_t*>(region + plan_->program.tensors[plan_->slot_labels[0]].offset);
+  LT_TRY(train_batch(n, [&](uint32_t first, uint32_t samples, RunArguments* run) {
+    for (uint32_t i = 0; i < samples; ++i) {
+      const uint32_t at = position_ + first + i;
+      indices_[i] = plan_->shuffle ? shuffle.at(at) : at;
+    }
+    run->x = x;
+    run->labels = labels;
+    return dataset->read(indices_.data(), samples, x, labels);
+  }, report));
+  report->epoch = epoch_ + 1;
+  report->batch = position_ / batch + 1;
+  report->batches = (uint64_t{count} + batch - 1) / batch;
+  position_ += n;
+  if (position_ == count) {
+    ++epoch_;
+    position_ = 0;
+    epoch_sums_ = {};
+    epoch_correct_ = epoch_loss_sum_ = 0;
+  }
+  return Status::ok;
+}
+
+// Checks n labels and widens them into a slot.
+Status Session::labels_from_bytes(const uint8_t* labels, uint32_t n, int slot) {
+  auto* const widened = reinterpret_cast<int32_t*>(region_.bytes() + plan_->program.tensors[plan_->slot_labels[slot]].offset);
+  for (uint32_t i = 0; i < n; ++i) {
+    if (labels[i] >= plan_->classes())
+      return fail(Status::argument, "label %u of sample %u: the model has classes 0 to %u", labels[i], i, plan_->classes() - 1);
+    widened[i] = labels[i];
+  }
+  return Status::ok;
+}
+
+Status Session::step_on(const void* x, const uint8_t* labels, uint32_t n, Report* report) {
+  const Recipe& recipe = plan_->recipe;
+  if (n == 0 || (recipe.batch != 0 && n > recipe.batch))
+    return fail(Status::argument, "a batch of %u samples; the plan takes 1 to %u", n, recipe.batch);
+  const auto* const samples_x = static_cast<const std::byte*>(x);
+  const auto* const slot_labels =
+      reinterpret_cast<const int32_t*>(region_.bytes() + plan_->program.tensors[plan_->slot_labels[0]].offset);
+  return train_batch(n, [&](uint32_t first, uint32_t samples, RunArguments* run) {
+    run->x = samples_x + first * plan_->sample_bytes();
+    run->labels = slot_labels;
+    return labels_from_bytes(labels + first, samples, 0);
+  }, report);
+}
+
+Status Session::push(const void* x, uint8_t label, Report* report) {
+  if (plan_->recipe.batch == 0)
+    return fail(Status::state, "model %s takes the whole training set as one batch: give it by a data set or in one call",
+                plan_->recipe.name.c_str());
+  if (label >= plan_->classes())
+    return fail(Status::argument, "label %u: the model has classes 0 to %u", label, plan_->classes() - 1);
+  std::byte* const region = region_.bytes();
+  const uint64_t sample_bytes = plan_->sample_bytes();
+  __builtin_memcpy(region + plan_->program.tensors[plan_->slot_x[1]].offset + pushed_ * sample_bytes, x, sample_bytes);
+  reinterpret_cast<int32_t*>(region + plan_->program.tensors[plan_->slot_labels[1]].offset)[pushed_] = label;
+  if (++pushed_ == plan_->recipe.batch) return step_pushed(report);
+  *report = {};
+  report->step = step_;
+  return Status::ok;
+}
+
+Status Session::flush(Report* report) {
+  if (pushed_ > 0) return step_pushed(report);
+  *report = {};
+  report->step = step_;
+  return Status::ok;
+}
+
+// The pushed examples are used up, whether the step succeeds or not.
+Status Session::step_pushed(Report* report) {
+  const uint32_t n = pushed_;
+  pushed_ = 0;
+  const std::byte* const region = region_.bytes();
+  const std::byte* const x = region + plan_->program.tensors[plan_->slot_x[1]].offset;
+  const auto* const labels = reinterpret_cast<const int32_t*>(region + plan_->program.tensors[plan_->slot_labels[1]].offset);
+  return train_batch(n, [&](uint32_t first, uint32_t, RunArguments* run) {
+    run->x = x + first * plan_->sample_bytes();
+    run->labels = labels + first;
+    return Status::ok;
+  }, report);
+}
+
+Status Session::evaluate(Split split, Report* report) {
+  const Dataset* dataset = datasets_[static_cast<int>(split)];
+  if (!dataset) return fail(Status::state, "no %s set is bound", split_name(split));
+  const double start = now_seconds();
+  double wait_seconds = 0;
+  const Program& program = plan_->program;
+  const auto count = static_cast<uint32_t>(dataset->info().count);
+  void* const x = region_.bytes() + program.tensors[plan_->slot_x[0]].offset;
+  auto* const labels = reinterpret_cast<int32_t*>(region_.bytes() + program.tensors[plan_->slot_labels[0]].offset);
+  RunArguments run;
+  for (uint32_t first = 0; first < count; first += run.samples) {
+    if (stop_.load(std::memory_order_relaxed)) return fail(Status::stopped, "stopped in an evaluation, after step %" PRIu64, step_);
+    run = arguments(std::min(program.micro_batch, count - first), first, count, false);
+    for (uint32_t i = 0; i < run.samples; ++i) indices_[i] = first + i;
+    const double before = now_seconds();
+    LT_TRY(dataset->read(indices_.data(), run.samples, x, labels));
+    wait_seconds += now_seconds() - before;
+    run.x = x;
+    run.labels = labels;
+    LT_TRY(executor_->run(0, program.forward_end, run));
+  }
+  Statistics statistics;
+  LT_TRY(executor_->download(plan_->statistics, 0, &statistics, sizeof statistics));
+  LT_TRY(executor_->synchronize());
+  if (statistics.non_finite != 0)
+    return fail(Status::numeric, "evaluation after step %" PRIu64 ": the loss of %" PRIu64 " samples is NaN or infinite", step_,
+                statistics.non_finite);
+  *report = {};
+  report->step = step_;
+  report->epoch = epoch_;
+  report->samples = count;
+  report->loss = statistics.loss_sum / count;
+  report->accuracy = static_cast<double>(statistics.correct) / count;
+  report->seconds = now_seconds() - start;
+  report->data_wait_seconds = wait_seconds;
+  return Status::ok;
+}
+
+Status Session::predict(const void* x, uint32_t n, float* probabilities, size_t floats) {
+  const uint32_t classes = plan_->classes();
+  if (floats != uint64_t{n} * classes)
+    return fail(Status::argument, "room for %zu probabilities, %u samples of %u classes have %" PRIu64, floats, n, classes,
+                uint64_t{n} * classes);
+  const Program& program = plan_->program;
+  RunArguments run;
+  for (uint32_t first = 0; first < n; first += run.samples) {
+    run = arguments(std::min(program.micro_batch, n - first), first, n, false);
+    run.x = static_cast<const std::byte*>(x) + first * plan_->sample_bytes();
+    LT_TRY(executor_->run(0, program.forward_end, run));
+    float* const rows = probabilities + uint64_t{first} * classes;
+    LT_TRY(executor_->download(plan_->logits, 0, rows, uint64_t{run.samples} * classes * sizeof(float)));
+    LT_TRY(executor_->synchronize());
+    for (uint32_t i = 0; i < run.samples; ++i) {
+      float* const row = rows + uint64_t{i} * classes;
+      const double largest = *std::max_element(row, row + classes);
+      double sum = 0;
+      for (uint32_t c = 0; c < classes; ++c) sum += std::exp(row[c] - largest);
+      for (uint32_t c = 0; c < classes; ++c) row[c] = static_cast<float>(std::exp(row[c] - largest) / sum);
+    }
+  }
+  return Status::ok;
+}
+
+Status Session::check_values(TensorId tensor, uint64_t elements, bool* finite) {
+  float buffer[1024];
+  *finite = true;
+  for (uint64_t first = 0; first < elements && *finite; first += std::size(buffer)) {
+    const uint64_t n = std::min<uint64_t>(std::size(buffer), elements - first);
+    LT_TRY(executor_->download(tensor, first * sizeof(float), buffer, n * sizeof(float)));
+    LT_TRY(executor_->synchronize());
+    for (uint64_t i = 0; i < n; ++i) *finite = *finite && std::isfinite(buffer[i]);
+  }
+  return Status::ok;
+}
+
+// A loss of this batch is NaN or infinite, and the update was left out. Looks for where that began: a weight, or else the
+// first operation whose output is not finite when the last micro-batch runs forward once more.
+Status Session::report_non_finite(const RunArguments& last) {
+  const uint64_t step = step_ + 1;
+  const Program& program = plan_->program;
+  bool finite = true;
+  for (const Parameter& parameter : plan_->parameters) {
+    LT_TRY(check_values(parameter.tensor, parameter.elements(), &finite));
+    if (!finite)
+      return fail(Status::numeric,
+                  "step %" PRIu64 ": the loss is NaN or infinite: %s became so in an update before; lower the learning rate (%g)", step,
+                  parameter.name.c_str(), plan_->recipe.lr);
+  }
+  for (uint32_t i = 0; i + 1 < program.forward_end; ++i) {
+    LT_TRY(executor_->run(i, i + 1, last));
+    LT_TRY(check_values(program.ops[i].y, last.samples * program.ops[i].y_extent.elements(), &finite));
+    if (!finite)
+      return fail(Status::numeric, "step %" PRIu64 ": the output of %s is NaN or infinite; weights are as before the step", step,
+                  program.ops[i].layer.c_str());
+  }
+  return fail(Status::numeric, "step %" PRIu64 ": the loss is NaN or infinite; weights are as before the step", step);
+}
+
+}  // namespace lt

@@ -1,0 +1,87 @@
+// A training in progress: the region with its parameters, the place in the data, and the step. Owns the region unless the
+// caller handed one in. Used by one thread at a time, `request_stop` apart. From the second step on nothing here allocates
+// but saving and loading.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "src/backend.h"
+#include "src/base/status.h"
+#include "src/dataset.h"
+#include "src/plan/plan.h"
+#include "src/run/region.h"
+
+namespace lt {
+
+// What a step or an evaluation came to; the fields of lt_report.
+struct Report {
+  uint64_t step = 0, epoch = 0, batch = 0, batches = 0;
+  uint32_t samples = 0;
+  double loss = 0, accuracy = 0, seconds = 0, data_wait_seconds = 0;
+  uint64_t epoch_samples = 0;
+  double epoch_loss = 0, epoch_accuracy = 0, epoch_seconds = 0, epoch_data_wait_seconds = 0;
+};
+
+class Session {
+ public:
+  // arena: null, or `bytes` bytes aligned to region_alignment that outlive the session.
+  static Status create(std::shared_ptr<const Plan> plan, void* arena, size_t bytes, std::unique_ptr<Session>* session);
+
+  const Plan& plan() const { return *plan_; }
+  Status bind(Split split, const Dataset* dataset);
+  Status step(Report* report);
+  // Steps to the end of the epoch and calls event(report) after each; Status::stopped, with the report, where asked to stop.
+  template <class Event>
+  Status epoch(Report* report, const Event& event) {
+    do {
+      LT_TRY(step(report));
+      event(*report);
+      if (stop_.exchange(false, std::memory_order_relaxed))
+        return fail(Status::stopped, "stopped after step %llu", static_cast<unsigned long long>(step_));
+    } while (report->batch != report->batches);
+    return Status::ok;
+  }
+  Status step_on(const void* x, const uint8_t* labels, uint32_t n, Report* report);
+  Status push(const void* x, uint8_t label, Report* report);
+  Status flush(Report* report);
+  Status evaluate(Split split, Report* report);
+  Status predict(const void* x, uint32_t n, float* probabilities, size_t floats);
+
+  const Parameter* parameter(const char* name) const;
+  Status read(const char* name, float* values, size_t floats);
+  Status write(const char* name, const float* values, size_t floats);
+  Status save(const char* path);
+  Status load_weights(const char* path, uint32_t* ignored);
+
+  void request_stop() { stop_.store(true, std::memory_order_relaxed); }
+  // Safe to call where the memory of the region may be looked at: tests check guard zones.
+  std::byte* region() { return region_.bytes(); }
+
+ private:
+  explicit Session(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)) {}
+  RunArguments arguments(uint32_t samples, uint32_t sample_offset, uint32_t batch_samples, bool training) const;
+  template <class Fetch>
+  Status train_batch(uint32_t n, const Fetch& fetch, Report* report);
+  Status labels_from_bytes(const uint8_t* labels, uint32_t n, int slot);
+  Status step_pushed(Report* report);
+  Status report_non_finite(const RunArguments& last);
+  Status check_values(TensorId tensor, uint64_t elements, bool* finite);
+  void finish_report(const Statistics& statistics, uint32_t n, double seconds, double wait_seconds, Report* report);
+
+  std::shared_ptr<const Plan> plan_;
+  Region region_;
+  std::unique_ptr<Executor> executor_;
+  const Dataset* datasets_[2] = {nullptr, nullptr};
+  std::vector<uint32_t> indices_;  // of one micro-batch
+  uint64_t step_ = 0;
+  uint64_t epoch_ = 0;             // finished passes over the training set
+  uint32_t position_ = 0;          // samples of this pass already used
+  uint32_t pushed_ = 0;            // samples waiting in slot 1
+  Report epoch_sums_;              // the epoch_* fields so far
+  double epoch_correct_ = 0, epoch_loss_sum_ = 0;
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace lt

@@ -1,0 +1,105 @@
+#include "src/run/weights.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "src/base/philox.h"
+
+namespace lt {
+namespace {
+
+constexpr uint64_t chunk_elements = 2048;
+
+// Where element (input, output) of a weight stands for PyTorch, and on the device. `input` counts (row, column, channel).
+class ElementOrder {
+ public:
+  ElementOrder(const Parameter& parameter, WeightLayout layout)
+      : layout_(layout),
+        out_(parameter.out),
+        fan_in_(parameter.is_bias ? 1 : parameter.fan_in),
+        channels_(parameter.is_bias ? 1 : parameter.in_extent.channels),
+        pixels_(fan_in_ / channels_) {}
+
+  uint64_t count() const { return out_ * fan_in_; }
+  uint64_t input_of_device(uint64_t index) const { return layout_ == WeightLayout::in_out ? index / out_ : index % fan_in_; }
+  uint64_t output_of_device(uint64_t index) const { return layout_ == WeightLayout::in_out ? index % out_ : index / fan_in_; }
+  // PyTorch: [out][channel][row][column].
+  uint64_t torch(uint64_t input, uint64_t output) const {
+    return output * fan_in_ + input % channels_ * pixels_ + input / channels_;
+  }
+  uint64_t draw(uint64_t input, uint64_t output) const { return input * out_ + output; }
+
+ private:
+  WeightLayout layout_;
+  uint64_t out_, fan_in_, channels_, pixels_;
+};
+
+// Calls fill(buffer, first, n) for the device's elements in ascending pieces and uploads them.
+template <class Fill>
+Status upload_pieces(const Parameter& parameter, Executor* executor, const Fill& fill) {
+  float buffer[chunk_elements];
+  for (uint64_t first = 0; first < parameter.elements(); first += chunk_elements) {
+    const uint64_t n = std::min(chunk_elements, parameter.elements() - first);
+    fill(buffer, first, n);
+    LT_TRY(executor->upload(parameter.tensor, first * sizeof(float), buffer, n * sizeof(float)));
+  }
+  return executor->synchronize();
+}
+
+float initial_bound(const Parameter& parameter) {
+  const auto fan_in = static_cast<double>(parameter.fan_in), fan_out = static_cast<double>(parameter.fan_out);
+  switch (parameter.init) {
+    case Init::torch: return static_cast<float>(1 / std::sqrt(fan_in));
+    case Init::xavier: return static_cast<float>(std::sqrt(6 / (fan_in + fan_out)));
+    case Init::he: return static_cast<float>(std::sqrt(6 / fan_in));
+    case Init::zeros: return 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Status weights_initialize(const Plan& plan, uint32_t index, Executor* executor) {
+  const Parameter& parameter = plan.parameters[index];
+  const float bound = initial_bound(parameter);
+  const ElementOrder order(parameter, plan.program.weight_layout);
+  Philox4 random{};
+  uint64_t random_block = UINT64_MAX;
+  return upload_pieces(parameter, executor, [&](float* buffer, uint64_t first, uint64_t n) {
+    for (uint64_t i = 0; i < n; ++i) {
+      const uint64_t draw = plan.program.weight_layout == WeightLayout::in_out || parameter.is_bias
+                                ? first + i
+                                : order.draw(order.input_of_device(first + i), order.output_of_device(first + i));
+      if (draw / 4 != random_block) {
+        random_block = draw / 4;
+        random = philox4x32(philox_counter(RandomStream::weights, index, 0, static_cast<uint32_t>(random_block >> 32),
+                                           static_cast<uint32_t>(random_block)),
+                            plan.seed);
+      }
+      buffer[i] = bound * (2 * philox_uniform(random.v[draw % 4]) - 1);
+    }
+  });
+}
+
+Status weights_write(const Plan& plan, const Parameter& parameter, const float* values, Executor* executor) {
+  const ElementOrder order(parameter, plan.program.weight_layout);
+  return upload_pieces(parameter, executor, [&](float* buffer, uint64_t first, uint64_t n) {
+    for (uint64_t i = 0; i < n; ++i)
+      buffer[i] = values[order.torch(order.input_of_device(first + i), order.output_of_device(first + i))];
+  });
+}
+
+Status weights_read(const Plan& plan, const Parameter& parameter, Executor* executor, float* values) {
+  const ElementOrder order(parameter, plan.program.weight_layout);
+  float buffer[chunk_elements];
+  for (uint64_t first = 0; first < order.count(); first += chunk_elements) {
+    const uint64_t n = std::min(chunk_elements, order.count() - first);
+    LT_TRY(executor->download(parameter.tensor, first * sizeof(float), buffer, n * sizeof(float)));
+    LT_TRY(executor->synchronize());
+    for (uint64_t i = 0; i < n; ++i)
+      values[order.torch(order.input_of_device(first + i), order.output_of_device(first + i))] = buffer[i];
+  }
+  return Status::ok;
+}
+
+}  // namespace lt
