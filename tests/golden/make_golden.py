@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Makes the golden files: small versions of the built-in models, trained for a few steps by PyTorch in float64.
+
+usage: make_golden.py [FOLDER]      needs torch, numpy and safetensors; the files are kept in the tree, so a build needs none
+
+One safetensors file a model. Metadata: `recipe` (TOML). Tensors; the steps take the samples in order and begin again where they end:
+  x U8 [samples][channel][row][column] · labels U8 [samples] · steps I32 [steps], samples of each step · losses F64 [steps]
+  probabilities F32 [samples of step 1][classes], from the initial weights
+  initial/NAME, gradient/NAME (of step 1), final/NAME F32, in PyTorch's shapes and names
+Odd and unequal sizes are chosen on purpose: they show a row taken for a column, or a channel for a pixel.
+"""
+import os, sys
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+from torch import nn
+import torch.nn.functional as F
+
+FOLDER = sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__file__))
+CLASSES, STEPS = 5, 12
+MEAN, DEVIATION = [0.25, 0.5], [0.125, 0.25]  # exact in float32
+
+
+class CnnSame(nn.Module):
+    shape, sizes, optimizer, normalised = (2, 12, 10), [8] * (STEPS - 1) + [5], ("sgd", 0.25, 0), True
+    layers = [("conv2d", "conv1", 4, 5, 2), ("max_pool", 2), ("relu",), ("conv2d", "conv2", 6, 5, 2), ("max_pool", 2), ("relu",),
+              ("linear", "fc1", 16, True), ("relu",), ("dropout", 0.4), ("linear", "fc2", CLASSES, False)]
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(2, 4, 5, padding=2), nn.Conv2d(4, 6, 5, padding=2)
+        self.fc1, self.fc2 = nn.Linear(6 * 3 * 2, 16), nn.Linear(16, CLASSES, bias=False)
+
+    def forward(self, x):
+        x = F.relu(F.max_pool2d(self.conv1(x), 2))
+        x = F.relu(F.max_pool2d(self.conv2(x), 2))
+        return self.fc2(F.relu(self.fc1(x.flatten(1))))
+
+
+class CnnSameMomentum(CnnSame):
+    optimizer = ("momentum", 0.05, 0.9)
+
+
+class CnnValid(nn.Module):
+    shape, sizes, optimizer, normalised = (2, 18, 16), [7] * (STEPS - 1) + [3], ("adam", 3e-3, 0), False
+    layers = [("conv2d", "conv1", 5, 5, 0), ("max_pool", 2), ("conv2d", "conv2", 7, 5, 0), ("max_pool", 2),
+              ("linear", "fc1", 17, True), ("relu",), ("dropout", 0.5), ("linear", "fc2", CLASSES, True)]
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(2, 5, 5), nn.Conv2d(5, 7, 5)
+        self.fc1, self.fc2 = nn.Linear(7, 17), nn.Linear(17, CLASSES)
+
+    def forward(self, x):
+        x = F.max_pool2d(self.conv2(F.max_pool2d(self.conv1(x), 2)), 2)
+        return self.fc2(F.relu(self.fc1(x.flatten(1))))
+
+
+class Linear(nn.Module):
+    shape, sizes, optimizer, normalised = (2, 5, 7), [60] * STEPS, ("sgd", 0.5, 0), False
+    layers = [("linear", "fc", CLASSES, True)]
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(70, CLASSES)
+        for parameter in self.parameters(): nn.init.zeros_(parameter)
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+
+
+class Nn(nn.Module):
+    shape, sizes, optimizer, normalised = (2, 5, 7), [60] * STEPS, ("adam", 1e-2, 0), False
+    layers = [("linear", "fc1", 19, True), ("relu",), ("linear", "fc2", CLASSES, True)]
+
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(70, 19), nn.Linear(19, CLASSES)
+
+    def forward(self, x):
+        return self.fc2(F.relu(self.fc1(x.flatten(1))))
+
+
+def recipe(name, model):
+    kind, lr, momentum = model.optimizer
+    full_batch = len(set(model.sizes)) == 1
+    lines = [f'name = "golden/{name}"', "", "[input]", f"shape = {list(model.shape)}", 'type = "u8"', f"scale = {1 / 255!r}"]
+    if model.normalised: lines += [f"mean = {MEAN}", f"deviation = {DEVIATION}"]
+    lines += ["", "[training]", 'batch = "all"' if full_batch else f"batch = {model.sizes[0]}", "epochs = 1", f'optimizer = "{kind}"', f"lr = {lr}"]
+    if momentum: lines.append(f"momentum = {momentum}")
+    for layer in model.layers:
+        lines += ["", "[[layer]]", f'type = "{layer[0]}"']
+        if layer[0] == "conv2d":
+            lines += [f'name = "{layer[1]}"', f"out_channels = {layer[2]}", f"kernel = {layer[3]}", f"padding = {layer[4]}"]
+        if layer[0] == "linear": lines += [f'name = "{layer[1]}"', f"out_features = {layer[2]}", f"bias = {str(layer[3]).lower()}"]
+        if layer[0] == "max_pool": lines.append(f"kernel = {layer[1]}")
+        if layer[0] == "dropout": lines.append(f"rate = {layer[1]}")
+    return "\n".join(lines) + "\n"
+
+
+def samples(model, generator):
+    """Bytes with something to learn in them: each class has a pattern, a quarter of every sample is noise. Three batches,
+    or the one full batch, come again and again."""
+    count = model.sizes[0] * (1 if len(set(model.sizes)) == 1 else 3)
+    patterns = generator.integers(0, 256, (CLASSES, *model.shape))
+    labels = generator.integers(0, CLASSES, count)
+    noise = generator.integers(0, 256, (count, *model.shape))
+    return ((3 * patterns[labels] + noise) // 4).astype(np.uint8), labels.astype(np.uint8)
+
+
+def train(name, make_model, seed):
+    torch.manual_seed(seed)
+    model = make_model()  # float32 weights, trained in float64: the figures are the exact ones to nine digits
+    tensors = {f"initial/{key}": value.detach().numpy().copy() for key, value in model.named_parameters()}
+    model = model.double()
+    kind, lr, momentum = model.optimizer
+    optimizer = torch.optim.Adam(model.parameters(), lr) if kind == "adam" else torch.optim.SGD(model.parameters(), lr, momentum=momentum)
+    x, labels = samples(model, np.random.default_rng(seed))
+    seen = torch.tensor(x).double() / 255
+    if model.normalised:
+        seen = (seen - torch.tensor(MEAN, dtype=torch.double).view(-1, 1, 1)) / torch.tensor(DEVIATION, dtype=torch.double).view(-1, 1, 1)
+    targets, losses, first = torch.tensor(labels).long(), [], 0
+    for step, n in enumerate(model.sizes):
+        if first + n > len(seen): first = 0
+        logits = model(seen[first:first + n])
+        loss = F.cross_entropy(logits, targets[first:first + n])
+        optimizer.zero_grad()
+        loss.backward()
+        if step == 0:
+            tensors["probabilities"] = logits.softmax(1).detach().float().numpy()
+            tensors.update({f"gradient/{key}": value.grad.float().numpy() for key, value in model.named_parameters()})
+        optimizer.step()
+        losses.append(loss.item())
+        first += n
+    tensors.update({f"final/{key}": value.detach().float().numpy() for key, value in model.named_parameters()})
+    tensors.update(x=x, labels=labels, steps=np.array(model.sizes, np.int32), losses=np.array(losses))
+    assert losses[-1] < losses[0], name
+    path = os.path.join(FOLDER, name + ".safetensors")
+    save_file({key: np.ascontiguousarray(value) for key, value in tensors.items()}, path,
+              {"recipe": recipe(name, model), "made_by": f"PyTorch {torch.__version__.split('+')[0]}, float64"})
+    print(f"{path}: {os.path.getsize(path)} bytes, loss {losses[0]:.4f} to {losses[-1]:.4f}")
+
+
+for seed, (name, make_model) in enumerate({"cnn-same": CnnSame, "cnn-same-momentum": CnnSameMomentum, "cnn-valid": CnnValid, "linear": Linear,
+                                           "nn": Nn}.items(), 1):
+    train(name, make_model, seed)
