@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Step times of an MNIST model in PyTorch. Prints one JSON line.
+
+usage: pytorch_bench.py MODEL [--steps N] [--threads N] [--contiguous]      MODEL: cnn-same, cnn-valid, linear, nn
+
+Inputs are floats that lie in memory before the first step, channels-last unless told otherwise, so that nothing but the step
+is timed. This flatters PyTorch: its users pay for a DataLoader too. Needs torch.
+"""
+import argparse, json, os, resource, sys, time
+
+import torch
+import torch.nn.functional as F
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import models
+
+parser = argparse.ArgumentParser()
+parser.add_argument("model", choices=sorted(models.MNIST))
+parser.add_argument("--steps", type=int, default=60)
+parser.add_argument("--warm-steps", type=int, default=3)
+parser.add_argument("--threads", type=int, default=0, help="0: PyTorch's own choice")
+parser.add_argument("--contiguous", action="store_true", help="PyTorch's default layout instead of channels-last")
+options = parser.parse_args()
+if options.threads: torch.set_num_threads(options.threads)
+torch.manual_seed(1)
+
+make_model, make_optimizer, batch, _ = models.MNIST[options.model]
+samples, batches = (batch, 8) if batch else (60000, 1)
+layout = torch.contiguous_format if options.contiguous else torch.channels_last
+model = make_model().to(memory_format=layout)
+optimizer = make_optimizer(model.parameters())
+inputs = [torch.randn(samples, 1, 28, 28).contiguous(memory_format=layout) for _ in range(batches)]
+targets = [torch.randint(0, 10, (samples,)) for _ in range(batches)]
+
+seconds = []
+for step in range(options.warm_steps + options.steps):
+    begun = time.perf_counter()
+    loss = F.cross_entropy(model(inputs[step % batches]), targets[step % batches])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    seconds.append(time.perf_counter() - begun)
+seconds = sorted(seconds[options.warm_steps:])
+median = seconds[len(seconds) // 2]
+print(json.dumps({"peer": "pytorch", "version": torch.__version__, "model": options.model, "threads": torch.get_num_threads(),
+                  "layout": "contiguous" if options.contiguous else "channels_last", "batch": samples, "steps": options.steps,
+                  "median_step_seconds": median, "min_step_seconds": seconds[0], "samples_per_second": samples / median,
+                  "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
