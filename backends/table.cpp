@@ -3,11 +3,13 @@
 
 #include <iterator>
 
+#include "backends/cpu/cpu.h"
 #include "backends/reference/reference.h"
 
 namespace lt {
 
 const Backend* const backend_table[] = {
+    &cpu::backend,
     &reference::backend,
 };
 const size_t backend_table_size = std::size(backend_table);

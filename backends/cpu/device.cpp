@@ -1,0 +1,178 @@
+// The CPU device and its executor. Set-up makes one kernel an op and the threads; a run then calls the kernels one after
+// the other on the session's region and allocates nothing. The executor belongs to one thread at a time.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "backends/cpu/choice.h"
+#include "backends/cpu/cpu.h"
+#include "backends/cpu/kernel.h"
+#include "backends/cpu/thread_pool.h"
+
+namespace lt::cpu {
+namespace {
+
+class CpuExecutor final : public Executor {
+ public:
+  CpuExecutor(const Program& program, std::byte* region) : program_(program), region_(region) {}
+
+  Status prepare(KernelChoice choice, highway::Target target, uint32_t threads) {
+    LT_TRY(ThreadPool::create(threads, &pool_));
+    kernels_.reserve(program_.ops.size());
+    for (const Op& op : program_.ops) {
+      auto kernel = make_kernel(program_, {&op, program_.micro_batch, threads}, choice, target);
+      if (kernel == nullptr) return Status::unsupported;
+      if (kernel->scratch_bytes() > program_.scratch_bytes)
+        return fail(Status::internal, "%s: %s needs %llu bytes of scratch, the plan has %llu", op.layer.c_str(),
+                    kernel->name(), static_cast<unsigned long long>(kernel->scratch_bytes()),
+                    static_cast<unsigned long long>(program_.scratch_bytes));
+      kernels_.push_back(std::move(kernel));
+    }
+    return Status::ok;
+  }
+
+  Status run(uint32_t first, uint32_t last, const RunArguments& arguments) override {
+    if (first > last || last > kernels_.size())
+      return fail(Status::argument, "run: operations %u to %u, the program has %zu", first, last, kernels_.size());
+    if (arguments.samples == 0 || arguments.samples > program_.micro_batch)
+      return fail(Status::argument, "run: %u samples, the program takes 1 to %u", arguments.samples, program_.micro_batch);
+    const KernelContext context{&program_, &arguments, pool_.get(), region_};
+    for (uint32_t i = first; i < last; ++i) kernels_[i]->run(context);
+    return Status::ok;
+  }
+
+  Status upload(TensorId destination, uint64_t offset_bytes, const void* source, uint64_t bytes) override {
+    LT_TRY(check(destination, offset_bytes, bytes));
+    std::memcpy(region_ + program_.tensors[destination].offset + offset_bytes, source, bytes);
+    return Status::ok;
+  }
+
+  Status download(TensorId source, uint64_t offset_bytes, void* destination, uint64_t bytes) override {
+    LT_TRY(check(source, offset_bytes, bytes));
+    std::memcpy(destination, region_ + program_.tensors[source].offset + offset_bytes, bytes);
+    return Status::ok;
+  }
+
+  Status synchronize() override { return Status::ok; }
+
+ private:
+  Status check(TensorId tensor, uint64_t offset_bytes, uint64_t bytes) const {
+    if (tensor >= program_.tensors.size())
+      return fail(Status::argument, "tensor %u: the program has %zu", tensor, program_.tensors.size());
+    const Tensor& t = program_.tensors[tensor];
+    if (offset_bytes > t.bytes || bytes > t.bytes - offset_bytes)
+      return fail(Status::argument, "%s: %llu bytes from byte %llu on asked for, the tensor has %llu", t.name.c_str(),
+                  static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(offset_bytes),
+                  static_cast<unsigned long long>(t.bytes));
+    return Status::ok;
+  }
+
+  const Program program_;
+  std::byte* const region_;
+  std::unique_ptr<ThreadPool> pool_;
+  std::vector<std::unique_ptr<Kernel>> kernels_;
+};
+
+class CpuDevice final : public Device {
+ public:
+  CpuDevice(KernelChoice choice, highway::Target target, uint32_t threads, const char* onednn)
+      : choice_(choice), target_(target), threads_(threads) {
+    if (onednn != nullptr)
+      std::snprintf(kernels_, sizeof(kernels_), "highway %s + oneDNN %s", target_name(target), onednn);
+    else
+      std::snprintf(kernels_, sizeof(kernels_), "highway %s", target_name(target));
+  }
+
+  WeightLayout weight_layout() const override { return WeightLayout::in_out; }
+  uint32_t threads() const override { return threads_; }
+  const char* kernels() const override { return kernels_; }
+
+  Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
+    const auto kernel = make_kernel(program, {&op, program.micro_batch, threads_}, choice_, target_);
+    if (kernel == nullptr) return Status::unsupported;
+    *needs = OpNeeds{kernel->scratch_bytes(), kernel->saved_bytes(), ""};
+    std::snprintf(needs->kernel, sizeof(needs->kernel), "%s", kernel->name());
+    return Status::ok;
+  }
+
+  Status attach(const Program& program, std::byte* region, std::unique_ptr<Executor>* executor) const override {
+    auto made = std::make_unique<CpuExecutor>(program, region);
+    LT_TRY(made->prepare(choice_, target_, threads_));
+    *executor = std::move(made);
+    return Status::ok;
+  }
+
+ private:
+  KernelChoice choice_;
+  highway::Target target_;
+  uint32_t threads_;
+  char kernels_[64];
+};
+
+// The value of the first line that starts with `key`, such as "model name" in "model name\t: AMD EPYC"; "" where there is
+// none.
+void read_field(const char* path, const char* key, char* value, size_t value_bytes) {
+  value[0] = '\0';
+  FILE* file = std::fopen(path, "re");
+  if (file == nullptr) return;
+  char line[512];
+  while (std::fgets(line, sizeof(line), file) != nullptr) {
+    const char* colon = std::strchr(line, ':');
+    if (colon == nullptr || std::strncmp(line, key, std::strlen(key)) != 0) continue;
+    line[std::strcspn(line, "\n")] = '\0';
+    std::snprintf(value, value_bytes, "%s", colon + 1 + std::strspn(colon + 1, " \t"));
+    break;
+  }
+  std::fclose(file);
+}
+
+uint64_t memory_bytes(const char* key) {
+  char value[64];
+  read_field("/proc/meminfo", key, value, sizeof(value));
+  return std::strtoull(value, nullptr, 10) * 1024;
+}
+
+uint32_t device_count() { return 1; }
+
+void describe(uint32_t, DeviceInfo* info) {
+  *info = DeviceInfo{};
+  std::snprintf(info->name, sizeof(info->name), "cpu");
+  char model[64];
+  read_field("/proc/cpuinfo", "model name", model, sizeof(model));
+  const uint32_t threads = threads_allowed();
+  const char* onednn = onednn_version();
+  std::snprintf(info->description, sizeof(info->description), "%s, %u thread%s, %s; %s%s", model[0] != '\0' ? model : "CPU",
+                threads, threads == 1 ? "" : "s", target_name(highway::target_best()),
+                onednn != nullptr ? "oneDNN " : "no oneDNN: ", onednn != nullptr ? onednn : last_error());
+  info->memory_total_bytes = memory_bytes("MemTotal");
+  info->memory_free_bytes = memory_bytes("MemAvailable");
+  info->usable = true;
+}
+
+Status open(const DeviceConfig& config, std::unique_ptr<Device>* device) {
+  const uint32_t allowed = threads_allowed();
+  if (config.threads > allowed)
+    return fail(Status::argument, "--threads %u: this process may use %u; ask for fewer or leave the option out",
+                config.threads, allowed);
+  return open_with(config, highway::target_best(), device);
+}
+
+}  // namespace
+
+Status open_with(const DeviceConfig& config, highway::Target target, std::unique_ptr<Device>* device) {
+  if (config.index != 0) return fail(Status::device, "device cpu:%u: there is one CPU device, cpu", config.index);
+  if (!target_supported(target))
+    return fail(Status::device, "this processor or build does not have %s instructions", target_name(target));
+  KernelChoice choice{};
+  LT_TRY(parse_kernel_choice(config.kernels, &choice));
+  const char* onednn = nullptr;
+  if (choice == KernelChoice::onednn && (onednn = onednn_version()) == nullptr) return Status::device;
+  *device = std::make_unique<CpuDevice>(choice, target, config.threads != 0 ? config.threads : threads_allowed(), onednn);
+  return Status::ok;
+}
+
+const Backend backend = {"cpu", device_count, describe, open};
+
+}  // namespace lt::cpu

@@ -1,0 +1,22 @@
+// A Highway kernel says its noun and its instruction set in its name, which it owns. Made in set-up; see kernel.h.
+#pragma once
+
+#include <cstdio>
+
+#include "backends/cpu/highway/targets.h"
+#include "backends/cpu/kernel.h"
+
+namespace lt::cpu::highway {
+
+class NamedKernel : public Kernel {
+ public:
+  NamedKernel(const char* noun, Target target) {
+    std::snprintf(name_, sizeof(name_), "highway %s %s", noun, target_name(target));
+  }
+  const char* name() const override { return name_; }
+
+ private:
+  char name_[48];
+};
+
+}  // namespace lt::cpu::highway

@@ -1,0 +1,163 @@
+// The optimizers' updates: one pass over the contiguous block of parameters, in blocks of a fixed number of elements that
+// the pool's threads share. Writes the parameters and the state of the region; a step whose loss was not finite changes
+// nothing.
+#include <algorithm>
+#include <cmath>
+
+#include "backends/cpu/highway/factory.h"
+#include "backends/cpu/highway/named_kernel.h"
+#include "src/base/checked.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/cpu/highway/update.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#ifndef LT_HIGHWAY_UPDATE_ONCE
+#define LT_HIGHWAY_UPDATE_ONCE
+namespace lt::cpu::highway {
+
+// What an update reads and writes; m and v as far as the optimizer has them.
+struct UpdateBlock {
+  float* w;
+  const float* g;
+  float* m;
+  float* v;
+  uint64_t elements;
+};
+
+struct UpdateRates {
+  float rate;  // sgd, momentum: the learning rate; Adam: learning rate / (1 - beta1^step)
+  float momentum;
+  float beta1, complement1, beta2, complement2;  // complement: 1 - beta
+  float root;                                    // 1 / sqrt(1 - beta2^step)
+  float epsilon;
+};
+
+using UpdateFunction = void(const UpdateBlock& block, const UpdateRates& rates);
+
+}  // namespace lt::cpu::highway
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace lt::cpu::highway {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Calls step(d, element) on vectors, then on single elements for what they leave over.
+template <class Step>
+HWY_INLINE void each_vector(uint64_t elements, const Step& step) {
+  const hn::ScalableTag<float> d;
+  const hn::CappedTag<float, 1> one;
+  uint64_t i = 0;
+  for (; i + hn::Lanes(d) <= elements; i += hn::Lanes(d)) step(d, i);
+  for (; i < elements; ++i) step(one, i);
+}
+
+void Sgd(const UpdateBlock& block, const UpdateRates& rates) {
+  each_vector(block.elements, [&](auto d, uint64_t i) HWY_ATTR {
+    const auto w = hn::LoadU(d, block.w + i), g = hn::LoadU(d, block.g + i);
+    hn::StoreU(hn::NegMulAdd(hn::Set(d, rates.rate), g, w), d, block.w + i);
+  });
+}
+
+void Momentum(const UpdateBlock& block, const UpdateRates& rates) {
+  each_vector(block.elements, [&](auto d, uint64_t i) HWY_ATTR {
+    const auto v = hn::MulAdd(hn::Set(d, rates.momentum), hn::LoadU(d, block.v + i), hn::LoadU(d, block.g + i));
+    hn::StoreU(v, d, block.v + i);
+    hn::StoreU(hn::NegMulAdd(hn::Set(d, rates.rate), v, hn::LoadU(d, block.w + i)), d, block.w + i);
+  });
+}
+
+void Adam(const UpdateBlock& block, const UpdateRates& rates) {
+  each_vector(block.elements, [&](auto d, uint64_t i) HWY_ATTR {
+    const auto g = hn::LoadU(d, block.g + i);
+    const auto m =
+        hn::MulAdd(hn::Set(d, rates.beta1), hn::LoadU(d, block.m + i), hn::Mul(hn::Set(d, rates.complement1), g));
+    const auto g2 = hn::Mul(hn::Set(d, rates.complement2), hn::Mul(g, g));
+    const auto v = hn::MulAdd(hn::Set(d, rates.beta2), hn::LoadU(d, block.v + i), g2);
+    const auto denominator = hn::MulAdd(hn::Sqrt(v), hn::Set(d, rates.root), hn::Set(d, rates.epsilon));
+    const auto w = hn::NegMulAdd(hn::Set(d, rates.rate), hn::Div(m, denominator), hn::LoadU(d, block.w + i));
+    hn::StoreU(m, d, block.m + i);
+    hn::StoreU(v, d, block.v + i);
+    hn::StoreU(w, d, block.w + i);
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace lt::cpu::highway
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lt::cpu::highway {
+
+LT_HIGHWAY_TABLE(UpdateFunction*, sgd_table, Sgd);
+LT_HIGHWAY_TABLE(UpdateFunction*, momentum_table, Momentum);
+LT_HIGHWAY_TABLE(UpdateFunction*, adam_table, Adam);
+
+namespace {
+
+constexpr uint64_t block_elements = 16384;  // a multiple of every vector
+
+class UpdateKernel final : public NamedKernel {
+ public:
+  UpdateKernel(const char* noun, const Op& op, UpdateFunction* function, Target target)
+      : NamedKernel(noun, target), op_(op), function_(function) {}
+
+  void run(const KernelContext& context) override {
+    const auto* statistics = context.at<Statistics>(op_.statistics);
+    if (statistics != nullptr && statistics->non_finite != 0) return;
+    const UpdateRates rates = rates_of(*context.arguments);
+    float* w = context.at<float>(op_.parameters);
+    const float* g = context.at<float>(op_.gradients);
+    const bool adam = op_.kind == OpKind::update_adam;
+    float* m = adam ? context.at<float>(op_.state) : nullptr;
+    float* v = context.at<float>(adam ? op_.state2 : op_.state);
+    const uint64_t elements = op_.parameter_elements;
+    context.pool->run(static_cast<uint32_t>(divide_up(elements, block_elements)), [&](uint32_t block, uint32_t) {
+      const uint64_t first = block * block_elements;
+      function_({w + first, g + first, m == nullptr ? nullptr : m + first, v == nullptr ? nullptr : v + first,
+                 std::min(block_elements, elements - first)},
+                rates);
+    });
+  }
+
+ private:
+  UpdateRates rates_of(const RunArguments& arguments) const {
+    UpdateRates rates{};
+    double rate = static_cast<double>(arguments.learning_rate);
+    rates.momentum = arguments.momentum;
+    if (op_.kind == OpKind::update_adam) {
+      const double beta1 = static_cast<double>(arguments.beta1), beta2 = static_cast<double>(arguments.beta2);
+      const double step = static_cast<double>(arguments.step);
+      rate /= 1 - std::pow(beta1, step);
+      rates.beta1 = arguments.beta1;
+      rates.beta2 = arguments.beta2;
+      rates.complement1 = static_cast<float>(1 - beta1);
+      rates.complement2 = static_cast<float>(1 - beta2);
+      rates.root = static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, step)));
+      rates.epsilon = arguments.epsilon;
+    }
+    rates.rate = static_cast<float>(rate);
+    return rates;
+  }
+
+  Op op_;
+  UpdateFunction* function_;
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_update(const Program&, const KernelRequest& request, Target target) {
+  const Op& op = *request.op;
+  switch (op.kind) {
+    case OpKind::update_sgd: return std::make_unique<UpdateKernel>("sgd", op, for_target(sgd_table, target), target);
+    case OpKind::update_momentum:
+      return std::make_unique<UpdateKernel>("momentum", op, for_target(momentum_table, target), target);
+    case OpKind::update_adam: return std::make_unique<UpdateKernel>("adam", op, for_target(adam_table, target), target);
+    default: (void)fail(Status::unsupported, "%s: not an update", op.layer.c_str()); return nullptr;
+  }
+}
+
+}  // namespace lt::cpu::highway
+#endif
