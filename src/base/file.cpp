@@ -113,8 +113,8 @@ Status MappedFile::check_size() const {
   return Status::ok;
 }
 
-void MappedFile::advise_random() const {
-  if (bytes_) ::madvise(const_cast<uint8_t*>(bytes_), size_, MADV_RANDOM);
+void MappedFile::advise_all_needed() const {
+  if (bytes_) ::madvise(const_cast<uint8_t*>(bytes_), size_, MADV_WILLNEED);
 }
 
 void MappedFile::close() {

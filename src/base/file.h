@@ -33,8 +33,8 @@ class MappedFile {
   // fstat, no allocation. A file that was replaced by rename is still whole here.
   Status check_size() const;
 
-  // For bytes that will be read in no order: turns the system's read-ahead off.
-  void advise_random() const;
+  // Starts reading the whole file in, ahead of reads in no order. Returns at once.
+  void advise_all_needed() const;
 
  private:
   void close();

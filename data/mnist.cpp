@@ -1,0 +1,199 @@
+// MNIST: two IDX files a split, mapped where the publishers' archive left them. A data set owns its two mappings; reading
+// copies out of them and allocates nothing, from any thread.
+#define XXH_INLINE_ALL
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#include <cstring>
+#include <string>
+
+#include "data/formats.h"
+#include "data/idx.h"
+
+namespace lt::data {
+namespace {
+
+constexpr uint32_t rows = 28, columns = 28, classes = 10;
+
+// Where the files lie under the folder that the user names, the likeliest first: that folder, the publishers' own, and what
+// torchvision makes of it.
+constexpr const char* subfolders[] = {"", "mnist", "MNIST", "MNIST/raw", "mnist/MNIST/raw", "mnist/raw", "raw"};
+
+// Two spellings are about: as the publishers pack the files, and as some unpackers name them.
+struct FileNames {
+  const char* spellings[2];
+};
+struct SplitNames {
+  FileNames images, labels;
+};
+constexpr SplitNames split_names[] = {
+    {{{"train-images-idx3-ubyte", "train-images.idx3-ubyte"}}, {{"train-labels-idx1-ubyte", "train-labels.idx1-ubyte"}}},
+    {{{"t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"}}, {{"t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte"}}}};
+
+bool exists(const std::string& path) {
+  struct stat about;
+  return ::stat(path.c_str(), &about) == 0;
+}
+
+std::string join(const std::string& folder, const char* name) {
+  if (*name == 0) return folder;
+  return folder.empty() || folder.back() == '/' ? folder + name : folder + "/" + name;
+}
+
+// The path of the file in `folder` in the spelling that is there, with `suffix` at its end; "" where there is none.
+std::string find_file(const std::string& folder, const FileNames& names, const char* suffix) {
+  for (const char* name : names.spellings) {
+    std::string path = join(folder, name) + suffix;
+    if (exists(path)) return path;
+  }
+  return "";
+}
+
+struct Place {
+  std::string images, labels;  // "" where missing
+  bool any() const { return !images.empty() || !labels.empty(); }
+  bool both() const { return !images.empty() && !labels.empty(); }
+};
+
+Place look_in(const std::string& folder, Split split, const char* suffix) {
+  const SplitNames& names = split_names[split == Split::test];
+  return {find_file(folder, names.images, suffix), find_file(folder, names.labels, suffix)};
+}
+
+// The folder with both files of the split, or else the first with one of them, which `folder` then names.
+Place locate(const std::string& directory, Split split, const char* suffix, std::string* folder) {
+  Place half;
+  for (const char* subfolder : subfolders) {
+    const std::string candidate = join(directory, subfolder);
+    const Place place = look_in(candidate, split, suffix);
+    if (!place.any() || (!place.both() && half.any())) continue;
+    *folder = candidate;
+    if (place.both()) return place;
+    half = place;
+  }
+  return half;
+}
+
+Status missing(const char* directory, Split split) {
+  struct stat about;
+  const char* image_name = split_names[split == Split::test].images.spellings[0];
+  if (::stat(directory, &about) != 0) {
+    return fail(
+        Status::io,
+        "%s: there is no such folder; fetch MNIST with `lean-train data get mnist`, or name the folder with its files",
+        directory);
+  }
+  if (!S_ISDIR(about.st_mode)) {
+    return fail(Status::io,
+                "%s: is not a folder; name the folder that holds %s, or fetch it with `lean-train data get mnist`",
+                directory, image_name);
+  }
+  std::string folder;
+  if (const Place packed = locate(directory, split, ".gz", &folder); packed.any()) {
+    return fail(Status::io, "%s: is there only packed; unpack it with gunzip or `lean-train data prepare mnist %s`",
+                (packed.images.empty() ? packed.labels : packed.images).c_str(), folder.c_str());
+  }
+  return fail(Status::io,
+              "%s: holds no %s, nor do mnist, MNIST/raw and raw in it; fetch it with `lean-train data get mnist`",
+              directory, image_name);
+}
+
+Status missing_half(const Place& place, const std::string& folder, Split split) {
+  const SplitNames& names = split_names[split == Split::test];
+  const FileNames& missing_names = place.images.empty() ? names.images : names.labels;
+  const std::string& present = place.images.empty() ? place.labels : place.images;
+  if (const std::string packed = find_file(folder, missing_names, ".gz"); !packed.empty()) {
+    return fail(Status::io, "%s: is still packed beside %s; unpack it with gunzip or `lean-train data prepare mnist %s`",
+                packed.c_str(), present.c_str(), folder.c_str());
+  }
+  return fail(Status::io, "%s: is missing beside %s; fetch it with `lean-train data get mnist`",
+              join(folder, missing_names.spellings[0]).c_str(), present.c_str());
+}
+
+class Mnist final : public Dataset {
+ public:
+  Mnist(IdxFile images, IdxFile labels) : images_(std::move(images)), labels_(std::move(labels)) {
+    info_.name = "mnist";
+    info_.extent = {rows, columns, 1};
+    info_.x_dtype = DType::u8;
+    info_.classes = classes;
+    info_.count = images_.count;
+    images_.file.advise_all_needed();
+  }
+
+  const DatasetInfo& info() const override { return info_; }
+
+  Status read(const uint32_t* indices, uint32_t n, void* x, int32_t* labels) const override {
+    LT_TRY(check_sizes());
+    auto* out = static_cast<uint8_t*>(x);
+    for (uint32_t i = 0; i < n; ++i, out += rows * columns) {
+      if (indices[i] >= info_.count) {
+        return fail(Status::argument, "%s: sample %u asked for, has %u", images_.file.path().c_str(), indices[i],
+                    images_.count);
+      }
+      std::memcpy(out, images_.elements + uint64_t{indices[i]} * (rows * columns), rows * columns);
+      // Checked when it was opened, and again: the bytes belong to whoever may write the file.
+      const uint8_t label = labels_.elements[indices[i]];
+      if (label >= classes) {
+        return fail(Status::io, "%s: record %u changed to label %u while in use", labels_.file.path().c_str(), indices[i],
+                    label);
+      }
+      labels[i] = label;
+    }
+    return Status::ok;
+  }
+
+  Status hash(uint8_t out[16]) const override {
+    LT_TRY(check_sizes());
+    XXH3_state_t state;
+    XXH3_128bits_reset(&state);
+    XXH3_128bits_update(&state, images_.file.bytes(), images_.file.size());
+    XXH3_128bits_update(&state, labels_.file.bytes(), labels_.file.size());
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
+    std::memcpy(out, canonical.digest, sizeof canonical.digest);
+    return Status::ok;
+  }
+
+ private:
+  // Before every touch of the mapping, 0.2 us a file: a file that was cut meanwhile is an error, not a bus error.
+  Status check_sizes() const {
+    LT_TRY(images_.file.check_size());
+    return labels_.file.check_size();
+  }
+
+  IdxFile images_, labels_;
+  DatasetInfo info_;
+};
+
+bool found(const char* directory) {
+  std::string folder;
+  for (const Split split : {Split::train, Split::test}) {
+    for (const char* suffix : {"", ".gz"}) {
+      if (locate(directory, split, suffix, &folder).any()) return true;
+    }
+  }
+  return false;
+}
+
+Status open(const char* directory, Split split, uint64_t, std::unique_ptr<Dataset>* dataset) {
+  std::string folder;
+  const Place place = locate(directory, split, "", &folder);
+  if (!place.any()) return missing(directory, split);
+  if (!place.both()) return missing_half(place, folder, split);
+  IdxFile images, labels;
+  LT_TRY(open_idx_images(place.images.c_str(), rows, columns, &images));
+  LT_TRY(open_idx_labels(place.labels.c_str(), classes, &labels));
+  if (images.count != labels.count) {
+    return fail(Status::mismatch, "%s: %u images, but %s: %u labels; these two files do not belong together",
+                images.file.path().c_str(), images.count, labels.file.path().c_str(), labels.count);
+  }
+  *dataset = std::make_unique<Mnist>(std::move(images), std::move(labels));
+  return Status::ok;
+}
+
+}  // namespace
+
+const DatasetFormat mnist = {"mnist", "MNIST handwritten digits (IDX)", false, "synthetic-digits", "mnist", found, open};
+
+}  // namespace lt::data

@@ -1,0 +1,18 @@
+// The data sets of this build, in the order in which they are listed to the user: the only file that names them all.
+#include <cstring>
+
+#include "data/formats.h"
+
+namespace lt {
+
+const DatasetFormat* const dataset_table[] = {&data::mnist, &data::synthetic_digits};
+const size_t dataset_table_size = sizeof dataset_table / sizeof *dataset_table;
+
+const DatasetFormat* dataset_format(const char* name) {
+  for (const DatasetFormat* format : dataset_table) {
+    if (std::strcmp(format->name, name) == 0) return format;
+  }
+  return nullptr;
+}
+
+}  // namespace lt
