@@ -97,7 +97,7 @@ class HeaderHandler : public nlohmann::json_sax<json> {
   }
 
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
-    problem = "not JSON at byte " + std::to_string(8 + position);
+    problem = "is not JSON at byte " + std::to_string(8 + position);
     return false;
   }
 

@@ -1,0 +1,84 @@
+// Recipes: the built-in ones, writing them out again, and texts that must be refused with a sentence that names the place.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "src/plan/join.h"
+#include "src/plan/recipe.h"
+
+namespace lt {
+namespace {
+
+Recipe built_in(const char* name) {
+  Recipe recipe;
+  EXPECT_TRUE(ok(recipe_parse(built_in_recipe(name)->text, name, &recipe))) << last_error();
+  return recipe;
+}
+
+TEST(Recipe, BuiltInOnesSurviveWritingAndReading) {
+  ASSERT_GE(built_in_recipe_count, 4u);
+  for (size_t i = 0; i < built_in_recipe_count; ++i) {
+    const Recipe recipe = built_in(built_in_recipes[i].name);
+    EXPECT_EQ(recipe.name, built_in_recipes[i].name);
+    const std::string text = recipe_write(recipe);
+    Recipe again;
+    ASSERT_TRUE(ok(recipe_parse(text, "written", &again))) << last_error() << "\n" << text;
+    EXPECT_EQ(recipe_write(again), text);
+    EXPECT_EQ(again.lr, recipe.lr);
+    EXPECT_EQ(again.scale, recipe.scale);
+    EXPECT_EQ(again.layers.size(), recipe.layers.size());
+  }
+}
+
+TEST(Recipe, LayersAreJoined) {
+  std::vector<JoinedLayer> joined;
+  ASSERT_TRUE(ok(join_layers(built_in("mnist/cnn-same"), &joined)));
+  ASSERT_EQ(joined.size(), 5u);  // input, two convolutions, two linear layers
+  EXPECT_EQ(joined[1].op.kind, OpKind::conv2d);
+  EXPECT_TRUE(joined[1].op.has_pool && joined[1].op.has_relu && joined[1].op.has_bias);
+  EXPECT_EQ(joined[2].op.y_extent, (Extent{7, 7, 64}));
+  EXPECT_EQ(joined[3].fan_in, 3136u);
+  EXPECT_TRUE(joined[3].op.has_relu);
+  EXPECT_FLOAT_EQ(joined[3].op.dropout, 0.4f);
+  EXPECT_FALSE(joined[4].op.has_bias);
+}
+
+const std::string head = "name = \"a\"\n[input]\nshape = [1, 8, 8]\n[training]\nbatch = 4\nepochs = 1\noptimizer = \"sgd\"\n";
+const std::string linear = "[[layer]]\ntype = \"linear\"\nname = \"fc\"\nout_features = 3\n";
+
+struct Refused {
+  std::string text, sentence;
+};
+
+class RecipeRefused : public ::testing::TestWithParam<Refused> {};
+
+TEST_P(RecipeRefused, WithASentenceThatNamesThePlace) {
+  Recipe recipe;
+  std::vector<JoinedLayer> joined;
+  Status status = recipe_parse(GetParam().text, "r.toml", &recipe);
+  if (ok(status)) status = join_layers(recipe, &joined);
+  EXPECT_EQ(status, Status::argument);
+  EXPECT_NE(std::string(last_error()).find(GetParam().sentence), std::string::npos) << last_error();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Texts, RecipeRefused,
+    ::testing::Values(
+        Refused{"", "name is missing"}, Refused{"name = ", "line 1: not TOML"}, Refused{"name = \"a b\"", "must not have spaces"},
+        Refused{"name = \"a\"\nnmae = 1", "nmae is not a key"}, Refused{"name = \"a\"", "[input] is missing"},
+        Refused{head, "[[layer]]"}, Refused{head + "[[layer]]\ntype = \"conv3d\"", "expected one of: conv2d"},
+        Refused{head + "[[layer]]\ntype = \"linear\"\nname = \"x\"", "out_features is missing"},
+        Refused{head + "[[layer]]\ntype = \"linear\"\nname = \"x\"\nout_features = 0", "whole number from 1"},
+        Refused{head + "[[layer]]\ntype = \"linear\"\nname = \"x\"\nout_features = 99999999999", "whole number from 1"},
+        Refused{head + "[[layer]]\ntype = \"linear\"\nname = \"x\"\nout_features = 3.5", "whole number from 1"},
+        Refused{head + linear + "bais = false", "line 12: [[layer]] 1: bais is not a key"},
+        Refused{head + linear + linear, "two layers are called \"fc\""}, Refused{head + "[[layer]]\ntype = \"relu\"", "no layer has weights"},
+        Refused{head + "[[layer]]\ntype = \"conv2d\"\nname = \"c\"\nout_channels = 2\nkernel = 9\n" + linear, "does not fit"},
+        Refused{head + "[[layer]]\ntype = \"conv2d\"\nname = \"c\"\nout_channels = 2\nkernel = 3", "end with a linear layer"},
+        Refused{head + "[[layer]]\ntype = \"dropout\"\nrate = 1.0\n" + linear, "number from 0 to 0.999"},
+        Refused{head + "[[layer]]\ntype = \"dropout\"\nrate = nan\n" + linear, "number from 0 to 0.999"},
+        Refused{"name = \"a\"\n[input]\nshape = [1, 1048576, 1048576]\n[training]\nbatch = 4\nepochs = 1\noptimizer = \"sgd\"\n" + linear,
+                "too many elements"}));
+
+}  // namespace
+}  // namespace lt
