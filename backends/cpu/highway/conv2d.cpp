@@ -1,0 +1,192 @@
+#include "backends/cpu/highway/conv2d.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include "backends/cpu/highway/activation.h"
+#include "backends/cpu/highway/conv2d_backward.h"
+#include "backends/cpu/highway/conv2d_forward.h"
+#include "backends/cpu/highway/conv2d_shape.h"
+#include "src/base/checked.h"
+
+namespace lt::cpu::highway {
+
+namespace {
+
+constexpr uint64_t floats_align(uint64_t floats) { return align_up(floats, tensor_alignment / sizeof(float)); }
+
+class Conv2d final : public Kernel {
+ public:
+  Conv2d(const KernelRequest& request, const Conv2dShape& shape, Target target)
+      : op_(*request.op),
+        shape_(shape),
+        pack_(for_target(conv2d_pack_table, target)),
+        forward_(for_target(conv2d_forward_table, target)),
+        activation_(for_target(activation_forward_table, target)),
+        pack_blocks_(for_target(conv2d_pack_blocks_table, target)(shape)),
+        packed_floats_(floats_align(for_target(conv2d_packed_floats_table, target)(shape))),
+        thread_floats_(floats_align(conv2d_scratch_floats(shape))),
+        threads_(request.threads) {
+    std::snprintf(name_, sizeof name_, "highway conv2d %s", target_name(target));
+  }
+
+  void run(const KernelContext& context) override {
+    const RunArguments& arguments = *context.arguments;
+    const bool drops = op_.dropout > 0 && arguments.training;
+    const Dropout dropout{arguments.seed, arguments.step, op_.layer_index, arguments.dropout ? op_.dropout : 0.0f};
+    const float *x = context.at<float>(op_.x), *weight = context.at<float>(op_.weight);
+    const float* bias = op_.has_bias ? context.at<float>(op_.bias) : nullptr;
+    float *y = context.at<float>(op_.y), *packed = context.scratch<float>();
+    uint8_t *argmax = context.at<uint8_t>(op_.argmax), *mask = context.at<uint8_t>(op_.mask);
+    context.pool->run(pack_blocks_, [&](uint32_t block, uint32_t) { pack_(shape_, weight, bias, block, packed); });
+    context.pool->run(arguments.samples, [&](uint32_t sample, uint32_t thread) {
+      float* y_row = y + sample * shape_.y_elements();
+      forward_(shape_, x + sample * shape_.x_elements(), packed, op_.has_relu && !drops,
+               packed + packed_floats_ + thread * thread_floats_, y_row,
+               argmax != nullptr && arguments.training ? argmax + sample * shape_.y_elements() : nullptr);
+      if (drops)
+        activation_(y_row, shape_.y_elements(), op_.has_relu, &dropout, arguments.sample_offset + sample,
+                    mask + sample * mask_row_bytes(shape_.y_elements()));
+    });
+  }
+
+  uint64_t scratch_bytes() const override { return (packed_floats_ + threads_ * thread_floats_) * sizeof(float); }
+  const char* name() const override { return name_; }
+
+ private:
+  const Op op_;
+  const Conv2dShape shape_;
+  Conv2dPack* const pack_;
+  Conv2dForward* const forward_;
+  ActivationForward* const activation_;
+  const uint32_t pack_blocks_;
+  const uint64_t packed_floats_, thread_floats_;
+  const uint32_t threads_;
+  char name_[48];
+};
+
+// Partial sums of the weights' gradients: a fixed number, so that the order of the sums does not depend on the threads.
+// Few where they are large: beyond this much they would not stay in the caches anyway.
+constexpr uint64_t most_parts = 8, parts_bytes = uint64_t{16} << 20;
+
+class Conv2dBackward final : public Kernel {
+ public:
+  Conv2dBackward(const KernelRequest& request, const Conv2dShape& shape, Target target)
+      : op_(*request.op),
+        shape_(shape),
+        layout_(for_target(conv2d_backward_plan_table, target)(shape, request.op->dx != no_tensor)),
+        pack_(for_target(conv2d_pack_rows_table, target)),
+        start_(for_target(conv2d_backward_start_table, target)),
+        sample_(for_target(conv2d_backward_sample_table, target)),
+        reduce_(for_target(conv2d_reduce_table, target)),
+        activation_(for_target(activation_backward_table, target)),
+        part_floats_(layout_.weight_floats + floats_align(shape.out_channels)),
+        thread_floats_(floats_align(layout_.scratch_floats)),
+        parts_(static_cast<uint32_t>(std::clamp<uint64_t>(parts_bytes / (part_floats_ * sizeof(float)), 2, most_parts))),
+        threads_(request.threads) {
+    std::snprintf(name_, sizeof name_, "highway conv2d_backward %s", target_name(target));
+    const uint32_t row_floats = shape.padded_width() * shape.in_channels;
+    const auto place = [&](uint32_t row, uint32_t column) {
+      return row * shape.stride * row_floats + column * shape.stride * shape.in_channels;
+    };
+    for (uint32_t row = 0; row < shape.y_height; ++row)
+      for (uint32_t column = 0; column < shape.y_width; ++column)
+        places_.push_back(place(row * shape.pool_stride, column * shape.pool_stride));
+    for (uint32_t row = 0; row < shape.pool_kernel; ++row)
+      for (uint32_t column = 0; column < shape.pool_kernel; ++column) subplaces_.push_back(place(row, column));
+    subplaces_.resize(256);  // whatever a byte says stays inside
+  }
+
+  void run(const KernelContext& context) override {
+    const RunArguments& arguments = *context.arguments;
+    const float *x = context.at<float>(op_.x), *y = context.at<float>(op_.y), *dy = context.at<float>(op_.dy);
+    const uint8_t *argmax = op_.has_pool ? context.at<uint8_t>(op_.argmax) : nullptr, *mask = context.at<uint8_t>(op_.mask);
+    float *dx = context.at<float>(op_.dx), *dbias = op_.has_bias ? context.at<float>(op_.dbias) : nullptr;
+    const float scale = op_.dropout > 0 && arguments.dropout ? 1 / (1 - op_.dropout) : 1.0f;
+    float* const parts = context.scratch<float>();
+    float* const packed = parts + parts_ * part_floats_;
+    float* const scratch = packed + (dx != nullptr ? layout_.weight_floats : 0);
+    if (dx != nullptr) {
+      const float* weight = context.at<float>(op_.weight);
+      context.pool->run(shape_.kernel, [&](uint32_t row, uint32_t) { pack_(shape_, layout_, weight, row, packed); });
+    }
+    const uint32_t share = static_cast<uint32_t>(divide_up(arguments.samples, parts_));
+    const uint32_t used_parts = static_cast<uint32_t>(divide_up(arguments.samples, share));
+    context.pool->run(used_parts, [&](uint32_t part, uint32_t thread) {
+      float* const own = scratch + thread * thread_floats_;
+      float* const dweight = parts + part * part_floats_;
+      const Conv2dBackwardTask task{
+          &shape_, &layout_, places_.data(), subplaces_.data(), packed, dweight, dweight + layout_.weight_floats};
+      start_(task, own);
+      for (uint64_t sample = uint64_t{part} * share;
+           sample < std::min<uint64_t>(arguments.samples, uint64_t{part + 1} * share); ++sample) {
+        const uint64_t at = sample * shape_.y_elements();
+        activation_(dy + at, y != nullptr ? y + at : nullptr,
+                    op_.dropout > 0 ? mask + sample * mask_row_bytes(shape_.y_elements()) : nullptr, shape_.y_elements(),
+                    op_.has_relu, scale, own + layout_.dz);
+        sample_(task, x + sample * shape_.x_elements(), argmax != nullptr ? argmax + at : nullptr, own,
+                dx != nullptr ? dx + sample * shape_.x_elements() : nullptr);
+      }
+    });
+    float* const dweight = context.at<float>(op_.dweight);
+    if (dweight != nullptr)
+      context.pool->run(shape_.kernel, [&](uint32_t row, uint32_t) {
+        reduce_(shape_, layout_, parts, part_floats_, used_parts, row, arguments.accumulate, dweight);
+      });
+    if (dbias != nullptr)
+      for (uint32_t channel = 0; channel < shape_.out_channels; ++channel) {
+        float sum = arguments.accumulate ? dbias[channel] : 0;
+        for (uint32_t part = 0; part < used_parts; ++part)
+          sum += parts[part * part_floats_ + layout_.weight_floats + channel];
+        dbias[channel] = sum;
+      }
+  }
+
+  uint64_t scratch_bytes() const override {
+    return (parts_ * part_floats_ + (op_.dx != no_tensor ? layout_.weight_floats : 0) + threads_ * thread_floats_) *
+           sizeof(float);
+  }
+  const char* name() const override { return name_; }
+
+ private:
+  const Op op_;
+  const Conv2dShape shape_;
+  const Conv2dBackwardLayout layout_;
+  Conv2dPackRows* const pack_;
+  Conv2dBackwardStart* const start_;
+  Conv2dBackwardSample* const sample_;
+  Conv2dReduce* const reduce_;
+  ActivationBackward* const activation_;
+  const uint64_t part_floats_, thread_floats_;
+  const uint32_t parts_, threads_;
+  std::vector<uint32_t> places_, subplaces_;
+  char name_[48];
+};
+
+template <class Made>
+std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& request, Target target) {
+  Conv2dShape shape;
+  if (!target_supported(target)) {
+    (void)fail(Status::unsupported, "highway conv2d: this processor or build has no %s", target_name(target));
+    return nullptr;
+  }
+  if (program.weight_layout != WeightLayout::in_out) {
+    (void)fail(Status::unsupported, "%s: highway conv2d takes weights laid out as in_out", request.op->layer.c_str());
+    return nullptr;
+  }
+  if (!ok(conv2d_shape(*request.op, &shape))) return nullptr;
+  return std::make_unique<Made>(request, shape, target);
+}
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_conv2d(const Program& program, const KernelRequest& request, Target target) {
+  return make<Conv2d>(program, request, target);
+}
+
+std::unique_ptr<Kernel> make_conv2d_backward(const Program& program, const KernelRequest& request, Target target) {
+  return make<Conv2dBackward>(program, request, target);
+}
+
+}  // namespace lt::cpu::highway
