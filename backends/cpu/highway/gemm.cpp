@@ -1,0 +1,127 @@
+#include "backends/cpu/highway/gemm.h"
+
+#include <algorithm>
+
+#include "backends/cpu/highway/gemm_block.h"
+#include "src/base/checked.h"
+
+namespace lt::cpu::highway {
+namespace {
+
+// Enough blocks that threads which start late or are disturbed even out.
+constexpr uint64_t wanted_blocks = 16;
+constexpr uint32_t most_rows_in_place = 512;
+
+// How a product is cut. Depends on the shape and the target alone.
+struct Plan {
+  uint32_t rows, columns;  // of the product as it is computed: n x m where swapped
+  uint32_t panels, panels_per_block, column_blocks;
+  uint32_t rows_per_block, row_blocks;
+};
+
+// op(A) op(B) with B transposed is computed as the transpose of B A^T where that moves fewer elements to their places: A
+// and C then, all of B otherwise.
+bool moves_less_swapped(const GemmShape& shape) {
+  return shape.b_transposed && !shape.a_transposed &&
+         uint64_t{shape.m} * (uint64_t{shape.n} + shape.k) <= uint64_t{shape.n} * shape.k;
+}
+
+Plan make_plan(const GemmShape& shape, bool swapped, const GemmTraits& traits) {
+  Plan plan{};
+  plan.rows = swapped ? shape.n : shape.m;
+  plan.columns = swapped ? shape.m : shape.n;
+  const bool small_blocks = swapped || shape.a_transposed;
+  plan.panels = GemmPanels(plan.columns, traits.lanes, traits.panel_vectors).panels;
+  plan.panels_per_block = small_blocks ? std::min(plan.panels, gemm_block_panels) : 1;
+  plan.column_blocks = static_cast<uint32_t>(divide_up(plan.panels, plan.panels_per_block));
+  // Rows: as many blocks as wanted, of four tiles or more, within the limit.
+  const uint32_t limit = small_blocks ? gemm_block_rows : most_rows_in_place;
+  const uint64_t wanted_row_blocks = divide_up(wanted_blocks, plan.column_blocks);
+  uint64_t rows = divide_up(plan.rows, wanted_row_blocks);
+  rows = std::clamp<uint64_t>(rows, std::min<uint64_t>(4 * traits.tile_rows, limit), limit);
+  rows = divide_up(rows, traits.tile_rows) * traits.tile_rows;
+  plan.row_blocks = static_cast<uint32_t>(divide_up(plan.rows, std::min<uint64_t>(rows, limit)));
+  plan.rows_per_block = static_cast<uint32_t>(divide_up(plan.rows, plan.row_blocks));
+  return plan;
+}
+
+template <class Task>
+void run_blocks(ThreadPool* pool, uint32_t blocks, const Task& task) {
+  if (pool && blocks > 1) {
+    pool->run(blocks, task);
+  } else {
+    for (uint32_t block = 0; block < blocks; ++block) task(block, 0);
+  }
+}
+
+uint64_t thread_scratch_floats(const GemmTraits& traits) {
+  return align_up(gemm_block_scratch_floats(traits), 64 / sizeof(float));
+}
+
+}  // namespace
+
+uint64_t gemm_scratch_bytes(const GemmShape& shape, uint32_t threads, Target target) {
+  const GemmTraits traits = for_target(gemm_traits_table, target)();
+  uint64_t floats = thread_scratch_floats(traits) * std::max(threads, 1u);
+  if (shape.b_transposed && !shape.a_transposed) {
+    // The largest m up to this one that is computed swapped.
+    const uint64_t sum = std::max<uint64_t>(uint64_t{shape.n} + shape.k, 1);
+    const uint64_t m = std::min<uint64_t>(shape.m, uint64_t{shape.n} * shape.k / sum);
+    floats += align_up(m, traits.lanes) * shape.k;
+  }
+  return floats * sizeof(float);
+}
+
+void gemm(const GemmShape& shape, const GemmOperands& operands, ThreadPool* pool, std::byte* scratch, Target target) {
+  if (shape.m == 0 || shape.n == 0) return;
+  const GemmTraits traits = for_target(gemm_traits_table, target)();
+  GemmBlockFunction* const run_block = for_target(gemm_block_table, target);
+  const bool swapped = moves_less_swapped(shape) && !operands.bias && !operands.relu;
+  const Plan plan = make_plan(shape, swapped, traits);
+  const uint32_t threads = pool ? pool->threads() : 1;
+  float* const thread_scratch = reinterpret_cast<float*>(scratch);
+  float* const packed = thread_scratch + thread_scratch_floats(traits) * threads;
+
+  GemmBlock whole{};
+  whole.columns = plan.columns;
+  whole.depth = shape.k;
+  whole.c = operands.c;
+  whole.c_stride = operands.ldc;
+  whole.c_transposed = swapped;
+  whole.accumulate = operands.accumulate;
+  whole.relu = operands.relu;
+  whole.bias = operands.bias;
+  if (swapped) {
+    GemmPackFunction* const pack = for_target(gemm_pack_table, target);
+    const uint32_t depth_blocks = static_cast<uint32_t>(divide_up(shape.k, gemm_depth));
+    run_blocks(pool, plan.panels * depth_blocks, [&](uint32_t block, uint32_t) {
+      const uint32_t begin = block / plan.panels * gemm_depth;
+      pack(operands.a, operands.lda, PanelSource::columns, plan.columns, shape.k, block % plan.panels, begin,
+           std::min(begin + gemm_depth, shape.k), packed);
+    });
+    whole.a = operands.b;
+    whole.a_row = operands.ldb;
+    whole.a_k = 1;
+    whole.b = packed;
+    whole.b_source = PanelSource::packed;
+  } else {
+    whole.a = operands.a;
+    whole.a_row = shape.a_transposed ? 1 : operands.lda;
+    whole.a_k = shape.a_transposed ? operands.lda : 1;
+    whole.b = operands.b;
+    whole.b_stride = operands.ldb;
+    whole.b_source = shape.b_transposed ? PanelSource::columns : PanelSource::rows;
+  }
+  run_blocks(pool, plan.row_blocks * plan.column_blocks, [&](uint32_t index, uint32_t thread) {
+    GemmBlock block = whole;
+    const uint32_t row_block = index / plan.column_blocks, column_block = index % plan.column_blocks;
+    block.row_begin = row_block * plan.rows_per_block;
+    block.row_end = std::min(block.row_begin + plan.rows_per_block, plan.rows);
+    block.panel_begin = column_block * plan.panels_per_block;
+    block.panel_end = std::min(block.panel_begin + plan.panels_per_block, plan.panels);
+    block.scratch = thread_scratch + thread_scratch_floats(traits) * thread;
+    if (block.row_begin < block.row_end) run_block(block);
+  });
+}
+
+}  // namespace lt::cpu::highway

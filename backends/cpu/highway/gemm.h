@@ -1,0 +1,41 @@
+// Matrix product C = op(A) op(B) in fp32 with bias, ReLU or accumulation joined to its last store; what the linear layers
+// and whoever else multiplies matrices stand on. All matrices are row-major with a leading dimension in elements.
+//
+// The caller owns all memory, scratch included; nothing is allocated. One call at a time per scratch. Work is cut into
+// blocks by the shape alone, and every sum runs over k in the same order (blocks of gemm_depth products, each summed from
+// zero), so a result depends neither on the thread count nor on the other rows and columns.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "backends/cpu/highway/targets.h"
+#include "backends/cpu/thread_pool.h"
+
+namespace lt::cpu::highway {
+
+// C is m x n; op(A) is m x k, op(B) is k x n. A transposed operand lies in memory as k x m, or n x k.
+struct GemmShape {
+  uint32_t m = 0, n = 0, k = 0;
+  bool a_transposed = false, b_transposed = false;
+};
+
+// C = relu(C * accumulate + op(A) op(B) + bias). bias has n elements, or is null. C overlaps neither A nor B.
+struct GemmOperands {
+  const float* a;
+  size_t lda;
+  const float* b;
+  size_t ldb;
+  float* c;
+  size_t ldc;
+  const float* bias = nullptr;
+  bool relu = false, accumulate = false;
+};
+
+// Scratch for this shape and every one with a smaller m, on a pool of so many threads.
+uint64_t gemm_scratch_bytes(const GemmShape& shape, uint32_t threads, Target target);
+
+// scratch: gemm_scratch_bytes, aligned to 64. pool: null runs on the calling thread alone.
+void gemm(const GemmShape& shape, const GemmOperands& operands, ThreadPool* pool, std::byte* scratch, Target target);
+
+}  // namespace lt::cpu::highway

@@ -1,0 +1,331 @@
+// Register tiles of the matrix product and the walk of one block over them, compiled for every instruction set. A tile
+// keeps rows x vectors of C in registers; A comes as single elements spread over the lanes, B as rows of a panel. The
+// first tile of a panel copies B's rows to scratch on its way, the others read them there, without strides.
+// No memory of its own; any thread may run any block.
+#include "backends/cpu/highway/gemm_block.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/cpu/highway/gemm_block.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+// Nested loops over a tile's registers have to be unrolled whole, or they are no registers.
+#undef LT_UNROLL
+#if defined(__clang__)
+#define LT_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define LT_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace lt::cpu::highway {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+
+// Tile sizes: rows * vectors sums, a row of B and one element of A fit the registers; at least eight sums hide the
+// latency of the multiply-add where the rows allow.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+constexpr size_t panel_vectors = 4;
+constexpr size_t tile_rows[panel_vectors + 1] = {0, 12, 12, 8, 6};
+#elif HWY_TARGET == HWY_AVX2
+constexpr size_t panel_vectors = 2;
+constexpr size_t tile_rows[panel_vectors + 1] = {0, 10, 6};
+#else
+constexpr size_t panel_vectors = 2;
+constexpr size_t tile_rows[panel_vectors + 1] = {0, 6, 4};
+#endif
+
+// Keeps a vector in its register: GCC otherwise reads it from memory again in every multiply-add.
+HWY_INLINE void keep([[maybe_unused]] V& v) {
+#if (HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2) && !defined(__clang__)
+  asm("" : "+v"(v.raw));
+#endif
+}
+
+struct TileArguments {
+  const float* a;  // a[row * a_row + k * a_k]
+  size_t a_row, a_k;
+  const float* b;  // b[k * b_stride + column]
+  size_t b_stride;
+  float* packed;  // where the rows of B are copied to, or null
+  uint32_t depth;
+  float* c;
+  size_t c_stride;
+  const float* bias;      // null: none
+  bool add, relu;         // add to what C holds
+  uint32_t columns;       // of C that exist
+  const float* prefetch;  // one line each k
+  size_t prefetch_stride;
+};
+using TileFunction = void(const TileArguments&);
+
+// The end of a tile whose last vector is partly used: from sums in memory.
+void finish_partial(const TileArguments& t, const float* sums, size_t rows, size_t width) {
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  for (size_t r = 0; r < rows; ++r) {
+    float* const c = t.c + r * t.c_stride;
+    const float* const s = sums + r * width;
+    size_t i = 0;
+    for (; i + lanes <= t.columns; i += lanes) {
+      V sum = hn::LoadU(d, s + i);
+      if (t.add) sum = hn::Add(hn::LoadU(d, c + i), sum);
+      if (t.bias) sum = hn::Add(sum, hn::LoadU(d, t.bias + i));
+      if (t.relu) sum = hn::IfThenZeroElse(hn::Lt(sum, hn::Zero(d)), sum);
+      hn::StoreU(sum, d, c + i);
+    }
+    for (; i < t.columns; ++i) {
+      float sum = t.add ? c[i] + s[i] : s[i];
+      if (t.bias) sum += t.bias[i];
+      c[i] = t.relu && sum < 0 ? 0 : sum;
+    }
+  }
+}
+
+template <size_t rows, size_t vectors, bool pack>
+void tile(const TileArguments& t) {
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  V sum[rows][vectors];
+  LT_UNROLL for (size_t r = 0; r < rows; ++r) { LT_UNROLL for (size_t v = 0; v < vectors; ++v) sum[r][v] = hn::Zero(d); }
+  // A base every third row: the two after it are one or two strides away, which one register serves.
+  constexpr size_t bases = (rows + 2) / 3;
+  const size_t a_row = t.a_row, a_k = t.a_k, b_stride = t.b_stride, prefetch_stride = t.prefetch_stride;
+  const float* a[bases];
+  LT_UNROLL for (size_t i = 0; i < bases; ++i) a[i] = t.a + 3 * i * a_row;
+  const float* b = t.b;
+  const float* prefetch = t.prefetch;
+  float* packed = t.packed;
+  const bool partial = t.columns < vectors * lanes;
+  if (!partial)
+    for (size_t r = 0; r < rows; ++r) {
+      LT_UNROLL for (size_t v = 0; v < vectors; ++v) __builtin_prefetch(t.c + r * t.c_stride + v * lanes, 1);
+    }
+  for (uint32_t k = t.depth; k != 0; --k) {
+    V row[vectors];
+    LT_UNROLL for (size_t v = 0; v < vectors; ++v) {
+      row[v] = hn::LoadU(d, b + v * lanes);
+      keep(row[v]);
+      if (pack) hn::Store(row[v], d, packed + v * lanes);
+    }
+    __builtin_prefetch(prefetch, 0, 2);
+    LT_UNROLL for (size_t r = 0; r < rows; ++r) {
+      V element = hn::Set(d, a[r / 3][r % 3 * a_row]);
+      keep(element);
+      LT_UNROLL for (size_t v = 0; v < vectors; ++v) sum[r][v] = hn::MulAdd(element, row[v], sum[r][v]);
+    }
+    LT_UNROLL for (size_t i = 0; i < bases; ++i) a[i] += a_k;
+    b += b_stride;
+    prefetch += prefetch_stride;
+    if (pack) packed += vectors * lanes;
+  }
+  if (partial) {
+    HWY_ALIGN float sums[rows * vectors * (HWY_MAX_BYTES / sizeof(float))];
+    LT_UNROLL for (size_t r = 0; r < rows; ++r) {
+      LT_UNROLL for (size_t v = 0; v < vectors; ++v) hn::Store(sum[r][v], d, sums + (r * vectors + v) * lanes);
+    }
+    finish_partial(t, sums, rows, vectors * lanes);
+    return;
+  }
+  if (t.add) {
+    LT_UNROLL for (size_t r = 0; r < rows; ++r) {
+      LT_UNROLL for (size_t v = 0; v < vectors; ++v) sum[r][v] =
+          hn::Add(hn::LoadU(d, t.c + r * t.c_stride + v * lanes), sum[r][v]);
+    }
+  }
+  if (t.bias) {
+    LT_UNROLL for (size_t v = 0; v < vectors; ++v) {
+      const V bias = hn::LoadU(d, t.bias + v * lanes);
+      LT_UNROLL for (size_t r = 0; r < rows; ++r) sum[r][v] = hn::Add(sum[r][v], bias);
+    }
+  }
+  if (t.relu) {  // NaN stays NaN
+    const V zero = hn::Zero(d);
+    LT_UNROLL for (size_t r = 0; r < rows; ++r) {
+      LT_UNROLL for (size_t v = 0; v < vectors; ++v) sum[r][v] = hn::IfThenZeroElse(hn::Lt(sum[r][v], zero), sum[r][v]);
+    }
+  }
+  LT_UNROLL for (size_t r = 0; r < rows; ++r) {
+    LT_UNROLL for (size_t v = 0; v < vectors; ++v) hn::StoreU(sum[r][v], d, t.c + r * t.c_stride + v * lanes);
+  }
+}
+
+// Tiles of one width: entry r has r + 1 rows; the last one copies B and has as many rows as can be.
+template <size_t vectors, size_t... r>
+constexpr std::array<TileFunction*, sizeof...(r) + 1> make_tiles(std::index_sequence<r...>) {
+  return {&tile<r + 1, vectors, false>..., &tile<sizeof...(r), vectors, true>};
+}
+template <size_t vectors>
+constexpr auto tiles = make_tiles<vectors>(std::make_index_sequence<tile_rows[vectors]>());
+
+TileFunction* find_tile(size_t vectors, size_t rows, bool pack) {
+  const size_t index = pack ? tile_rows[vectors] : rows - 1;
+  if (vectors == 1) return tiles<1>[index];
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+  if (vectors == 3) return tiles<3>[index];
+  if (vectors == 4) return tiles<4>[index];
+#endif
+  return tiles<2>[index];
+}
+
+// to[column * to_stride + row] = from[row * from_stride + column] (added to where add), by squares of four.
+void transpose(const float* from, size_t from_stride, size_t rows, size_t columns, float* to, size_t to_stride, bool add) {
+  size_t r = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const hn::FixedTag<float, 4> d;
+  for (; r + 4 <= rows; r += 4) {
+    size_t c = 0;
+    for (; c + 4 <= columns; c += 4) {
+      const float* const f = from + r * from_stride + c;
+      const auto row0 = hn::LoadU(d, f), row1 = hn::LoadU(d, f + from_stride);
+      const auto row2 = hn::LoadU(d, f + 2 * from_stride), row3 = hn::LoadU(d, f + 3 * from_stride);
+      const auto low02 = hn::InterleaveLower(d, row0, row2), low13 = hn::InterleaveLower(d, row1, row3);
+      const auto high02 = hn::InterleaveUpper(d, row0, row2), high13 = hn::InterleaveUpper(d, row1, row3);
+      auto column0 = hn::InterleaveLower(d, low02, low13), column1 = hn::InterleaveUpper(d, low02, low13);
+      auto column2 = hn::InterleaveLower(d, high02, high13), column3 = hn::InterleaveUpper(d, high02, high13);
+      float* const t = to + c * to_stride + r;
+      if (add) {
+        column0 = hn::Add(hn::LoadU(d, t), column0);
+        column1 = hn::Add(hn::LoadU(d, t + to_stride), column1);
+        column2 = hn::Add(hn::LoadU(d, t + 2 * to_stride), column2);
+        column3 = hn::Add(hn::LoadU(d, t + 3 * to_stride), column3);
+      }
+      hn::StoreU(column0, d, t);
+      hn::StoreU(column1, d, t + to_stride);
+      hn::StoreU(column2, d, t + 2 * to_stride);
+      hn::StoreU(column3, d, t + 3 * to_stride);
+    }
+    for (; c < columns; ++c)
+      for (size_t i = r; i < r + 4; ++i) {
+        float& t = to[c * to_stride + i];
+        t = add ? t + from[i * from_stride + c] : from[i * from_stride + c];
+      }
+  }
+#endif
+  for (; r < rows; ++r)
+    for (size_t c = 0; c < columns; ++c) {
+      float& t = to[c * to_stride + r];
+      t = add ? t + from[r * from_stride + c] : from[r * from_stride + c];
+    }
+}
+
+// packed[k][width] from `columns` <= width columns of B; zeros beyond them.
+void pack_panel(const float* b, size_t b_stride, bool b_rows, size_t columns, size_t width, size_t depth, float* packed) {
+  if (b_rows)
+    for (size_t k = 0; k < depth; ++k) std::memcpy(packed + k * width, b + k * b_stride, columns * sizeof(float));
+  else
+    transpose(b, b_stride, columns, depth, packed, width, false);
+  if (columns < width)
+    for (size_t k = 0; k < depth; ++k) std::memset(packed + k * width + columns, 0, (width - columns) * sizeof(float));
+}
+
+}  // namespace
+
+GemmTraits Traits() {
+  return {static_cast<uint32_t>(hn::Lanes(D())), static_cast<uint32_t>(panel_vectors),
+          static_cast<uint32_t>(tile_rows[panel_vectors])};
+}
+
+void Pack(const float* b, size_t b_stride, PanelSource b_source, uint32_t columns, uint32_t depth, uint32_t p,
+          uint32_t depth_begin, uint32_t depth_end, float* packed) {
+  const GemmPanels panels(columns, static_cast<uint32_t>(hn::Lanes(D())), panel_vectors);
+  const size_t begin = panels.begin(p), width = panels.begin(p + 1) - begin;
+  const bool b_rows = b_source == PanelSource::rows;
+  pack_panel(b_rows ? b + depth_begin * b_stride + begin : b + begin * b_stride + depth_begin, b_stride, b_rows,
+             std::min<size_t>(width, columns - begin), width, depth_end - depth_begin,
+             packed + begin * depth + depth_begin * width);
+}
+
+void Block(const GemmBlock& g) {
+  const size_t lanes = hn::Lanes(D());
+  const GemmPanels panels(g.columns, static_cast<uint32_t>(lanes), panel_vectors);
+  float* const a_packed = g.scratch;
+  float* const b_packed = a_packed + size_t{gemm_depth} * gemm_block_rows;
+  float* const c_buffer = b_packed + gemm_depth * panel_vectors * lanes;
+  const size_t rows = g.row_end - g.row_begin;
+  const size_t block_begin = panels.begin(g.panel_begin), block_width = panels.begin(g.panel_end) - block_begin;
+  // Elements of one row of A far apart, and used by several panels: worth a copy.
+  const bool pack_a = g.a_row == 1 && g.a_k != 1 && g.panel_end - g.panel_begin > 1;
+  uint32_t k = 0;
+  do {
+    const uint32_t depth = std::min(g.depth - k, gemm_depth);
+    const bool first = k == 0, last = k + depth == g.depth;
+    const float* a = g.a + g.row_begin * g.a_row + k * g.a_k;
+    size_t a_row = g.a_row, a_k = g.a_k;
+    if (pack_a) {
+      for (size_t i = 0; i < depth; ++i) std::memcpy(a_packed + i * rows, a + i * g.a_k, rows * sizeof(float));
+      a = a_packed;
+      a_row = 1;
+      a_k = rows;
+    }
+    for (uint32_t p = g.panel_begin; p < g.panel_end; ++p) {
+      const size_t begin = panels.begin(p), width = panels.begin(p + 1) - begin, vectors = width / lanes;
+      const size_t columns = std::min<size_t>(width, g.columns - begin);
+      const size_t most_rows = tile_rows[vectors];
+      TileArguments t{};
+      t.a_row = a_row;
+      t.a_k = a_k;
+      t.depth = depth;
+      t.columns = static_cast<uint32_t>(columns);
+      t.add = !first || (g.accumulate && !g.c_transposed);
+      t.relu = last && g.relu;
+      t.bias = last && g.bias ? g.bias + begin : nullptr;
+      t.packed = b_packed;
+      t.b = b_packed;
+      t.b_stride = width;
+      bool pack = false;
+      if (g.b_source == PanelSource::packed) {
+        t.b = g.b + begin * g.depth + k * width;
+      } else if (g.b_source == PanelSource::columns) {
+        pack_panel(g.b + begin * g.b_stride + k, g.b_stride, false, columns, width, depth, b_packed);
+      } else if (columns < width) {
+        pack_panel(g.b + k * g.b_stride + begin, g.b_stride, true, columns, width, depth, b_packed);
+      } else {
+        t.b = g.b + k * g.b_stride + begin;
+        t.b_stride = g.b_stride;
+        pack = rows > most_rows;
+      }
+      float* const c = g.c_transposed ? c_buffer + (begin - block_begin) : g.c + g.row_begin * g.c_stride + begin;
+      t.c_stride = g.c_transposed ? block_width : g.c_stride;
+      t.prefetch = t.b;
+      for (size_t row = 0, left; row < rows; row += left) {
+        // Equal heights, but for the first one that copies B.
+        const size_t remaining = rows - row;
+        left = pack ? most_rows : remaining / ((remaining + most_rows - 1) / most_rows);
+        t.a = a + row * a_row;
+        t.c = c + row * t.c_stride;
+        find_tile(vectors, left, pack)(t);
+        if (pack) {
+          t.b = b_packed;
+          t.b_stride = width;
+          pack = false;
+        }
+      }
+    }
+    k += depth;
+  } while (k < g.depth);
+  if (g.c_transposed)
+    transpose(c_buffer, block_width, rows, std::min<size_t>(block_width, g.columns - block_begin),
+              g.c + block_begin * g.c_stride + g.row_begin, g.c_stride, g.accumulate);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace lt::cpu::highway
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lt::cpu::highway {
+LT_HIGHWAY_TABLE(GemmTraitsFunction*, gemm_traits_table, Traits);
+LT_HIGHWAY_TABLE(GemmBlockFunction*, gemm_block_table, Block);
+LT_HIGHWAY_TABLE(GemmPackFunction*, gemm_pack_table, Pack);
+}  // namespace lt::cpu::highway
+#endif

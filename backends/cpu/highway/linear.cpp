@@ -1,0 +1,186 @@
+// The linear layer on the matrix product of gemm.h. Forward: bias and ReLU are joined to the product, dropout follows row
+// by row. Backward: the gradient in front of ReLU and dropout is made once, in scratch, then multiplied with x and the
+// weight. A kernel owns nothing but its sizes; `run` is called by the executor's thread and uses its pool.
+#include "backends/cpu/highway/linear.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "backends/cpu/highway/activation.h"
+#include "backends/cpu/highway/gemm.h"
+#include "src/base/checked.h"
+
+namespace lt::cpu::highway {
+namespace {
+
+// Samples of one block of row-wise work.
+constexpr uint32_t block_samples = 8;
+
+template <class Task>
+void for_each_sample(ThreadPool* pool, uint32_t samples, const Task& task) {
+  pool->run(static_cast<uint32_t>(divide_up(samples, block_samples)), [&](uint32_t block, uint32_t) {
+    const uint32_t begin = block * block_samples, end = std::min(begin + block_samples, samples);
+    for (uint32_t sample = begin; sample < end; ++sample) task(sample);
+  });
+}
+
+struct LinearShape {
+  uint32_t in, out;
+  bool out_in;  // how the weight lies
+  uint32_t leading() const { return out_in ? in : out; }
+  GemmShape forward(uint32_t samples) const { return {samples, out, in, false, out_in}; }
+  GemmShape dweight(uint32_t samples) const {
+    return out_in ? GemmShape{out, in, samples, true, false} : GemmShape{in, out, samples, true, false};
+  }
+  GemmShape dbias(uint32_t samples) const { return {1, out, samples, true, false}; }
+  GemmShape dx(uint32_t samples) const { return {samples, in, out, false, !out_in}; }
+};
+
+class Linear final : public Kernel {
+ public:
+  Linear(const LinearShape& shape, const KernelRequest& request, Target target)
+      : op_(*request.op),
+        shape_(shape),
+        target_(target),
+        scratch_bytes_(gemm_scratch_bytes(shape.forward(request.micro_batch), request.threads, target)) {
+    std::snprintf(name_, sizeof(name_), "highway linear %s", target_name(target));
+  }
+
+  void run(const KernelContext& context) override {
+    const RunArguments& arguments = *context.arguments;
+    float* const y = context.at<float>(op_.y);
+    GemmOperands operands{};
+    operands.a = context.at<float>(op_.x);
+    operands.lda = shape_.in;
+    operands.b = context.at<float>(op_.weight);
+    operands.ldb = shape_.leading();
+    operands.c = y;
+    operands.ldc = shape_.out;
+    operands.bias = op_.has_bias ? context.at<float>(op_.bias) : nullptr;
+    operands.relu = op_.has_relu;
+    gemm(shape_.forward(arguments.samples), operands, context.pool, context.scratch<std::byte>(), target_);
+    if (!arguments.training || op_.dropout <= 0) return;
+    const Dropout dropout{arguments.seed, arguments.step, op_.layer_index, arguments.dropout ? op_.dropout : 0};
+    uint8_t* const mask = context.at<uint8_t>(op_.mask);
+    ActivationForward* const activation = for_target(activation_forward_table, target_);
+    for_each_sample(context.pool, arguments.samples, [&](uint32_t sample) {
+      activation(y + uint64_t{sample} * shape_.out, shape_.out, op_.has_relu, &dropout, arguments.sample_offset + sample,
+                 mask + sample * mask_row_bytes(shape_.out));
+    });
+  }
+  uint64_t scratch_bytes() const override { return scratch_bytes_; }
+  const char* name() const override { return name_; }
+
+ private:
+  const Op& op_;
+  LinearShape shape_;
+  Target target_;
+  uint64_t scratch_bytes_;
+  char name_[48];
+};
+
+class LinearBackward final : public Kernel {
+ public:
+  LinearBackward(const LinearShape& shape, const KernelRequest& request, Target target)
+      : op_(*request.op), shape_(shape), target_(target), changes_dy_(op_.has_relu || op_.dropout > 0) {
+    const uint32_t samples = request.micro_batch, threads = request.threads;
+    dz_bytes_ = changes_dy_ ? align_up(uint64_t{samples} * shape.out * sizeof(float), tensor_alignment) : 0;
+    gemm_bytes_ = std::max(gemm_scratch_bytes(shape.dweight(samples), threads, target),
+                           gemm_scratch_bytes(shape.dbias(samples), threads, target));
+    if (op_.dx != no_tensor) gemm_bytes_ = std::max(gemm_bytes_, gemm_scratch_bytes(shape.dx(samples), threads, target));
+    std::snprintf(name_, sizeof(name_), "highway linear backward %s", target_name(target));
+  }
+
+  void run(const KernelContext& context) override {
+    const RunArguments& arguments = *context.arguments;
+    const uint32_t samples = arguments.samples, out = shape_.out;
+    std::byte* const gemm_scratch = context.scratch<std::byte>() + dz_bytes_;
+    const float* dz = context.at<float>(op_.dy);
+    if (changes_dy_) {
+      dz = context.scratch<float>();
+      undo_activation(context, context.scratch<float>());
+    }
+    GemmOperands operands{};
+    operands.accumulate = arguments.accumulate;
+    if (op_.dbias != no_tensor) {
+      // The column sums of dz: a row of ones, one element long, times dz.
+      static constexpr float one = 1;
+      operands.a = &one;
+      operands.lda = 0;
+      operands.b = dz;
+      operands.ldb = operands.ldc = out;
+      operands.c = context.at<float>(op_.dbias);
+      gemm(shape_.dbias(samples), operands, context.pool, gemm_scratch, target_);
+    }
+    if (op_.dweight != no_tensor) {
+      const float* const x = context.at<float>(op_.x);
+      operands.a = shape_.out_in ? dz : x;
+      operands.lda = shape_.out_in ? out : shape_.in;
+      operands.b = shape_.out_in ? x : dz;
+      operands.ldb = operands.ldc = shape_.leading();
+      operands.c = context.at<float>(op_.dweight);
+      gemm(shape_.dweight(samples), operands, context.pool, gemm_scratch, target_);
+    }
+    if (op_.dx != no_tensor) {
+      operands.a = dz;
+      operands.lda = out;
+      operands.b = context.at<float>(op_.weight);
+      operands.ldb = shape_.leading();
+      operands.c = context.at<float>(op_.dx);
+      operands.ldc = shape_.in;
+      operands.accumulate = false;
+      gemm(shape_.dx(samples), operands, context.pool, gemm_scratch, target_);
+    }
+  }
+  uint64_t scratch_bytes() const override { return dz_bytes_ + gemm_bytes_; }
+  const char* name() const override { return name_; }
+
+ private:
+  void undo_activation(const KernelContext& context, float* dz) const {
+    const RunArguments& arguments = *context.arguments;
+    const float* const dy = context.at<float>(op_.dy);
+    const float* const y = context.at<float>(op_.y);
+    const uint8_t* const mask = op_.dropout > 0 ? context.at<uint8_t>(op_.mask) : nullptr;
+    const float scale = mask && arguments.dropout ? 1 / (1 - op_.dropout) : 1;
+    ActivationBackward* const activation = for_target(activation_backward_table, target_);
+    for_each_sample(context.pool, arguments.samples, [&](uint32_t sample) {
+      const uint64_t row = uint64_t{sample} * shape_.out;
+      activation(dy + row, y + row, mask ? mask + sample * mask_row_bytes(shape_.out) : nullptr, shape_.out, op_.has_relu,
+                 scale, dz + row);
+    });
+  }
+
+  const Op& op_;
+  LinearShape shape_;
+  Target target_;
+  bool changes_dy_;
+  uint64_t dz_bytes_ = 0, gemm_bytes_ = 0;
+  char name_[48];
+};
+
+template <class K>
+std::unique_ptr<Kernel> make(OpKind kind, const Program& program, const KernelRequest& request, Target target) {
+  const Op& op = *request.op;
+  const uint64_t in = op.x_extent.elements(), out = op.y_extent.elements();
+  if (op.kind != kind || op.has_pool || in == 0 || out == 0 || in > INT32_MAX || out > INT32_MAX) {
+    (void)fail(Status::unsupported, "layer %s: no linear kernel for %llu inputs and %llu outputs%s", op.layer.c_str(),
+               static_cast<unsigned long long>(in), static_cast<unsigned long long>(out),
+               op.has_pool ? " with a pool" : "");
+    return nullptr;
+  }
+  const LinearShape shape{static_cast<uint32_t>(in), static_cast<uint32_t>(out),
+                          program.weight_layout == WeightLayout::out_in};
+  return std::make_unique<K>(shape, request, target);
+}
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_linear(const Program& program, const KernelRequest& request, Target target) {
+  return make<Linear>(OpKind::linear, program, request, target);
+}
+
+std::unique_ptr<Kernel> make_linear_backward(const Program& program, const KernelRequest& request, Target target) {
+  return make<LinearBackward>(OpKind::linear_backward, program, request, target);
+}
+
+}  // namespace lt::cpu::highway
