@@ -4,6 +4,8 @@
 #include <cctype>
 #include <utility>
 
+#include "backends/cpu/highway/factory.h"
+#include "tests/ops/kernel_device.h"
 #include "tests/ops/op_fixture.h"
 
 namespace lt::ops {
@@ -33,14 +35,37 @@ std::string word(std::string name) {
   return name;
 }
 
+void add_highway(std::vector<DeviceSpec>* specs) {
+  namespace highway = cpu::highway;
+  for (size_t i = 0; i < highway::target_count; ++i) {
+    const auto target = static_cast<highway::Target>(i);
+    if (!highway::target_supported(target)) continue;
+    const std::string group = "highway_" + word(highway::target_name(target));
+    for (uint32_t threads : {3u, 1u, 2u})
+      specs->push_back({group + "_threads" + std::to_string(threads),
+                        [target, threads](std::unique_ptr<Device>* device) {
+                          *device = kernel_device(
+                              [target](const Program& program, const cpu::KernelRequest& request) {
+                                return highway::make_kernel(program, request, target);
+                              },
+                              threads);
+                          return Status::ok;
+                        },
+                        group});
+  }
+}
+
 }  // namespace
 
 std::vector<DeviceSpec> device_specs() {
   std::vector<DeviceSpec> specs;
-  specs.push_back({"reference_out_in", [](std::unique_ptr<Device>* device) {
+  specs.push_back({"reference_out_in",
+                   [](std::unique_ptr<Device>* device) {
                      *device = std::make_unique<OutInDevice>(reference_device());
                      return Status::ok;
-                   }});
+                   },
+                   "reference"});
+  add_highway(&specs);
   for (size_t i = 0; i < backend_table_size; ++i) {
     const Backend& backend = *backend_table[i];
     if (std::string(backend.name) == "reference") continue;  // that is what the others are held against
@@ -55,7 +80,8 @@ std::vector<DeviceSpec> device_specs() {
         std::unique_ptr<Device> device;
         if (!ok(backend.open(config, &device))) continue;  // a library that is not installed, or not this backend's word
         specs.push_back({word(std::string(backend.name) + std::to_string(index) + "_" + kernels),
-                         [&backend, config](std::unique_ptr<Device>* opened) { return backend.open(config, opened); }});
+                         [&backend, config](std::unique_ptr<Device>* opened) { return backend.open(config, opened); },
+                         word(std::string(backend.name) + std::to_string(index) + "_" + kernels)});
       }
     }
   }

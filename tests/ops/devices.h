@@ -1,5 +1,6 @@
-// The devices that the tests of operations run on: every usable one of backend_table with each of its kernels, and, past
-// what a user can ask for, the reference device with its other weight layout.
+// The devices that the tests of operations run on: every usable one of backend_table with each of its kernels; and, past
+// what a user can ask for, the Highway kernels of every instruction set of this processor, on one to three threads, and the
+// reference device with its other weight layout.
 #pragma once
 
 #include <functional>
@@ -14,6 +15,7 @@ namespace lt::ops {
 struct DeviceSpec {
   std::string name;  // letters, digits and underscores
   std::function<Status(std::unique_ptr<Device>* device)> open;
+  std::string same_bits_group;  // devices of one group have to give the same bits
 };
 
 std::vector<DeviceSpec> device_specs();

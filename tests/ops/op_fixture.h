@@ -79,7 +79,7 @@ class OpRun {
   // A copy of what the run's samples hold; weights in in_out order whatever the device's.
   std::vector<float> values(const std::string& name);
   void set_values(const std::string& name, const std::vector<float>& values);
-  std::vector<uint8_t> byte_values(const std::string& name);
+  std::vector<uint8_t> byte_values(const std::string& name);  // of any type
   const OpCase& op_case() const { return case_; }
   std::vector<uint8_t>& raw_x() { return raw_x_; }
   std::vector<int32_t>& labels() { return labels_; }

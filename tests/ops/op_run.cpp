@@ -303,7 +303,7 @@ void OpRun::set_values(const std::string& name, const std::vector<float>& values
 std::vector<uint8_t> OpRun::byte_values(const std::string& name) {
   const Tensor& t = tensor(name);
   const uint8_t* first = bytes(name);
-  return {first, first + (t.sample_elements != 0 ? t.sample_elements * case_.samples : t.bytes)};
+  return {first, first + (t.sample_elements != 0 ? t.sample_elements * dtype_bytes(t.dtype) * case_.samples : t.bytes)};
 }
 
 }  // namespace lt::ops
