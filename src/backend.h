@@ -18,8 +18,8 @@ namespace lt {
 enum class Precision : uint8_t { fp32 };
 
 struct DeviceConfig {
-  uint32_t index = 0;       // of the device within its backend
-  uint32_t threads = 0;     // 0: as many as the process may use
+  uint32_t index = 0;            // of the device within its backend
+  uint32_t threads = 0;          // 0: as many as the process may use
   std::string kernels = "auto";  // the backend's own names: "auto", "highway", "onednn"
   Precision precision = Precision::fp32;
   bool deterministic = false;
@@ -30,7 +30,7 @@ struct DeviceInfo {
   char description[160] = "";  // "AMD EPYC, 2 threads, AVX-512; oneDNN 2.6.3"
   uint64_t memory_total_bytes = 0, memory_free_bytes = 0;
   bool usable = false;
-  char why_not[256] = "";      // one sentence where not usable
+  char why_not[256] = "";  // one sentence where not usable
 };
 
 // What an operation will need, for at most Program::micro_batch samples.
@@ -48,10 +48,10 @@ struct RunArguments {
   bool training = false;       // false: no dropout, no gradients; argmax and mask need not be written
   bool accumulate = false;     // true: statistics and weight gradients are added to, else overwritten
   uint64_t seed = 0;
-  uint64_t step = 0;           // counted from 1 over the whole training: dropout stream, Adam's bias correction
-  bool dropout = true;         // false: --no-dropout, ops behave as if op.dropout were 0 (and write a mask of what ReLU passes)
+  uint64_t step = 0;    // counted from 1 over the whole training: dropout stream, Adam's bias correction
+  bool dropout = true;  // false: --no-dropout, ops behave as if op.dropout were 0 (and write a mask of what ReLU passes)
   float learning_rate = 0, momentum = 0, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
-  const void* x = nullptr;        // raw samples of this micro-batch, as the recipe's input type, [sample][channel][row][column]
+  const void* x = nullptr;  // raw samples of this micro-batch, as the recipe's input type, [sample][channel][row][column]
   const int32_t* labels = nullptr;  // checked by the caller against the number of classes; null in prediction: no loss then
 };
 

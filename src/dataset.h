@@ -1,5 +1,6 @@
 // The contract of a data set: a read-only set of labelled samples, mapped from files whose every header field was checked
-// when it was opened, or made by the program. data/table.cpp joins the formats to the core. Reading is safe from any thread.
+// when it was opened, or made by the program. data/table.cpp joins the formats to the core. Reading is safe from any
+// thread.
 #pragma once
 
 #include <cstddef>

@@ -14,6 +14,7 @@
  *      config.recipe = "mnist/cnn-same";
  *      if (lt_plan_create(&config, &plan) != LT_OK) puts(lt_last_error());
  */
+/* clang-format off */
 #ifndef LEAN_TRAIN_H
 #define LEAN_TRAIN_H
 #include <stddef.h>

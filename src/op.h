@@ -30,12 +30,12 @@ using TensorId = uint32_t;
 inline constexpr TensorId no_tensor = UINT32_MAX;
 
 struct Tensor {
-  std::string name;              // "conv1.weight", "conv1" (an output), "conv1.gradient" (of that output) ...
+  std::string name;  // "conv1.weight", "conv1" (an output), "conv1.gradient" (of that output) ...
   Segment segment = Segment::activations;
   DType dtype = DType::f32;
-  uint64_t sample_elements = 0;  // elements of one sample; 0 for tensors that do not grow with the batch
-  uint64_t bytes = 0;            // for the whole micro-batch
-  uint64_t offset = 0;           // from the start of the region
+  uint64_t sample_elements = 0;        // elements of one sample; 0 for tensors that do not grow with the batch
+  uint64_t bytes = 0;                  // for the whole micro-batch
+  uint64_t offset = 0;                 // from the start of the region
   uint32_t first_op = 0, last_op = 0;  // lifetime, as indices into Program::ops
   TensorId part_of = UINT32_MAX;       // the block that this tensor is a part of: no place of its own
 };
@@ -53,17 +53,19 @@ struct Window {
 };
 
 enum class OpKind : uint8_t {
-  input,      // RunArguments::x -> y: (value * scale - mean[c]) / deviation[c], planar [channel][row][column] bytes or floats to NHWC
-  conv2d,     // y = dropout(relu(max_pool(x * weight + bias))), each part after the sum only where the op says so
+  input,   // RunArguments::x -> y: (value * scale - mean[c]) / deviation[c], planar [channel][row][column] bytes or floats
+           // to NHWC
+  conv2d,  // y = dropout(relu(max_pool(x * weight + bias))), each part after the sum only where the op says so
   conv2d_backward,
-  linear,     // y = dropout(relu(x weight + bias))
+  linear,  // y = dropout(relu(x weight + bias))
   linear_backward,
-  activation,           // y = dropout(relu(max_pool(x))), what could not be joined to a product
+  activation,  // y = dropout(relu(max_pool(x))), what could not be joined to a product
   activation_backward,
-  softmax_cross_entropy,  // x = logits, RunArguments::labels -> statistics, and dx = (softmax - one_hot) / batch_samples when training
-  update_sgd,        // w -= lr * g
-  update_momentum,   // v = mu * v + g; w -= lr * v
-  update_adam,       // Kingma & Ba 2015, algorithm 1, with PyTorch's placement of epsilon
+  softmax_cross_entropy,  // x = logits, RunArguments::labels -> statistics, and dx = (softmax - one_hot) / batch_samples
+                          // when training
+  update_sgd,             // w -= lr * g
+  update_momentum,        // v = mu * v + g; w -= lr * v
+  update_adam,            // Kingma & Ba 2015, algorithm 1, with PyTorch's placement of epsilon
 };
 
 // One operation. What it does after its sum, and in which order: bias, max-pool, ReLU, dropout. max-pool and ReLU commute.
@@ -78,15 +80,15 @@ enum class OpKind : uint8_t {
 //     one in row-major order where several are equal.
 struct Op {
   OpKind kind{};
-  std::string layer;        // the recipe's name of the first layer joined into this op, such as "conv1"
-  uint32_t layer_index = 0; // its position in the recipe: the dropout stream of this op
+  std::string layer;         // the recipe's name of the first layer joined into this op, such as "conv1"
+  uint32_t layer_index = 0;  // its position in the recipe: the dropout stream of this op
 
   Extent x_extent, y_extent;  // of one sample; y_extent after the pool
   Extent conv_extent;         // conv2d: what the convolution gives, before the pool
   Window conv;                // conv2d
   Window pool;                // kernel 0: no pool
   bool has_pool = false, has_bias = false, has_relu = false;
-  float dropout = 0;          // probability of dropping; 0: none
+  float dropout = 0;  // probability of dropping; 0: none
 
   // input
   DType x_dtype = DType::u8;
@@ -120,7 +122,7 @@ struct Program {
   std::vector<Tensor> tensors;
   std::vector<Op> ops;
   uint32_t forward_end = 0, backward_end = 0;
-  uint32_t micro_batch = 0;       // most samples in one run
+  uint32_t micro_batch = 0;  // most samples in one run
   WeightLayout weight_layout = WeightLayout::in_out;
   uint64_t scratch_offset = 0, scratch_bytes = 0;  // shared by all ops, one after the other
   uint64_t region_bytes = 0;

@@ -59,7 +59,8 @@ uint32_t lt_dataset_kind_count(void) { return static_cast<uint32_t>(dataset_tabl
 lt_status lt_dataset_kind_get(uint32_t index, lt_dataset_kind* out) {
   return guarded([&] {
     LT_TRY(check_size(out, "out"));
-    if (index >= dataset_table_size) return fail(Status::argument, "kind number %u: there are %zu", index, dataset_table_size);
+    if (index >= dataset_table_size)
+      return fail(Status::argument, "kind number %u: there are %zu", index, dataset_table_size);
     const DatasetFormat& format = *dataset_table[index];
     lt_dataset_kind result{};
     copy_text(result.name, format.name);
@@ -89,7 +90,8 @@ lt_status lt_dataset_open(const char* kind, const char* dir, lt_split split, uin
     const DatasetFormat* format = nullptr;
     LT_TRY(find_format(kind, &format));
     if (!format->synthetic) LT_NOT_NULL(dir);
-    if (split != LT_TRAIN && split != LT_TEST) return fail(Status::argument, "split %d is neither LT_TRAIN nor LT_TEST", static_cast<int>(split));
+    if (split != LT_TRAIN && split != LT_TEST)
+      return fail(Status::argument, "split %d is neither LT_TRAIN nor LT_TEST", static_cast<int>(split));
     std::unique_ptr<Dataset> dataset;
     LT_TRY(format->open(dir, split == LT_TRAIN ? Split::train : Split::test, seed, &dataset));
     *out = new lt_dataset{std::move(dataset)};
@@ -97,20 +99,23 @@ lt_status lt_dataset_open(const char* kind, const char* dir, lt_split split, uin
   });
 }
 
-lt_status lt_dataset_wrap(const uint8_t* x, const uint8_t* labels, uint64_t count, uint32_t channels, uint32_t height, uint32_t width,
-                          uint32_t classes, lt_dataset** out) {
+lt_status lt_dataset_wrap(const uint8_t* x, const uint8_t* labels, uint64_t count, uint32_t channels, uint32_t height,
+                          uint32_t width, uint32_t classes, lt_dataset** out) {
   return guarded([&] {
     LT_NOT_NULL(x);
     LT_NOT_NULL(labels);
     LT_NOT_NULL(out);
     const auto bytes = checked_multiply(count, channels, height, width);
-    if (!bytes || *bytes == 0 || *bytes > static_cast<uint64_t>(PTRDIFF_MAX) || count > UINT32_MAX || channels > recipe_max_dimension ||
-        height > recipe_max_dimension || width > recipe_max_dimension || classes == 0 || classes > 256)
-      return fail(Status::argument, "%llu samples of %u x %u x %u with %u classes: not a set of samples that fits into memory",
+    if (!bytes || *bytes == 0 || *bytes > static_cast<uint64_t>(PTRDIFF_MAX) || count > UINT32_MAX ||
+        channels > recipe_max_dimension || height > recipe_max_dimension || width > recipe_max_dimension || classes == 0 ||
+        classes > 256)
+      return fail(Status::argument,
+                  "%llu samples of %u x %u x %u with %u classes: not a set of samples that fits into memory",
                   static_cast<unsigned long long>(count), channels, height, width, classes);
     for (uint64_t i = 0; i < count; ++i)
       if (labels[i] >= classes)
-        return fail(Status::argument, "label %u of sample %llu: there are %u classes", labels[i], static_cast<unsigned long long>(i), classes);
+        return fail(Status::argument, "label %u of sample %llu: there are %u classes", labels[i],
+                    static_cast<unsigned long long>(i), classes);
     DatasetInfo info;
     info.name = "memory";
     info.extent = {height, width, channels};

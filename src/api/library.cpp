@@ -76,7 +76,9 @@ lt_status lt_device_get(uint32_t index, lt_device_info* out) {
 
 uint32_t lt_recipe_count(void) { return static_cast<uint32_t>(built_in_recipe_count); }
 
-const char* lt_recipe_name(uint32_t index) { return index < built_in_recipe_count ? built_in_recipes[index].name : nullptr; }
+const char* lt_recipe_name(uint32_t index) {
+  return index < built_in_recipe_count ? built_in_recipes[index].name : nullptr;
+}
 
 const char* lt_recipe_text(const char* name) {
   const BuiltInRecipe* recipe = name ? built_in_recipe(name) : nullptr;

@@ -26,10 +26,14 @@ Status apply(const lt_config& config, PlanRequest* request) {
   if (config.flags & ~known_flags) return fail(Status::argument, "flags %#x: unknown bits", config.flags & ~known_flags);
   if (config.precision && std::strcmp(config.precision, "fp32") != 0)
     return fail(Status::argument, "precision \"%.40s\": this build computes in fp32", config.precision);
-  if (config.batch > recipe_max_batch) return fail(Status::argument, "batch %u: at most %u", config.batch, recipe_max_batch);
-  if (config.epochs > recipe_max_epochs) return fail(Status::argument, "epochs %u: at most %u", config.epochs, recipe_max_epochs);
-  if (std::isnan(config.lr) || config.lr > 1e30) return fail(Status::argument, "learning rate %g: expected 0 to 1e30", config.lr);
-  if (std::isnan(config.momentum) || config.momentum > 1) return fail(Status::argument, "momentum %g: expected 0 to 1", config.momentum);
+  if (config.batch > recipe_max_batch)
+    return fail(Status::argument, "batch %u: at most %u", config.batch, recipe_max_batch);
+  if (config.epochs > recipe_max_epochs)
+    return fail(Status::argument, "epochs %u: at most %u", config.epochs, recipe_max_epochs);
+  if (std::isnan(config.lr) || config.lr > 1e30)
+    return fail(Status::argument, "learning rate %g: expected 0 to 1e30", config.lr);
+  if (std::isnan(config.momentum) || config.momentum > 1)
+    return fail(Status::argument, "momentum %g: expected 0 to 1", config.momentum);
   if (config.optimizer) LT_TRY(optimizer_from_name(config.optimizer, &recipe.optimizer));
   if (config.batch != 0) recipe.batch = config.batch;
   if (config.epochs != 0) recipe.epochs = config.epochs;
@@ -71,8 +75,8 @@ lt_status lt_plan_create(const lt_config* config, lt_plan** out) {
     LT_NOT_NULL(config);
     LT_NOT_NULL(out);
     if (config->size != sizeof(lt_config))
-      return fail(Status::argument, "config: its size field is %zu, this library knows %zu; call lt_config_init first", config->size,
-                  sizeof(lt_config));
+      return fail(Status::argument, "config: its size field is %zu, this library knows %zu; call lt_config_init first",
+                  config->size, sizeof(lt_config));
     LT_NOT_NULL(config->recipe);
     PlanRequest request;
     LT_TRY(choose_recipe(config->recipe, &request.recipe));
@@ -137,7 +141,8 @@ lt_status lt_plan_describe(const lt_plan* plan, lt_form form, lt_write_fn write,
   return guarded([&] {
     LT_NOT_NULL(plan);
     LT_NOT_NULL(write);
-    if (form != LT_TEXT && form != LT_JSON) return fail(Status::argument, "form %d is neither LT_TEXT nor LT_JSON", static_cast<int>(form));
+    if (form != LT_TEXT && form != LT_JSON)
+      return fail(Status::argument, "form %d is neither LT_TEXT nor LT_JSON", static_cast<int>(form));
     return write_text(form == LT_JSON ? plan_json(*plan->plan) : plan_text(*plan->plan), write, user);
   });
 }

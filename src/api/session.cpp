@@ -39,7 +39,8 @@ lt_status reporting(lt_session* session, lt_report* out, const Call& call) {
 }
 
 Status check_split(lt_split split) {
-  if (split != LT_TRAIN && split != LT_TEST) return fail(Status::argument, "split %d is neither LT_TRAIN nor LT_TEST", static_cast<int>(split));
+  if (split != LT_TRAIN && split != LT_TEST)
+    return fail(Status::argument, "split %d is neither LT_TRAIN nor LT_TEST", static_cast<int>(split));
   return Status::ok;
 }
 

@@ -28,8 +28,8 @@ class Shuffle {
     const uint64_t mask = (uint64_t{1} << half_bits_) - 1;
     uint64_t left = index >> half_bits_, right = index & mask;
     for (uint32_t round = 0; round < 4; ++round) {
-      const Philox4 random = philox4x32(
-          philox_counter(RandomStream::shuffle, round, epoch_, 0, static_cast<uint32_t>(right)), seed_);
+      const Philox4 random =
+          philox4x32(philox_counter(RandomStream::shuffle, round, epoch_, 0, static_cast<uint32_t>(right)), seed_);
       const uint64_t next = left ^ (random.v[0] & mask);
       left = right;
       right = next;

@@ -64,7 +64,8 @@ __attribute__((format(printf, 2, 3))) void append(std::string* text, const char*
 std::string plan_text(const Plan& plan) {
   const Program& program = plan.program;
   std::string text;
-  append(&text, "%s on %s: %" PRIu64 " parameters, %s", plan.recipe.name.c_str(), plan.device_name.c_str(), plan.parameter_count(),
+  append(&text, "%s on %s: %" PRIu64 " parameters, %s", plan.recipe.name.c_str(), plan.device_name.c_str(),
+         plan.parameter_count(),
          plan.recipe.batch == 0 ? "full batch" : ("batch " + std::to_string(plan.recipe.batch)).c_str());
   append(&text, ", micro-batch %u, optimizer %s\n\n", program.micro_batch, optimizer_name(plan.recipe.optimizer));
   append(&text, "%-12s %14s %14s\n", "segment", "offset", "bytes");
@@ -73,13 +74,13 @@ std::string plan_text(const Plan& plan) {
   append(&text, "%-12s %14s %14" PRIu64 "\n\n", "arena", "", program.region_bytes);
   append(&text, "%3s  %-10s %-46s %-28s %12s\n", "op", "layer", "operation", "kernel", "scratch");
   for (size_t i = 0; i < program.ops.size(); ++i)
-    append(&text, "%3zu  %-10s %-46s %-28s %12" PRIu64 "\n", i, program.ops[i].layer.c_str(), op_title(program.ops[i]).c_str(),
-           plan.needs[i].kernel, plan.needs[i].scratch_bytes);
+    append(&text, "%3zu  %-10s %-46s %-28s %12" PRIu64 "\n", i, program.ops[i].layer.c_str(),
+           op_title(program.ops[i]).c_str(), plan.needs[i].kernel, plan.needs[i].scratch_bytes);
   append(&text, "\n%14s %14s  %-5s %s\n", "offset", "bytes", "ops", "tensor");
   for (const TensorId id : tensors_by_offset(plan)) {
     const Tensor& tensor = program.tensors[id];
-    append(&text, "%14" PRIu64 " %14" PRIu64 "  %2u-%-2u %s%s\n", tensor.offset, tensor.bytes, tensor.first_op, tensor.last_op,
-           tensor.part_of == no_tensor ? "" : "  ", tensor.name.c_str());
+    append(&text, "%14" PRIu64 " %14" PRIu64 "  %2u-%-2u %s%s\n", tensor.offset, tensor.bytes, tensor.first_op,
+           tensor.last_op, tensor.part_of == no_tensor ? "" : "  ", tensor.name.c_str());
   }
   return text;
 }
@@ -108,12 +109,9 @@ std::string plan_json(const Plan& plan) {
                            {"saved_bytes", plan.needs[i].saved_bytes}});
   for (const TensorId id : tensors_by_offset(plan)) {
     const Tensor& tensor = program.tensors[id];
-    json entry = {{"name", tensor.name},
-                  {"segment", segment_names[static_cast<size_t>(tensor.segment)]},
-                  {"offset", tensor.offset},
-                  {"bytes", tensor.bytes},
-                  {"first_op", tensor.first_op},
-                  {"last_op", tensor.last_op}};
+    json entry = {{"name", tensor.name},         {"segment", segment_names[static_cast<size_t>(tensor.segment)]},
+                  {"offset", tensor.offset},     {"bytes", tensor.bytes},
+                  {"first_op", tensor.first_op}, {"last_op", tensor.last_op}};
     if (tensor.part_of != no_tensor) entry["part_of"] = program.tensors[tensor.part_of].name;
     root["tensors"].push_back(std::move(entry));
   }

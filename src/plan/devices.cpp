@@ -8,7 +8,8 @@
 namespace lt {
 namespace {
 
-Status open_at(const Backend& backend, const DeviceConfig& config, std::shared_ptr<const Device>* device, DeviceInfo* info) {
+Status open_at(const Backend& backend, const DeviceConfig& config, std::shared_ptr<const Device>* device,
+               DeviceInfo* info) {
   if (config.index >= backend.device_count())
     return fail(Status::device, "device %s:%u: there are %u", backend.name, config.index, backend.device_count());
   backend.describe(config.index, info);

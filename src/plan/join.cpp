@@ -120,7 +120,8 @@ Status join_layers(const Recipe& recipe, std::vector<JoinedLayer>* joined) {
   for (const JoinedLayer& layer : *joined) trainable |= layer.fan_in != 0;
   if (!trainable) return fail(Status::argument, "recipe %s: no layer has weights to train", recipe.name.c_str());
   if (extent.height != 1 || extent.width != 1)
-    return fail(Status::argument, "recipe %s: ends with an output of %u x %u x %u; the loss takes a vector: end with a linear layer",
+    return fail(Status::argument,
+                "recipe %s: ends with an output of %u x %u x %u; the loss takes a vector: end with a linear layer",
                 recipe.name.c_str(), extent.height, extent.width, extent.channels);
   return Status::ok;
 }

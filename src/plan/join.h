@@ -13,8 +13,8 @@ namespace lt {
 // A forward op without its tensors, and what its weights look like.
 struct JoinedLayer {
   Op op;
-  uint64_t fan_in = 0, fan_out = 0;   // of the weight; 0: no weights
-  Extent flattened;                   // linear: the extent of x before it was flattened
+  uint64_t fan_in = 0, fan_out = 0;  // of the weight; 0: no weights
+  Extent flattened;                  // linear: the extent of x before it was flattened
   Init init = Init::torch, bias_init = Init::torch;
 };
 

@@ -25,7 +25,7 @@ struct Parameter {
   // How elements lie on the device: `out` columns of fan_in, fan_in over (row, column, channel) of this extent. For a bias
   // out alone.
   uint64_t out = 0;
-  Extent in_extent;            // conv2d: {kernel, kernel, in channels}; linear: the extent that was flattened
+  Extent in_extent;  // conv2d: {kernel, kernel, in channels}; linear: the extent that was flattened
   bool is_bias = false;
   uint64_t elements() const { return is_bias ? out : out * fan_in; }
 };

@@ -47,9 +47,7 @@ class Builder {
                sample_elements * dtype_bytes(dtype) * program_.micro_batch);
   }
 
-  void add_statistics() {
-    plan_.statistics = add("statistics", Segment::activations, DType::u8, 0, sizeof(Statistics));
-  }
+  void add_statistics() { plan_.statistics = add("statistics", Segment::activations, DType::u8, 0, sizeof(Statistics)); }
 
   // A parameter is a part of the block: its offset is relative to the block's start until the blocks are placed.
   void add_parameter(Parameter parameter) {
@@ -211,12 +209,13 @@ class Builder {
     };
     for (uint32_t i = 0; i < op_count(); ++i) {
       const Op& op = program_.ops[i];
-      for (const TensorId id : {op.x, op.y, op.weight, op.bias, op.argmax, op.mask, op.saved, op.dx, op.dy, op.dweight, op.dbias,
-                                op.statistics, op.parameters, op.gradients, op.state, op.state2})
+      for (const TensorId id : {op.x, op.y, op.weight, op.bias, op.argmax, op.mask, op.saved, op.dx, op.dy, op.dweight,
+                                op.dbias, op.statistics, op.parameters, op.gradients, op.state, op.state2})
         use(id, i);
     }
     // Statistics are read after the run. Gradients and parameters outlive a run where batches are split.
-    for (const TensorId id : {plan_.statistics, plan_.parameter_block, plan_.gradient_block, plan_.state_block, plan_.state2_block}) {
+    for (const TensorId id :
+         {plan_.statistics, plan_.parameter_block, plan_.gradient_block, plan_.state_block, plan_.state2_block}) {
       if (id == no_tensor) continue;
       program_.tensors[id].first_op = 0;
       program_.tensors[id].last_op = op_count() - 1;
@@ -232,8 +231,8 @@ class Builder {
   Plan& plan_;
   Program& program_;
   uint64_t parameter_bytes_ = 0;
-  TensorId gradient_ = no_tensor;                          // of the output that the next backward op starts from
-  std::vector<TensorId> gradients_;                        // by the parameter's tensor
+  TensorId gradient_ = no_tensor;    // of the output that the next backward op starts from
+  std::vector<TensorId> gradients_;  // by the parameter's tensor
 };
 
 struct Placed {
@@ -308,7 +307,8 @@ Status program_place(uint64_t guard_bytes, Plan* plan) {
 
   std::vector<TensorId> order;
   for (TensorId id = 0; id < program.tensors.size(); ++id)
-    if (program.tensors[id].segment == Segment::activations && program.tensors[id].part_of == no_tensor) order.push_back(id);
+    if (program.tensors[id].segment == Segment::activations && program.tensors[id].part_of == no_tensor)
+      order.push_back(id);
   std::stable_sort(order.begin(), order.end(),
                    [&](TensorId a, TensorId b) { return program.tensors[a].bytes > program.tensors[b].bytes; });
   std::vector<Placed> placed;

@@ -246,8 +246,8 @@ Status optimizer_from_name(std::string_view name, OptimizerKind* kind) {
       *kind = value;
       return Status::ok;
     }
-  return fail(Status::argument, "no optimizer \"%.*s\", expected one of: %s", static_cast<int>(std::min<size_t>(name.size(), 100)),
-              name.data(), list_of(optimizers).c_str());
+  return fail(Status::argument, "no optimizer \"%.*s\", expected one of: %s",
+              static_cast<int>(std::min<size_t>(name.size(), 100)), name.data(), list_of(optimizers).c_str());
 }
 
 const BuiltInRecipe* built_in_recipe(std::string_view name) {
@@ -263,8 +263,8 @@ Status recipe_parse(std::string_view text, const char* origin, Recipe* recipe) {
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
-    return fail(Status::argument, "recipe %s, line %u: not TOML: %s", origin, static_cast<unsigned>(error.source().begin.line),
-                std::string(error.description()).c_str());
+    return fail(Status::argument, "recipe %s, line %u: not TOML: %s", origin,
+                static_cast<unsigned>(error.source().begin.line), std::string(error.description()).c_str());
   }
   const toml::table& root = parsed.table();
   Section section(root, origin, "the file");
@@ -276,7 +276,8 @@ Status recipe_parse(std::string_view text, const char* origin, Recipe* recipe) {
   const toml::node* layers = section.take("layer");
   LT_TRY(section.finish());
   if (!input || !input->is_table()) return fail(Status::argument, "recipe %s: the table [input] is missing", origin);
-  if (!training || !training->is_table()) return fail(Status::argument, "recipe %s: the table [training] is missing", origin);
+  if (!training || !training->is_table())
+    return fail(Status::argument, "recipe %s: the table [training] is missing", origin);
   LT_TRY(parse_input(*input->as_table(), origin, &result));
   LT_TRY(parse_training(*training->as_table(), origin, &result));
   LT_TRY(parse_layers(layers, origin, &result));

@@ -21,21 +21,21 @@ enum class Init : uint8_t { torch, xavier, he, zeros };
 struct Layer {
   LayerKind kind{};
   std::string name;
-  uint32_t out = 0;          // channels of conv2d, features of linear
-  Window window;             // conv2d, max_pool
-  bool bias = true;          // conv2d, linear
-  double rate = 0;           // dropout
+  uint32_t out = 0;  // channels of conv2d, features of linear
+  Window window;     // conv2d, max_pool
+  bool bias = true;  // conv2d, linear
+  double rate = 0;   // dropout
   Init init = Init::torch, bias_init = Init::torch;
 };
 
 struct Recipe {
   std::string name;
-  std::string data;          // kind of data set; empty: the caller's own
+  std::string data;  // kind of data set; empty: the caller's own
   Extent input;
   DType input_type = DType::u8;
-  double scale = 1;          // the network sees (value * scale - mean[c]) / deviation[c]
+  double scale = 1;  // the network sees (value * scale - mean[c]) / deviation[c]
   std::vector<double> mean, deviation;
-  uint32_t batch = 64;       // 0: the whole training set in one step
+  uint32_t batch = 64;  // 0: the whole training set in one step
   uint32_t epochs = 1;
   OptimizerKind optimizer = OptimizerKind::sgd;
   double lr = 0.01, momentum = 0.9, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
@@ -43,8 +43,8 @@ struct Recipe {
 };
 
 // Bounds of what a recipe may say.
-inline constexpr uint32_t recipe_max_layers = 1000, recipe_max_dimension = 1u << 20, recipe_max_name = 63, recipe_max_batch = 1u << 20,
-                          recipe_max_epochs = 1u << 20;
+inline constexpr uint32_t recipe_max_layers = 1000, recipe_max_dimension = 1u << 20, recipe_max_name = 63,
+                          recipe_max_batch = 1u << 20, recipe_max_epochs = 1u << 20;
 inline constexpr uint64_t recipe_max_text_bytes = 1u << 20, recipe_max_elements = 1u << 28;
 
 // `origin` names the text in errors: a path, or a built-in recipe's name.

@@ -36,7 +36,9 @@ const char* init_name(Init init) {
 
 std::string layer_text(const Layer& layer) {
   std::string text = "\n[[layer]]\ntype = " + quoted(layer_kind_name(layer.kind)) + "\nname = " + quoted(layer.name) + "\n";
-  const auto field = [&text](const char* key, const std::string& value) { text += std::string(key) + " = " + value + "\n"; };
+  const auto field = [&text](const char* key, const std::string& value) {
+    text += std::string(key) + " = " + value + "\n";
+  };
   if (layer.kind == LayerKind::conv2d) field("out_channels", std::to_string(layer.out));
   if (layer.kind == LayerKind::linear) field("out_features", std::to_string(layer.out));
   if (layer.kind == LayerKind::conv2d || layer.kind == LayerKind::max_pool) {
@@ -58,8 +60,8 @@ std::string layer_text(const Layer& layer) {
 std::string recipe_write(const Recipe& recipe) {
   std::string text = "name = " + quoted(recipe.name) + "\n";
   if (!recipe.data.empty()) text += "data = " + quoted(recipe.data) + "\n";
-  text += "\n[input]\nshape = [" + std::to_string(recipe.input.channels) + ", " + std::to_string(recipe.input.height) + ", " +
-          std::to_string(recipe.input.width) + "]\n";
+  text += "\n[input]\nshape = [" + std::to_string(recipe.input.channels) + ", " + std::to_string(recipe.input.height) +
+          ", " + std::to_string(recipe.input.width) + "]\n";
   text += "type = " + quoted(recipe.input_type == DType::u8 ? "u8" : "f32") + "\nscale = " + number(recipe.scale) + "\n";
   if (!recipe.mean.empty()) text += "mean = " + numbers(recipe.mean) + "\n";
   if (!recipe.deviation.empty()) text += "deviation = " + numbers(recipe.deviation) + "\n";
@@ -68,7 +70,8 @@ std::string recipe_write(const Recipe& recipe) {
           "\nlr = " + number(recipe.lr) + "\n";
   if (recipe.optimizer == OptimizerKind::momentum) text += "momentum = " + number(recipe.momentum) + "\n";
   if (recipe.optimizer == OptimizerKind::adam)
-    text += "beta1 = " + number(recipe.beta1) + "\nbeta2 = " + number(recipe.beta2) + "\nepsilon = " + number(recipe.epsilon) + "\n";
+    text += "beta1 = " + number(recipe.beta1) + "\nbeta2 = " + number(recipe.beta2) +
+            "\nepsilon = " + number(recipe.epsilon) + "\n";
   for (const Layer& layer : recipe.layers) text += layer_text(layer);
   return text;
 }

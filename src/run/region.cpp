@@ -14,7 +14,8 @@ Region::~Region() {
 
 Status Region::reserve(size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return fail(Status::memory, "the system refused %zu bytes for the arena: %s", bytes, std::strerror(errno));
+  if (memory == MAP_FAILED)
+    return fail(Status::memory, "the system refused %zu bytes for the arena: %s", bytes, std::strerror(errno));
   (void)madvise(memory, bytes, MADV_HUGEPAGE);
   bytes_ = static_cast<std::byte*>(memory);
   size_ = bytes;

@@ -14,9 +14,9 @@ namespace {
 using nlohmann::json;
 
 uint64_t dtype_size(const std::string& dtype) {
-  static const std::pair<const char*, uint64_t> sizes[] = {{"F64", 8}, {"F32", 4}, {"F16", 2},     {"BF16", 2},    {"I64", 8},
-                                                           {"I32", 4}, {"I16", 2}, {"I8", 1},      {"U8", 1},      {"BOOL", 1},
-                                                           {"U16", 2}, {"U32", 4}, {"U64", 8},     {"F8_E4M3", 1}, {"F8_E5M2", 1}};
+  static const std::pair<const char*, uint64_t> sizes[] = {
+      {"F64", 8}, {"F32", 4},  {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4},     {"I16", 2},    {"I8", 1},
+      {"U8", 1},  {"BOOL", 1}, {"U16", 2}, {"U32", 4},  {"U64", 8}, {"F8_E4M3", 1}, {"F8_E5M2", 1}};
   for (const auto& [name, size] : sizes)
     if (dtype == name) return size;
   return 0;
@@ -71,7 +71,10 @@ class HeaderHandler : public nlohmann::json_sax<json> {
       return true;
     }
     if (in_metadata_) return true;
-    bool* seen = name == "dtype" ? &seen_dtype_ : name == "shape" ? &seen_shape_ : name == "data_offsets" ? &seen_offsets_ : nullptr;
+    bool* seen = name == "dtype"          ? &seen_dtype_
+                 : name == "shape"        ? &seen_shape_
+                 : name == "data_offsets" ? &seen_offsets_
+                                          : nullptr;
     if (!seen) return refuse("an unknown field");
     if (*seen) return refuse("a field twice");
     *seen = true;
@@ -116,7 +119,8 @@ class HeaderHandler : public nlohmann::json_sax<json> {
 Status check_entry(const char* path, const SafetensorsEntry& entry, uint64_t data_bytes) {
   const uint64_t size = dtype_size(entry.dtype);
   if (size == 0)
-    return fail(Status::format, "%s: tensor \"%.100s\": unknown dtype \"%.20s\"", path, entry.name.c_str(), entry.dtype.c_str());
+    return fail(Status::format, "%s: tensor \"%.100s\": unknown dtype \"%.20s\"", path, entry.name.c_str(),
+                entry.dtype.c_str());
   std::optional<uint64_t> bytes = size;
   for (const uint64_t dimension : entry.shape) bytes = bytes ? checked_multiply(*bytes, dimension) : bytes;
   if (!bytes) return fail(Status::format, "%s: tensor \"%.100s\": its shape overflows", path, entry.name.c_str());
@@ -135,11 +139,14 @@ Status check_tiling(const char* path, const std::vector<SafetensorsEntry>& entri
   std::sort(ranges.begin(), ranges.end());
   uint64_t at = 0;
   for (const auto& [begin, end] : ranges) {
-    if (begin != at) return fail(Status::format, "%s: tensors %s at data byte %" PRIu64, path, begin < at ? "overlap" : "leave a hole", at);
+    if (begin != at)
+      return fail(Status::format, "%s: tensors %s at data byte %" PRIu64, path, begin < at ? "overlap" : "leave a hole",
+                  at);
     at = end;
   }
   if (at != data_bytes)
-    return fail(Status::format, "%s: %" PRIu64 " bytes of tensors, the file holds %" PRIu64 ": cut off or padded", path, at, data_bytes);
+    return fail(Status::format, "%s: %" PRIu64 " bytes of tensors, the file holds %" PRIu64 ": cut off or padded", path, at,
+                data_bytes);
   return Status::ok;
 }
 
@@ -153,7 +160,9 @@ Status SafetensorsReader::open(const char* path, SafetensorsReader* reader) {
   uint64_t header_bytes = 0;
   for (int i = 0; i < 8; ++i) header_bytes |= uint64_t{result.file_.bytes()[i]} << (8 * i);
   if (header_bytes > size - 8 || header_bytes > safetensors_max_header_bytes)
-    return fail(Status::format, "%s: not a safetensors file: its first 8 bytes tell of a header of %" PRIu64 " bytes, the file has %" PRIu64,
+    return fail(Status::format,
+                "%s: not a safetensors file: its first 8 bytes tell of a header of %" PRIu64
+                " bytes, the file has %" PRIu64,
                 path, header_bytes, size);
   HeaderHandler handler;
   const uint8_t* header = result.file_.bytes() + 8;
@@ -202,7 +211,9 @@ Status SafetensorsWriter::create(const char* path, const std::vector<std::pair<s
   return file_.write(text.data(), text.size());
 }
 
-Status SafetensorsWriter::write_tensor(const float* values, uint64_t count) { return file_.write(values, count * sizeof(float)); }
+Status SafetensorsWriter::write_tensor(const float* values, uint64_t count) {
+  return file_.write(values, count * sizeof(float));
+}
 
 Status SafetensorsWriter::commit() { return file_.commit(); }
 

@@ -20,7 +20,7 @@ namespace lt {
 struct SafetensorsEntry {
   std::string name, dtype;
   std::vector<uint64_t> shape;
-  uint64_t begin = 0, end = 0;  // bytes from the start of the data
+  uint64_t begin = 0, end = 0;     // bytes from the start of the data
   const uint8_t* bytes = nullptr;  // in the mapping; any alignment
 };
 
@@ -39,7 +39,8 @@ class SafetensorsReader {
   std::vector<SafetensorsEntry> entries_;  // by name
 };
 
-// Writes F32 tensors. Call create, then write_tensor once for each of the tensors given to create, in that order, then commit.
+// Writes F32 tensors. Call create, then write_tensor once for each of the tensors given to create, in that order, then
+// commit.
 class SafetensorsWriter {
  public:
   struct Tensor {

@@ -25,7 +25,8 @@ const char* split_name(Split split) { return split == Split::train ? "training" 
 Status Session::create(std::shared_ptr<const Plan> plan, void* arena, size_t bytes, std::unique_ptr<Session>* session) {
   const uint64_t needed_bytes = plan->program.region_bytes;
   if (arena && bytes < needed_bytes)
-    return fail(Status::memory, "the arena has %zu bytes, %s needs %" PRIu64 "; largest micro-batch that fits: %u of %u samples", bytes,
+    return fail(Status::memory,
+                "the arena has %zu bytes, %s needs %" PRIu64 "; largest micro-batch that fits: %u of %u samples", bytes,
                 plan->recipe.name.c_str(), needed_bytes, plan_largest_micro_batch(*plan, bytes), plan->program.micro_batch);
   std::unique_ptr<Session> result(new Session(std::move(plan)));
   const Plan& p = *result->plan_;
@@ -41,15 +42,15 @@ Status Session::bind(Split split, const Dataset* dataset) {
   const DatasetInfo& info = dataset->info();
   const Recipe& recipe = plan_->recipe;
   if (info.extent != recipe.input || info.x_dtype != recipe.input_type)
-    return fail(Status::mismatch, "%s has samples of %u x %u x %u, model %s takes %u x %u x %u (channels x rows x columns)", info.name,
-                info.extent.channels, info.extent.height, info.extent.width, recipe.name.c_str(), recipe.input.channels,
-                recipe.input.height, recipe.input.width);
+    return fail(Status::mismatch, "%s has samples of %u x %u x %u, model %s takes %u x %u x %u (channels x rows x columns)",
+                info.name, info.extent.channels, info.extent.height, info.extent.width, recipe.name.c_str(),
+                recipe.input.channels, recipe.input.height, recipe.input.width);
   if (info.classes > plan_->classes())
-    return fail(Status::mismatch, "%s has %u classes, model %s has %u outputs", info.name, info.classes, recipe.name.c_str(),
-                plan_->classes());
+    return fail(Status::mismatch, "%s has %u classes, model %s has %u outputs", info.name, info.classes,
+                recipe.name.c_str(), plan_->classes());
   if (info.count == 0 || info.count > recipe_max_elements)
-    return fail(Status::mismatch, "the %s set of %s has %" PRIu64 " samples, expected 1 to %" PRIu64, split_name(split), info.name,
-                info.count, recipe_max_elements);
+    return fail(Status::mismatch, "the %s set of %s has %" PRIu64 " samples, expected 1 to %" PRIu64, split_name(split),
+                info.name, info.count, recipe_max_elements);
   datasets_[static_cast<int>(split)] = dataset;
   if (split == Split::train) {
     position_ = 0;
@@ -133,15 +134,18 @@ Status Session::step(Report* report) {
   std::byte* const region = region_.bytes();
   void* const x = region + plan_->program.tensors[plan_->slot_x[0]].offset;
   auto* const labels = reinterpret_cast<int32_t*>(region + plan_->program.tensors[plan_->slot_labels[0]].offset);
-  LT_TRY(train_batch(n, [&](uint32_t first, uint32_t samples, RunArguments* run) {
-    for (uint32_t i = 0; i < samples; ++i) {
-      const uint32_t at = position_ + first + i;
-      indices_[i] = plan_->shuffle ? shuffle.at(at) : at;
-    }
-    run->x = x;
-    run->labels = labels;
-    return dataset->read(indices_.data(), samples, x, labels);
-  }, report));
+  LT_TRY(train_batch(
+      n,
+      [&](uint32_t first, uint32_t samples, RunArguments* run) {
+        for (uint32_t i = 0; i < samples; ++i) {
+          const uint32_t at = position_ + first + i;
+          indices_[i] = plan_->shuffle ? shuffle.at(at) : at;
+        }
+        run->x = x;
+        run->labels = labels;
+        return dataset->read(indices_.data(), samples, x, labels);
+      },
+      report));
   report->epoch = epoch_ + 1;
   report->batch = position_ / batch + 1;
   report->batches = (uint64_t{count} + batch - 1) / batch;
@@ -157,10 +161,12 @@ Status Session::step(Report* report) {
 
 // Checks n labels and widens them into a slot.
 Status Session::labels_from_bytes(const uint8_t* labels, uint32_t n, int slot) {
-  auto* const widened = reinterpret_cast<int32_t*>(region_.bytes() + plan_->program.tensors[plan_->slot_labels[slot]].offset);
+  auto* const widened =
+      reinterpret_cast<int32_t*>(region_.bytes() + plan_->program.tensors[plan_->slot_labels[slot]].offset);
   for (uint32_t i = 0; i < n; ++i) {
     if (labels[i] >= plan_->classes())
-      return fail(Status::argument, "label %u of sample %u: the model has classes 0 to %u", labels[i], i, plan_->classes() - 1);
+      return fail(Status::argument, "label %u of sample %u: the model has classes 0 to %u", labels[i], i,
+                  plan_->classes() - 1);
     widened[i] = labels[i];
   }
   return Status::ok;
@@ -173,11 +179,14 @@ Status Session::step_on(const void* x, const uint8_t* labels, uint32_t n, Report
   const auto* const samples_x = static_cast<const std::byte*>(x);
   const auto* const slot_labels =
       reinterpret_cast<const int32_t*>(region_.bytes() + plan_->program.tensors[plan_->slot_labels[0]].offset);
-  return train_batch(n, [&](uint32_t first, uint32_t samples, RunArguments* run) {
-    run->x = samples_x + first * plan_->sample_bytes();
-    run->labels = slot_labels;
-    return labels_from_bytes(labels + first, samples, 0);
-  }, report);
+  return train_batch(
+      n,
+      [&](uint32_t first, uint32_t samples, RunArguments* run) {
+        run->x = samples_x + first * plan_->sample_bytes();
+        run->labels = slot_labels;
+        return labels_from_bytes(labels + first, samples, 0);
+      },
+      report);
 }
 
 Status Session::push(const void* x, uint8_t label, Report* report) {
@@ -209,12 +218,16 @@ Status Session::step_pushed(Report* report) {
   pushed_ = 0;
   const std::byte* const region = region_.bytes();
   const std::byte* const x = region + plan_->program.tensors[plan_->slot_x[1]].offset;
-  const auto* const labels = reinterpret_cast<const int32_t*>(region + plan_->program.tensors[plan_->slot_labels[1]].offset);
-  return train_batch(n, [&](uint32_t first, uint32_t, RunArguments* run) {
-    run->x = x + first * plan_->sample_bytes();
-    run->labels = labels + first;
-    return Status::ok;
-  }, report);
+  const auto* const labels =
+      reinterpret_cast<const int32_t*>(region + plan_->program.tensors[plan_->slot_labels[1]].offset);
+  return train_batch(
+      n,
+      [&](uint32_t first, uint32_t, RunArguments* run) {
+        run->x = x + first * plan_->sample_bytes();
+        run->labels = labels + first;
+        return Status::ok;
+      },
+      report);
 }
 
 Status Session::evaluate(Split split, Report* report) {
@@ -228,7 +241,8 @@ Status Session::evaluate(Split split, Report* report) {
   auto* const labels = reinterpret_cast<int32_t*>(region_.bytes() + program.tensors[plan_->slot_labels[0]].offset);
   RunArguments run;
   for (uint32_t first = 0; first < count; first += run.samples) {
-    if (stop_.load(std::memory_order_relaxed)) return fail(Status::stopped, "stopped in an evaluation, after step %" PRIu64, step_);
+    if (stop_.load(std::memory_order_relaxed))
+      return fail(Status::stopped, "stopped in an evaluation, after step %" PRIu64, step_);
     run = arguments(std::min(program.micro_batch, count - first), first, count, false);
     for (uint32_t i = 0; i < run.samples; ++i) indices_[i] = first + i;
     const double before = now_seconds();
@@ -242,8 +256,8 @@ Status Session::evaluate(Split split, Report* report) {
   LT_TRY(executor_->download(plan_->statistics, 0, &statistics, sizeof statistics));
   LT_TRY(executor_->synchronize());
   if (statistics.non_finite != 0)
-    return fail(Status::numeric, "evaluation after step %" PRIu64 ": the loss of %" PRIu64 " samples is NaN or infinite", step_,
-                statistics.non_finite);
+    return fail(Status::numeric, "evaluation after step %" PRIu64 ": the loss of %" PRIu64 " samples is NaN or infinite",
+                step_, statistics.non_finite);
   *report = {};
   report->step = step_;
   report->epoch = epoch_;
@@ -302,15 +316,16 @@ Status Session::report_non_finite(const RunArguments& last) {
     LT_TRY(check_values(parameter.tensor, parameter.elements(), &finite));
     if (!finite)
       return fail(Status::numeric,
-                  "step %" PRIu64 ": the loss is NaN or infinite: %s became so in an update before; lower the learning rate (%g)", step,
-                  parameter.name.c_str(), plan_->recipe.lr);
+                  "step %" PRIu64
+                  ": the loss is NaN or infinite: %s became so in an update before; lower the learning rate (%g)",
+                  step, parameter.name.c_str(), plan_->recipe.lr);
   }
   for (uint32_t i = 0; i + 1 < program.forward_end; ++i) {
     LT_TRY(executor_->run(i, i + 1, last));
     LT_TRY(check_values(program.ops[i].y, last.samples * program.ops[i].y_extent.elements(), &finite));
     if (!finite)
-      return fail(Status::numeric, "step %" PRIu64 ": the output of %s is NaN or infinite; weights are as before the step", step,
-                  program.ops[i].layer.c_str());
+      return fail(Status::numeric, "step %" PRIu64 ": the output of %s is NaN or infinite; weights are as before the step",
+                  step, program.ops[i].layer.c_str());
   }
   return fail(Status::numeric, "step %" PRIu64 ": the loss is NaN or infinite; weights are as before the step", step);
 }

@@ -32,7 +32,8 @@ class Session {
   const Plan& plan() const { return *plan_; }
   Status bind(Split split, const Dataset* dataset);
   Status step(Report* report);
-  // Steps to the end of the epoch and calls event(report) after each; Status::stopped, with the report, where asked to stop.
+  // Steps to the end of the epoch and calls event(report) after each; Status::stopped, with the report, where asked to
+  // stop.
   template <class Event>
   Status epoch(Report* report, const Event& event) {
     do {
@@ -76,10 +77,10 @@ class Session {
   const Dataset* datasets_[2] = {nullptr, nullptr};
   std::vector<uint32_t> indices_;  // of one micro-batch
   uint64_t step_ = 0;
-  uint64_t epoch_ = 0;             // finished passes over the training set
-  uint32_t position_ = 0;          // samples of this pass already used
-  uint32_t pushed_ = 0;            // samples waiting in slot 1
-  Report epoch_sums_;              // the epoch_* fields so far
+  uint64_t epoch_ = 0;     // finished passes over the training set
+  uint32_t position_ = 0;  // samples of this pass already used
+  uint32_t pushed_ = 0;    // samples waiting in slot 1
+  Report epoch_sums_;      // the epoch_* fields so far
   double epoch_correct_ = 0, epoch_loss_sum_ = 0;
   std::atomic<bool> stop_{false};
 };

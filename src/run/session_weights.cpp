@@ -35,7 +35,8 @@ Status Session::read(const char* name, float* values, size_t floats) {
 Status Session::write(const char* name, const float* values, size_t floats) {
   const Parameter* found = parameter(name);
   if (!found) return Status::argument;
-  if (floats != found->elements()) return fail(Status::argument, "%zu numbers given, %s has %" PRIu64, floats, name, found->elements());
+  if (floats != found->elements())
+    return fail(Status::argument, "%zu numbers given, %s has %" PRIu64, floats, name, found->elements());
   return weights_write(*plan_, *found, values, executor_.get());
 }
 
@@ -65,9 +66,11 @@ Status Session::load_weights(const char* path, uint32_t* ignored) {
   for (const Parameter& parameter : plan_->parameters) {
     const SafetensorsEntry* entry = reader.find(parameter.name);
     if (!entry)
-      return fail(Status::mismatch, "%s: has no tensor \"%s\" of model %s", path, parameter.name.c_str(), plan_->recipe.name.c_str());
+      return fail(Status::mismatch, "%s: has no tensor \"%s\" of model %s", path, parameter.name.c_str(),
+                  plan_->recipe.name.c_str());
     if (entry->dtype != "F32")
-      return fail(Status::mismatch, "%s: tensor \"%s\" is %s, expected F32", path, parameter.name.c_str(), entry->dtype.c_str());
+      return fail(Status::mismatch, "%s: tensor \"%s\" is %s, expected F32", path, parameter.name.c_str(),
+                  entry->dtype.c_str());
     if (entry->shape != parameter.dims)
       return fail(Status::mismatch, "%s: tensor \"%s\" is %s, model %s has %s", path, parameter.name.c_str(),
                   shape_text(entry->shape).c_str(), plan_->recipe.name.c_str(), shape_text(parameter.dims).c_str());

@@ -21,8 +21,12 @@ class ElementOrder {
         pixels_(fan_in_ / channels_) {}
 
   uint64_t count() const { return out_ * fan_in_; }
-  uint64_t input_of_device(uint64_t index) const { return layout_ == WeightLayout::in_out ? index / out_ : index % fan_in_; }
-  uint64_t output_of_device(uint64_t index) const { return layout_ == WeightLayout::in_out ? index % out_ : index / fan_in_; }
+  uint64_t input_of_device(uint64_t index) const {
+    return layout_ == WeightLayout::in_out ? index / out_ : index % fan_in_;
+  }
+  uint64_t output_of_device(uint64_t index) const {
+    return layout_ == WeightLayout::in_out ? index % out_ : index / fan_in_;
+  }
   // PyTorch: [out][channel][row][column].
   uint64_t torch(uint64_t input, uint64_t output) const {
     return output * fan_in_ + input % channels_ * pixels_ + input / channels_;

@@ -1,5 +1,5 @@
-// Parameters between a device and the outside: initial values, and PyTorch's order of elements. The one place that converts.
-// Nothing here allocates; values pass through a small buffer on the stack. Called by the session's thread.
+// Parameters between a device and the outside: initial values, and PyTorch's order of elements. The one place that
+// converts. Nothing here allocates; values pass through a small buffer on the stack. Called by the session's thread.
 #pragma once
 
 #include "src/backend.h"

@@ -53,9 +53,15 @@ name = "fc2"
 out_features = 3
 )";
 
-struct FreePlan { void operator()(lt_plan* p) const { lt_plan_free(p); } };
-struct FreeSession { void operator()(lt_session* s) const { lt_session_free(s); } };
-struct FreeDataset { void operator()(lt_dataset* d) const { lt_dataset_free(d); } };
+struct FreePlan {
+  void operator()(lt_plan* p) const { lt_plan_free(p); }
+};
+struct FreeSession {
+  void operator()(lt_session* s) const { lt_session_free(s); }
+};
+struct FreeDataset {
+  void operator()(lt_dataset* d) const { lt_dataset_free(d); }
+};
 using PlanHandle = std::unique_ptr<lt_plan, FreePlan>;
 using SessionHandle = std::unique_ptr<lt_session, FreeSession>;
 using DatasetHandle = std::unique_ptr<lt_dataset, FreeDataset>;
@@ -73,7 +79,8 @@ class Api : public ::testing::TestWithParam<const char*> {
       }
     }
     lt_dataset* dataset = nullptr;
-    ASSERT_EQ(lt_dataset_wrap(x_.data(), labels_.data(), sample_count, 1, side, side, classes, &dataset), LT_OK) << lt_last_error();
+    ASSERT_EQ(lt_dataset_wrap(x_.data(), labels_.data(), sample_count, 1, side, side, classes, &dataset), LT_OK)
+        << lt_last_error();
     dataset_.reset(dataset);
   }
 
@@ -151,7 +158,8 @@ TEST_P(Api, Learns) {
   EXPECT_LT(last.loss, 0.3 * first.loss);
   EXPECT_GT(last.accuracy, 0.95);
   std::vector<float> probabilities(sample_count * classes);
-  ASSERT_EQ(lt_session_predict(s.get(), x_.data(), sample_count, probabilities.data(), probabilities.size()), LT_OK) << lt_last_error();
+  ASSERT_EQ(lt_session_predict(s.get(), x_.data(), sample_count, probabilities.data(), probabilities.size()), LT_OK)
+      << lt_last_error();
   uint32_t correct = 0;
   for (uint32_t i = 0; i < sample_count; ++i) {
     const float* row = &probabilities[i * classes];
@@ -170,7 +178,9 @@ TEST_P(Api, ThreeWaysGiveTheSameBits) {
   for (int epoch = 0; epoch < 2; ++epoch) {
     ASSERT_EQ(lt_session_epoch(by_set.get(), &r), LT_OK);
     for (uint32_t first = 0; first < sample_count; first += 16)
-      ASSERT_EQ(lt_session_step_on(by_batch.get(), &x_[first * side * side], &labels_[first], std::min(16u, sample_count - first), &r), LT_OK);
+      ASSERT_EQ(lt_session_step_on(by_batch.get(), &x_[first * side * side], &labels_[first],
+                                   std::min(16u, sample_count - first), &r),
+                LT_OK);
     uint32_t steps = 0;
     for (uint32_t i = 0; i < sample_count; ++i) {
       ASSERT_EQ(lt_session_push(by_push.get(), &x_[i * side * side], labels_[i], &r), LT_OK) << lt_last_error();
@@ -294,9 +304,12 @@ TEST_P(Api, NonFiniteLossStopsAndNamesTheStepAndTheOperation) {
 TEST_P(Api, StopEndsTheEpochAfterAWholeStep) {
   const PlanHandle p = plan(config());
   const SessionHandle s = session(p);
-  lt_session_on_event(s.get(), [](void* user, const lt_report* r) {
-    if (r->batch == 2) lt_session_request_stop(static_cast<lt_session*>(user));
-  }, s.get());
+  lt_session_on_event(
+      s.get(),
+      [](void* user, const lt_report* r) {
+        if (r->batch == 2) lt_session_request_stop(static_cast<lt_session*>(user));
+      },
+      s.get());
   lt_report r = report();
   EXPECT_EQ(lt_session_epoch(s.get(), &r), LT_STOPPED);
   EXPECT_EQ(r.batch, 2u);
@@ -395,10 +408,14 @@ TEST_P(Api, RecipesInEffectAreWrittenOut) {
   asked.batch = 5;
   const PlanHandle p = plan(asked);
   std::string text;
-  ASSERT_EQ(lt_plan_recipe(p.get(), [](void* user, const void* bytes, size_t n) {
-    static_cast<std::string*>(user)->append(static_cast<const char*>(bytes), n);
-    return 0;
-  }, &text), LT_OK);
+  ASSERT_EQ(lt_plan_recipe(
+                p.get(),
+                [](void* user, const void* bytes, size_t n) {
+                  static_cast<std::string*>(user)->append(static_cast<const char*>(bytes), n);
+                  return 0;
+                },
+                &text),
+            LT_OK);
   EXPECT_NE(text.find("lr = 0.125"), std::string::npos) << text;
   lt_config again = config();
   again.recipe = text.c_str();
@@ -407,9 +424,12 @@ TEST_P(Api, RecipesInEffectAreWrittenOut) {
   ASSERT_EQ(lt_plan_get(plan(again).get(), &info), LT_OK);
   EXPECT_EQ(info.batch, 5u);
   EXPECT_EQ(info.lr, 0.125);
-  EXPECT_EQ(lt_plan_describe(p.get(), LT_TEXT, [](void*, const void*, size_t) { return 1; }, nullptr), LT_ERR_IO);
+  EXPECT_EQ(lt_plan_describe(
+                p.get(), LT_TEXT, [](void*, const void*, size_t) { return 1; }, nullptr),
+            LT_ERR_IO);
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, Api, ::testing::Values("reference", "cpu"), [](const auto& param) { return std::string(param.param); });
+INSTANTIATE_TEST_SUITE_P(Devices, Api, ::testing::Values("reference", "cpu"),
+                         [](const auto& param) { return std::string(param.param); });
 
 }  // namespace

@@ -43,7 +43,8 @@ TEST(Recipe, LayersAreJoined) {
   EXPECT_FALSE(joined[4].op.has_bias);
 }
 
-const std::string head = "name = \"a\"\n[input]\nshape = [1, 8, 8]\n[training]\nbatch = 4\nepochs = 1\noptimizer = \"sgd\"\n";
+const std::string head =
+    "name = \"a\"\n[input]\nshape = [1, 8, 8]\n[training]\nbatch = 4\nepochs = 1\noptimizer = \"sgd\"\n";
 const std::string linear = "[[layer]]\ntype = \"linear\"\nname = \"fc\"\nout_features = 3\n";
 
 struct Refused {
@@ -64,20 +65,26 @@ TEST_P(RecipeRefused, WithASentenceThatNamesThePlace) {
 INSTANTIATE_TEST_SUITE_P(
     Texts, RecipeRefused,
     ::testing::Values(
-        Refused{"", "name is missing"}, Refused{"name = ", "line 1: not TOML"}, Refused{"name = \"a b\"", "must not have spaces"},
-        Refused{"name = \"a\"\nnmae = 1", "nmae is not a key"}, Refused{"name = \"a\"", "[input] is missing"},
-        Refused{head, "[[layer]]"}, Refused{head + "[[layer]]\ntype = \"conv3d\"", "expected one of: conv2d"},
+        Refused{"", "name is missing"}, Refused{"name = ", "line 1: not TOML"},
+        Refused{"name = \"a b\"", "must not have spaces"}, Refused{"name = \"a\"\nnmae = 1", "nmae is not a key"},
+        Refused{"name = \"a\"", "[input] is missing"}, Refused{head, "[[layer]]"},
+        Refused{head + "[[layer]]\ntype = \"conv3d\"", "expected one of: conv2d"},
         Refused{head + "[[layer]]\ntype = \"linear\"\nname = \"x\"", "out_features is missing"},
         Refused{head + "[[layer]]\ntype = \"linear\"\nname = \"x\"\nout_features = 0", "whole number from 1"},
         Refused{head + "[[layer]]\ntype = \"linear\"\nname = \"x\"\nout_features = 99999999999", "whole number from 1"},
         Refused{head + "[[layer]]\ntype = \"linear\"\nname = \"x\"\nout_features = 3.5", "whole number from 1"},
         Refused{head + linear + "bais = false", "line 12: [[layer]] 1: bais is not a key"},
-        Refused{head + linear + linear, "two layers are called \"fc\""}, Refused{head + "[[layer]]\ntype = \"relu\"", "no layer has weights"},
-        Refused{head + "[[layer]]\ntype = \"conv2d\"\nname = \"c\"\nout_channels = 2\nkernel = 9\n" + linear, "does not fit"},
-        Refused{head + "[[layer]]\ntype = \"conv2d\"\nname = \"c\"\nout_channels = 2\nkernel = 3", "end with a linear layer"},
+        Refused{head + linear + linear, "two layers are called \"fc\""},
+        Refused{head + "[[layer]]\ntype = \"relu\"", "no layer has weights"},
+        Refused{head + "[[layer]]\ntype = \"conv2d\"\nname = \"c\"\nout_channels = 2\nkernel = 9\n" + linear,
+                "does not fit"},
+        Refused{head + "[[layer]]\ntype = \"conv2d\"\nname = \"c\"\nout_channels = 2\nkernel = 3",
+                "end with a linear layer"},
         Refused{head + "[[layer]]\ntype = \"dropout\"\nrate = 1.0\n" + linear, "number from 0 to 0.999"},
         Refused{head + "[[layer]]\ntype = \"dropout\"\nrate = nan\n" + linear, "number from 0 to 0.999"},
-        Refused{"name = \"a\"\n[input]\nshape = [1, 1048576, 1048576]\n[training]\nbatch = 4\nepochs = 1\noptimizer = \"sgd\"\n" + linear,
+        Refused{"name = \"a\"\n[input]\nshape = [1, 1048576, 1048576]\n[training]\nbatch = 4\nepochs = 1\noptimizer = "
+                "\"sgd\"\n" +
+                    linear,
                 "too many elements"}));
 
 }  // namespace
