@@ -91,6 +91,8 @@ const Case shapes[] = {
     {{5, 5, 64}, 65, {1, 1, 1}, {2, 2, 0}},
     {{17, 5, 6}, 31, {2, 3, 1}, {2, 2, 0}},
     {{9, 21, 7}, 48, {7, 1, 3}, {2, 2, 0}},
+    {{9, 9, 5}, 18, {3, 1, 1}, {3, 2, 1}},
+    {{8, 9, 3}, 5, {2, 2, 1}, {2, 2, 1}},
 };
 
 ops::OpCase with_window(const Case& c) {
@@ -207,7 +209,7 @@ TEST(Conv2dMaker, RefusesWhatItHasNoCodeFor) {
   EXPECT_TRUE(refused(op));
   op = c.op;
   op.has_pool = true;
-  op.pool = {2, 2, 1};
+  op.pool = {2, 2, 2};
   EXPECT_TRUE(refused(op));
   op = c.op;
   op.x_extent = {65536, 65536, 3};

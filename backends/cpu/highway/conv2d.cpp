@@ -87,12 +87,14 @@ class Conv2dBackward final : public Kernel {
         threads_(request.threads) {
     std::snprintf(name_, sizeof name_, "highway conv2d_backward %s", target_name(target));
     const uint32_t row_floats = shape.padded_width() * shape.in_channels;
+    // Modulo 2^32: a window that starts in the pool's padding starts before the input, its winners do not.
     const auto place = [&](uint32_t row, uint32_t column) {
       return row * shape.stride * row_floats + column * shape.stride * shape.in_channels;
     };
     for (uint32_t row = 0; row < shape.y_height; ++row)
       for (uint32_t column = 0; column < shape.y_width; ++column)
-        places_.push_back(place(row * shape.pool_stride, column * shape.pool_stride));
+        places_.push_back(
+            place(row * shape.pool_stride - shape.pool_padding, column * shape.pool_stride - shape.pool_padding));
     for (uint32_t row = 0; row < shape.pool_kernel; ++row)
       for (uint32_t column = 0; column < shape.pool_kernel; ++column) subplaces_.push_back(place(row, column));
     subplaces_.resize(256);  // whatever a byte says stays inside

@@ -312,11 +312,11 @@ void make_input_gradient(const Conv2dBackwardTask& task, const uint8_t* argmax, 
   for_each_part(s, layout, [&](AddRows* add, uint32_t row, uint32_t vector) HWY_ATTR {
     const float* from = task.packed + row * layout.row_floats + vector * lanes;
     for (uint32_t pixel = 0; pixel < pixels; ++pixel) {
-      float* to = padded + task.places[pixel] + row * x_row + vector * lanes;
+      float* to = padded + row * x_row + vector * lanes;
       for (uint32_t place = 0; place < subplaces; ++place) {
         const uint32_t first = starts[pixel * subplaces + place], last = starts[pixel * subplaces + place + 1];
         if (first != last)
-          add(to + task.subplaces[place], x_row, from, layout.row_floats,
+          add(to + (task.places[pixel] + task.subplaces[place]), x_row, from, layout.row_floats,
               {gradients + first, offsets + first, last - first});
       }
     }

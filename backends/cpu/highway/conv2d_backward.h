@@ -25,7 +25,8 @@ struct Conv2dBackwardLayout {
 using Conv2dBackwardPlan = Conv2dBackwardLayout(const Conv2dShape& shape, bool needs_dx);
 
 // Where things are for the samples of one block. `places` says, for each pooled pixel, where the window of its first
-// element starts in the padded input, and `subplaces`, for each value of argmax, how far from there the winner's starts.
+// element starts in the padded input, and `subplaces`, for each value of argmax, how far from there the winner's starts;
+// their sum is meant modulo 2^32.
 struct Conv2dBackwardTask {
   const Conv2dShape* shape;
   const Conv2dBackwardLayout* layout;

@@ -254,27 +254,33 @@ void pool_sample(const Conv2dShape& s, const float* conv, bool relu, float* y, u
   const uint64_t row_floats = uint64_t{s.conv_width} * s.out_channels;
   for (uint32_t row = 0; row < s.y_height; ++row) {
     for (uint32_t column = 0; column < s.y_width; ++column, y += s.out_channels) {
-      const float* window = conv + row * s.pool_stride * row_floats + uint64_t{column} * s.pool_stride * s.out_channels;
+      // The part of the window inside; there is some, the padding being less than the kernel.
+      const uint32_t top = row * s.pool_stride, left = column * s.pool_stride, p = s.pool_padding;
+      const uint32_t first_row = p > top ? p - top : 0, last_row = std::min(s.pool_kernel, s.conv_height + p - top);
+      const uint32_t first_column = p > left ? p - left : 0, last_column = std::min(s.pool_kernel, s.conv_width + p - left);
       for (uint32_t channel = 0; channel < s.out_channels; channel += lanes) {
         const size_t count = std::min<size_t>(lanes, s.out_channels - channel);
         HWY_ALIGN float buffer[lanes] = {};
         V largest = hn::Zero(D());
         Index index = hn::Zero(hn::RebindToSigned<D>());
-        for (uint32_t place = 0; place < s.pool_kernel * s.pool_kernel; ++place) {
-          const float* at = window + place / s.pool_kernel * row_floats + place % s.pool_kernel * s.out_channels + channel;
-          V candidate;
-          if (count == lanes) {
-            candidate = hn::LoadU(D(), at);
-          } else {
-            for (size_t i = 0; i < count; ++i) buffer[i] = at[i];
-            candidate = hn::Load(D(), buffer);
+        for (uint32_t r = first_row; r < last_row; ++r)
+          for (uint32_t c = first_column; c < last_column; ++c) {
+            const float* at = conv + (top + r - p) * row_floats + uint64_t{left + c - p} * s.out_channels + channel;
+            V candidate;
+            if (count == lanes) {
+              candidate = hn::LoadU(D(), at);
+            } else {
+              for (size_t i = 0; i < count; ++i) buffer[i] = at[i];
+              candidate = hn::Load(D(), buffer);
+            }
+            const int32_t place = static_cast<int32_t>(r * s.pool_kernel + c);
+            if (r == first_row && c == first_column) {
+              largest = candidate;
+              index = hn::Set(hn::RebindToSigned<D>(), place);
+            } else {
+              take_larger(candidate, place, largest, index);
+            }
           }
-          if (place == 0) {
-            largest = candidate;
-          } else {
-            take_larger(candidate, static_cast<int32_t>(place), largest, index);
-          }
-        }
         store_some(relu_of(largest, relu), y + channel, count);
         if (argmax != nullptr) store_some(index, argmax + channel, count);
       }

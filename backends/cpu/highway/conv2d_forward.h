@@ -17,7 +17,9 @@ inline uint64_t conv2d_row_floats(const Conv2dShape& s) { return conv2d_phase_co
 inline uint64_t conv2d_input_floats(const Conv2dShape& s) {
   return (conv2d_row_floats(s) * s.padded_height() + 15) / 16 * 16;
 }
-inline bool conv2d_pools_in_tile(const Conv2dShape& s) { return s.has_pool && s.pool_kernel == 2 && s.pool_stride == 2; }
+inline bool conv2d_pools_in_tile(const Conv2dShape& s) {
+  return s.has_pool && s.pool_kernel == 2 && s.pool_stride == 2 && s.pool_padding == 0;
+}
 // Per thread: the copied input and, for pools other than 2x2, one sample of the convolution's output.
 inline uint64_t conv2d_scratch_floats(const Conv2dShape& s) {
   return conv2d_input_floats(s) + (s.has_pool && !conv2d_pools_in_tile(s) ? (s.conv_elements() + 15) / 16 * 16 : 0);

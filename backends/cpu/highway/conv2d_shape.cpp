@@ -25,10 +25,10 @@ Status conv2d_shape(const Op& op, Conv2dShape* shape) {
   if (op.conv.stride > 1024 || op.conv.kernel > 1024 || op.conv.padding > 1024)
     return fail(Status::unsupported, "%s: highway conv2d takes kernels, strides and paddings up to 1024, not %u, %u and %u",
                 layer, op.conv.kernel, op.conv.stride, op.conv.padding);
-  if (pool.kernel > 16 || pool.padding != 0)
+  if (pool.kernel > 16 || pool.stride > 1024 || (op.has_pool && pool.padding >= pool.kernel))
     return fail(Status::unsupported,
-                "%s: highway conv2d joins pools up to 16x16 without padding, not %ux%u with padding %u", layer, pool.kernel,
-                pool.kernel, pool.padding);
+                "%s: highway conv2d joins pools up to 16x16 with less padding, not %ux%u, stride %u, padding %u", layer,
+                pool.kernel, pool.kernel, pool.stride, pool.padding);
   const Extent &x = op.x_extent, &conv = op.conv_extent, &y = op.y_extent;
   const uint64_t padded_height = uint64_t{x.height} + 2 * op.conv.padding,
                  padded_width = uint64_t{x.width} + 2 * op.conv.padding;
@@ -42,8 +42,21 @@ Status conv2d_shape(const Op& op, Conv2dShape* shape) {
       !few(checked_multiply(conv.height, conv.width, uint64_t{conv.channels} + 64)) ||
       !few(checked_multiply(op.conv.kernel, uint64_t{op.conv.kernel} * x.channels + 64, uint64_t{conv.channels} + 64)))
     return fail(Status::unsupported, "%s: highway conv2d takes samples and weights of less than 2^30 elements", layer);
-  *shape = {x.height,    x.width,    x.channels,  conv.channels, op.conv.kernel, op.conv.stride, op.conv.padding,
-            conv.height, conv.width, pool.kernel, pool.stride,   y.height,       y.width,        op.has_pool};
+  *shape = {.height = x.height,
+            .width = x.width,
+            .in_channels = x.channels,
+            .out_channels = conv.channels,
+            .kernel = op.conv.kernel,
+            .stride = op.conv.stride,
+            .padding = op.conv.padding,
+            .conv_height = conv.height,
+            .conv_width = conv.width,
+            .pool_kernel = pool.kernel,
+            .pool_stride = pool.stride,
+            .pool_padding = pool.padding,
+            .y_height = y.height,
+            .y_width = y.width,
+            .has_pool = op.has_pool};
   return Status::ok;
 }
 

@@ -13,7 +13,7 @@ struct Conv2dShape {
   uint32_t height, width, in_channels, out_channels;  // of x, and of the convolution's output
   uint32_t kernel, stride, padding;
   uint32_t conv_height, conv_width;
-  uint32_t pool_kernel, pool_stride;  // 1 and 1 where there is no pool
+  uint32_t pool_kernel, pool_stride, pool_padding;  // 1, 1 and 0 where there is no pool
   uint32_t y_height, y_width;
   bool has_pool;
 
