@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -20,6 +21,9 @@ const char* const models[] = {"cnn-same", "cnn-same-momentum", "cnn-valid", "lin
 
 struct Choice {
   std::string device, kernels;
+  friend std::ostream& operator<<(std::ostream& out, const Choice& choice) {
+    return out << choice.device << " " << choice.kernels;
+  }
 };
 
 std::vector<Choice> choices() {
