@@ -1,0 +1,13 @@
+// The commands of the program. Each function adds its command to `app`; when the line is parsed, the chosen one runs and
+// leaves the program's exit status in `exit_code`, which outlives the app.
+#pragma once
+
+#include <CLI/App.hpp>
+
+namespace lt::tool {
+
+void add_mnist_command(CLI::App& app, int* exit_code);
+void add_train_command(CLI::App& app, int* exit_code);
+void add_devices_command(CLI::App& app, int* exit_code);
+
+}  // namespace lt::tool

@@ -1,0 +1,19 @@
+// A few test samples drawn in block characters, two rows of pixels a character, with what the model takes them for; wrong
+// ones are marked. For single-channel images on a terminal. Closing only, main thread.
+#pragma once
+
+#include "src/lean_train.h"
+#include "tools/exit_code.h"
+#include "tools/terminal.h"
+
+namespace lt::tool {
+
+inline constexpr uint32_t digits_shown = 10;
+
+// True where such images can be drawn.
+bool can_draw(const lt_dataset_info& info);
+
+// Draws the first samples of `test`, as many side by side as the terminal's columns hold.
+lt_status draw_digits(lt_session* session, const lt_dataset* test, const lt_dataset_info& info, StandardOutput* out);
+
+}  // namespace lt::tool

@@ -1,0 +1,32 @@
+// The options that every training command shares. CLI11 fills TrainOptions; values are checked as they are read, so that an
+// error names its option. Set-up only; strings are owned by the structure.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <cstdint>
+#include <string>
+
+#include "src/lean_train.h"
+
+namespace lt::tool {
+
+// 0, an empty string and a negative rate mean "not given": the recipe's value, or the library's default.
+struct TrainOptions {
+  std::string command;  // "mnist", "train": as the run log says it
+  std::string recipe;   // what lt_config.recipe takes
+  std::string device, kernels, precision, optimizer;
+  std::string data, weights, save, log;
+  uint64_t seed = 1, steps = 0, memory_bytes = 0, log_every = 0;
+  uint32_t threads = 0, epochs = 0, batch = 0;
+  double lr = -1, momentum = -1;
+  bool no_shuffle = false, no_dropout = false, deterministic = false;
+  bool json = false, plan = false, print_recipe = false, quiet = false;
+};
+
+// `options` outlives the command.
+void add_training_options(CLI::App* command, TrainOptions* options);
+
+// The configuration; its strings point into `options`.
+lt_config make_config(const TrainOptions& options);
+
+}  // namespace lt::tool

@@ -1,0 +1,132 @@
+// The run log's records. Main thread.
+#include "tools/run_log.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <limits>
+
+#include "tools/terminal.h"
+
+namespace lt::tool {
+namespace {
+
+constexpr uint64_t schema = 1;
+constexpr size_t hash_width = 34;  // 32 hexadecimal digits in quotes
+
+double or_null(double value) { return value < 0 ? std::numeric_limits<double>::quiet_NaN() : value; }
+
+JsonRecord& hash_member(JsonRecord& record, const char* name, const char* hash) {
+  return *hash != '\0' ? record.text(name, hash) : record.null(name);
+}
+
+JsonRecord& bytes_member(JsonRecord& record, const char* name, uint64_t bytes) {
+  return bytes != 0 ? record.whole(name, bytes) : record.null(name);
+}
+
+}  // namespace
+
+RunLog::~RunLog() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+bool RunLog::open(const std::string& path) {
+  path_ = path;
+  fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+  return fd_ >= 0;
+}
+
+void RunLog::keep_failure(int error) {
+  if (!failed_)
+    complain("cannot write the run log %s: %s; the training goes on without it", path_.c_str(), std::strerror(error));
+  failed_ = true;
+}
+
+void RunLog::write(std::string_view record) {
+  if (fd_ < 0 || failed_) return;
+  if (const int error = write_all(fd_, record.data(), record.size())) keep_failure(error);
+}
+
+void RunLog::run(const RunFacts& facts) {
+  if (fd_ < 0) return;
+  const uint32_t version = lt_version();
+  char version_text[40];
+  std::snprintf(version_text, sizeof version_text, "%u.%u.%u", version / 10000, version / 100 % 100, version % 100);
+  JsonRecord record("run");
+  record.whole("schema", schema).text("version", version_text).text("commit", lt_build_commit());
+  record.text("command", facts.command).text("model", facts.model).whole("parameters", facts.plan.parameters);
+  record.text("device", facts.plan.device).text("device_name", facts.plan.device_name);
+  record.text("kernels", facts.plan.kernels).text("precision", facts.plan.precision);
+  record.whole("threads", facts.plan.threads).whole("seed", facts.plan.seed);
+  // A full-batch model's batch is its training set.
+  record.whole("batch", facts.plan.batch != 0 ? facts.plan.batch : facts.train_samples);
+  record.whole("micro_batch", facts.plan.micro_batch).whole("epochs", facts.plan.epochs);
+  record.text("optimizer", facts.plan.optimizer).number("lr", facts.plan.lr).number("momentum", facts.plan.momentum);
+  record.text("data", facts.data);
+  hash_offset_ = record.reserve("data_hash", hash_width);
+  record.whole("train_samples", facts.train_samples).whole("test_samples", facts.test_samples);
+  record.whole("arena_bytes", facts.arena_bytes);
+  write(record.line());
+}
+
+void RunLog::set_data_hash(const char* hash) {
+  if (fd_ < 0 || failed_ || hash_offset_ == 0 || *hash == '\0') return;
+  char text[hash_width + 1];
+  const int length = std::snprintf(text, sizeof text, "\"%s\"", hash);
+  if (length != static_cast<int>(hash_width)) return;
+  // A pipe cannot be gone back in; there the hash stands in the end record alone.
+  if (pwrite(fd_, text, hash_width, static_cast<off_t>(hash_offset_)) < 0 && errno != ESPIPE) keep_failure(errno);
+}
+
+void RunLog::step(const lt_report& report) {
+  if (fd_ < 0) return;
+  JsonRecord record("step");
+  record.whole("step", report.step).number("loss", report.loss).number("seconds", report.seconds);
+  record.whole("epoch", report.epoch).number("accuracy", report.accuracy);
+  write(record.line());
+}
+
+void RunLog::epoch(const lt_report& train, const lt_report& test) {
+  if (fd_ < 0) return;
+  JsonRecord record("epoch");
+  record.whole("epoch", train.epoch).whole("steps", train.batches);
+  record.number("train_loss", train.epoch_loss).number("train_accuracy", train.epoch_accuracy);
+  record.number("test_loss", test.loss).number("test_accuracy", test.accuracy);
+  record.number("seconds", train.epoch_seconds);
+  record.number("samples_per_second", static_cast<double>(train.epoch_samples) / train.epoch_seconds);
+  record.number("data_wait_seconds", train.epoch_data_wait_seconds).number("test_seconds", test.seconds);
+  write(record.line());
+}
+
+void RunLog::end(std::string_view record) { write(record); }
+
+bool RunLog::close() {
+  if (fd_ >= 0 && ::close(fd_) != 0 && errno != EINTR) keep_failure(errno);
+  fd_ = -1;
+  return !failed_;
+}
+
+JsonRecord end_record(const RunFacts& facts, const RunEnd& end) {
+  JsonRecord record("end");
+  record.text("status", end.status).whole("exit_code", static_cast<uint64_t>(end.exit_code));
+  if (*end.error != '\0') record.text("error", end.error);
+  record.number("seconds", end.seconds).number("first_step_seconds", or_null(end.first_step_seconds));
+  record.number("best_test_accuracy", or_null(end.best_test_accuracy));
+  record.number("median_step_seconds", or_null(end.median_step_seconds));
+  record.whole("arena_bytes", end.arena_bytes);
+  bytes_member(record, "peak_rss_bytes", end.peak_rss_bytes);
+  bytes_member(record, "peak_anonymous_bytes", end.peak_anonymous_bytes);
+  record.whole("steps", end.steps).whole("epochs", end.epochs);
+  end.best_epoch != 0 ? record.whole("best_epoch", end.best_epoch) : record.null("best_epoch");
+  record.number("train_accuracy", or_null(end.train_accuracy)).number("test_accuracy", or_null(end.test_accuracy));
+  record.text("command", facts.command).text("model", facts.model).text("device", facts.plan.device);
+  record.text("kernels", facts.plan.kernels).text("precision", facts.plan.precision);
+  record.whole("threads", facts.plan.threads).whole("seed", facts.plan.seed).text("data", facts.data);
+  hash_member(record, "data_hash", end.data_hash);
+  hash_member(record, "test_data_hash", end.test_data_hash);
+  return record;
+}
+
+}  // namespace lt::tool

@@ -1,0 +1,99 @@
+// Reading and writing of numbers for people. Set-up and closing only: strings allocate.
+#include "tools/text.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <vector>
+
+namespace lt::tool {
+
+std::optional<uint64_t> parse_whole_number(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<double> parse_number(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
+std::optional<uint64_t> parse_size(std::string_view text) {
+  struct Unit {
+    std::string_view name;
+    uint64_t bytes;
+  };
+  static constexpr Unit units[] = {{"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", 1u << 30},  {"kB", 1000},
+                                   {"KB", 1000},      {"MB", 1000000},   {"GB", 1000000000}, {"B", 1}};
+  for (const Unit& unit : units) {
+    if (!text.ends_with(unit.name)) continue;
+    const auto count = parse_whole_number(text.substr(0, text.size() - unit.name.size()));
+    uint64_t bytes = 0;
+    if (!count || __builtin_mul_overflow(*count, unit.bytes, &bytes)) return std::nullopt;
+    return bytes;
+  }
+  return parse_whole_number(text);
+}
+
+std::string format_count(uint64_t count) {
+  std::string text = std::to_string(count);
+  for (int place = static_cast<int>(text.size()) - 3; place > 0; place -= 3) text.insert(static_cast<size_t>(place), ",");
+  return text;
+}
+
+std::string format_count_of(uint64_t count, const char* noun) {
+  return format_count(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+std::string format_bytes(uint64_t bytes) {
+  char text[32];
+  if (bytes < 1024) {
+    std::snprintf(text, sizeof text, "%d bytes", static_cast<int>(bytes));
+  } else if (bytes < uint64_t{1} << 20) {
+    std::snprintf(text, sizeof text, "%.1f KiB", static_cast<double>(bytes) / 1024);
+  } else if (bytes < uint64_t{1} << 30) {
+    std::snprintf(text, sizeof text, "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
+  } else {
+    std::snprintf(text, sizeof text, "%.2f GiB", static_cast<double>(bytes) / (1 << 30));
+  }
+  return text;
+}
+
+std::string format_duration(double seconds) {
+  char text[48];
+  if (seconds < 1) {
+    std::snprintf(text, sizeof text, "%.3f s", seconds);
+  } else if (seconds < 60) {
+    std::snprintf(text, sizeof text, "%.1f s", seconds);
+  } else if (seconds < 3600) {
+    const int whole = static_cast<int>(seconds);
+    std::snprintf(text, sizeof text, "%d min %02d s", whole / 60, whole % 60);
+  } else {
+    const long minutes = static_cast<long>(seconds / 60);
+    std::snprintf(text, sizeof text, "%ld h %02ld min", minutes / 60, minutes % 60);
+  }
+  return text;
+}
+
+// Levenshtein's distance, one row at a time.
+unsigned edit_distance(std::string_view a, std::string_view b) {
+  std::vector<unsigned> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = static_cast<unsigned>(j);
+  for (size_t i = 1; i <= a.size(); ++i) {
+    unsigned diagonal = row[0];
+    row[0] = static_cast<unsigned>(i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const unsigned substituted = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace lt::tool

@@ -1,0 +1,283 @@
+// The training loop of the program. Set-up and closing may allocate; between the first step and the last the loop uses what
+// the constructor reserved. Main thread.
+#include "tools/train.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "tools/data_source.h"
+#include "tools/digits.h"
+#include "tools/exit_code.h"
+#include "tools/handles.h"
+#include "tools/output_file.h"
+#include "tools/process_clock.h"
+#include "tools/process_memory.h"
+#include "tools/progress.h"
+#include "tools/run_log.h"
+#include "tools/signals.h"
+#include "tools/step_times.h"
+#include "tools/summary.h"
+#include "tools/terminal.h"
+#include "tools/text.h"
+
+namespace lt::tool {
+namespace {
+
+void write_hash(const lt_dataset* dataset, char text[33]) {
+  uint8_t hash[16];
+  if (lt_dataset_hash(dataset, hash) != LT_OK) return;
+  for (int i = 0; i < 16; ++i) std::snprintf(text + 2 * i, 3, "%02x", hash[i]);
+}
+
+int write_to_stdout(void* out, const void* bytes, size_t size) {
+  static_cast<StandardOutput*>(out)->write({static_cast<const char*>(bytes), size});
+  return 0;  // a reader that went away is no failure of the plan; StandardOutput keeps the others
+}
+
+// "mnist/cnn-same" of the command mnist is "cnn-same".
+std::string short_model(const std::string& command, const std::string& model) {
+  return model.starts_with(command + "/") ? model.substr(command.size() + 1) : model;
+}
+
+class Training {
+ public:
+  explicit Training(const TrainOptions& options) : options_(options) {}
+  int run();
+
+ private:
+  bool set_up();
+  bool print_plan();
+  bool open_session();
+  void announce() const;
+  void steps();
+  bool finish_epoch(const lt_report& train, Progress* progress);
+  void save();
+  void hash_data();
+  void close();
+  bool fail(lt_status status, Stage stage);
+  int exit_status() const;
+
+  const TrainOptions& options_;
+  PlanPtr plan_;
+  DataSource source_;
+  SessionPtr session_;  // after what it uses, so that it is freed first
+  RunFacts facts_;
+  RunEnd end_;
+  RunLog log_;
+  StepTimes step_times_;
+  AnonymousPeak memory_;
+  StandardOutput out_;
+  ExitCode code_ = ExitCode::ok;
+  int stopped_by_ = 0;
+  std::string saved_, error_;
+};
+
+bool Training::fail(lt_status status, Stage stage) {
+  code_ = exit_code(status, stage);
+  error_ = lt_last_error();
+  if (error_.empty()) error_ = lt_status_name(status);
+  complain("%s", error_.c_str());
+  return false;
+}
+
+bool Training::print_plan() {
+  const lt_status status = options_.plan
+                               ? lt_plan_describe(plan_.get(), options_.json ? LT_JSON : LT_TEXT, write_to_stdout, &out_)
+                               : lt_plan_recipe(plan_.get(), write_to_stdout, &out_);
+  return status == LT_OK || fail(status, Stage::plan);
+}
+
+bool Training::set_up() {
+  const lt_config config = make_config(options_);
+  lt_plan* plan = nullptr;
+  if (const lt_status status = lt_plan_create(&config, &plan)) return fail(status, Stage::plan);
+  plan_.reset(plan);
+  if (options_.plan || options_.print_recipe) return print_plan();
+
+  for (const auto& [option, path] : {std::pair("--save", &options_.save), std::pair("--log", &options_.log)}) {
+    if (path->empty() || check_output_path(option, *path)) continue;
+    code_ = ExitCode::io;
+    return false;
+  }
+  facts_.plan = sized<lt_plan_info>();
+  lt_memory memory = sized<lt_memory>();
+  if (const lt_status status = lt_plan_get(plan, &facts_.plan)) return fail(status, Stage::plan);
+  if (const lt_status status = lt_plan_memory(plan, &memory)) return fail(status, Stage::plan);
+  if (const lt_status status = open_data(facts_.plan.data, options_.data, &source_)) return fail(status, Stage::data);
+  facts_.command = options_.command;
+  facts_.model = short_model(options_.command, facts_.plan.model);
+  facts_.data = source_.train_info.name;
+  facts_.arena_bytes = memory.arena_bytes;
+  facts_.train_samples = source_.train_info.count;
+  facts_.test_samples = source_.test_info.count;
+  install_signal_handlers(source_.folder.c_str());
+  if (!options_.quiet) announce();
+  return open_session();
+}
+
+void Training::announce() const {
+  const lt_plan_info& plan = facts_.plan;
+  say("device: %s (%s), kernels: %s, precision: %s, threads: %u, seed: %" PRIu64 ", data: %s", plan.device,
+      plan.device_name, plan.kernels, plan.precision, plan.threads, plan.seed, facts_.data.c_str());
+  say("data: %s", source_.description.c_str());
+  const std::string batch =
+      plan.batch == 0 ? "whole set (" + format_count(plan.micro_batch) + " at a time)" : format_count(plan.batch);
+  char rate[64];
+  std::snprintf(rate, sizeof rate, plan.momentum > 0 ? "lr %g, momentum %g" : "lr %g", plan.lr, plan.momentum);
+  say("model: %s, %s parameters, batch %s, %s, %s, epochs %u, arena %s", facts_.model.c_str(),
+      format_count(plan.parameters).c_str(), batch.c_str(), plan.optimizer, rate, plan.epochs,
+      format_bytes(facts_.arena_bytes).c_str());
+}
+
+bool Training::open_session() {
+  lt_session* session = nullptr;
+  if (const lt_status status = lt_session_create(plan_.get(), nullptr, 0, &session)) return fail(status, Stage::session);
+  session_.reset(session);
+  if (const lt_status status = lt_session_bind(session, LT_TRAIN, source_.train.get())) return fail(status, Stage::data);
+  if (const lt_status status = lt_session_bind(session, LT_TEST, source_.test.get())) return fail(status, Stage::data);
+  if (!options_.weights.empty()) {
+    uint32_t ignored = 0;
+    if (const lt_status status = lt_session_load_weights(session, options_.weights.c_str(), &ignored))
+      return fail(status, Stage::weights);
+    if (!options_.quiet && ignored != 0)
+      say("weights: %s; %u of its tensors are not the model's and were ignored", options_.weights.c_str(), ignored);
+  }
+  if (!options_.log.empty() && !log_.open(options_.log)) {
+    complain("cannot open the run log %s: %s", options_.log.c_str(), std::strerror(errno));
+    code_ = ExitCode::io;
+    return false;
+  }
+  log_.run(facts_);
+  return true;
+}
+
+// Evaluates, records and shows a finished epoch. False where the training ends by it.
+bool Training::finish_epoch(const lt_report& train, Progress* progress) {
+  lt_report test = sized<lt_report>();
+  progress->testing(train);
+  const lt_status status = lt_session_eval(session_.get(), LT_TEST, &test);
+  if (status == LT_STOPPED) return false;
+  if (status != LT_OK) return fail(status, Stage::training);
+  end_.epochs = train.epoch;
+  end_.train_accuracy = train.epoch_accuracy;
+  end_.test_accuracy = test.accuracy;
+  if (test.accuracy > end_.best_test_accuracy) {
+    end_.best_test_accuracy = test.accuracy;
+    end_.best_epoch = train.epoch;
+  }
+  log_.epoch(train, test);
+  progress->epoch(train, test);
+  if (train.epoch == 1) hash_data();  // the files have just been read: they lie in memory
+  memory_.sample_sometimes();
+  return train.epoch < facts_.plan.epochs;
+}
+
+void Training::steps() {
+  Progress progress(options_.quiet, facts_.plan.epochs, options_.steps);
+  lt_report report = sized<lt_report>();
+  memory_.sample();
+  stop_on_signal(session_.get());
+  while (true) {
+    const lt_status status = lt_session_step(session_.get(), &report);
+    if (status == LT_STOPPED && report.step == end_.steps) break;  // the stop came before the step
+    if (status != LT_OK && status != LT_STOPPED) {
+      fail(status, Stage::training);
+      break;
+    }
+    end_.steps = report.step;
+    if (step_times_.count() == 0) end_.first_step_seconds = seconds_since_exec();
+    if (step_times_.count() < 2) memory_.sample();
+    step_times_.add(report.seconds);
+    if (options_.log_every != 0 && report.step % options_.log_every == 0) log_.step(report);
+    if (received_signal() != 0) break;
+    if (report.batch == report.batches) {
+      if (!finish_epoch(report, &progress)) break;
+    } else {
+      progress.step(report);
+    }
+    if (options_.steps != 0 && report.step >= options_.steps) break;
+  }
+  clear_live_line();
+  if (code_ == ExitCode::ok) stopped_by_ = received_signal();
+}
+
+// The hash of megabytes takes milliseconds, so it is left until the first epoch or the training is over.
+void Training::hash_data() {
+  if ((!log_.is_open() && !options_.json) || *end_.data_hash != '\0') return;
+  write_hash(source_.train.get(), end_.data_hash);
+  write_hash(source_.test.get(), end_.test_data_hash);
+  log_.set_data_hash(end_.data_hash);
+}
+
+void Training::save() {
+  if (!options_.save.empty() && code_ == ExitCode::ok) {
+    if (const lt_status status = lt_session_save(session_.get(), options_.save.c_str())) {
+      fail(status, Stage::save);
+    } else {
+      saved_ = options_.save;
+    }
+    memory_.sample();
+  }
+  stop_on_signal(nullptr);  // a signal that comes during the save does not break it off, a second one does
+  if (stopped_by_ == 0) return;
+  const char* const file = options_.save.c_str();
+  if (saved_.empty()) {
+    complain("stopped by %s after step %" PRIu64 "; nothing was saved%s", signal_label(stopped_by_), end_.steps,
+             options_.save.empty() ? " (--save FILE would)" : "");
+  } else {
+    complain("stopped by %s after step %" PRIu64 "; the weights are in %s: --weights %s starts from them",
+             signal_label(stopped_by_), end_.steps, file, file);
+  }
+}
+
+void Training::close() {
+  save();
+  hash_data();
+  memory_.sample();
+  if (log_.failed() && code_ == ExitCode::ok) code_ = ExitCode::io;
+  end_.status = code_ != ExitCode::ok ? exit_name(code_) : stopped_by_ != 0 ? "stopped" : "ok";
+  end_.exit_code = exit_status();
+  end_.error = error_.c_str();
+  end_.seconds = seconds_since_exec();
+  if (step_times_.count() != 0) end_.median_step_seconds = step_times_.median();
+  end_.arena_bytes = facts_.arena_bytes;
+  end_.peak_rss_bytes = peak_resident_bytes();
+  end_.peak_anonymous_bytes = memory_.bytes();
+  JsonRecord record = end_record(facts_, end_);
+  log_.end(record.line());
+  if (!log_.close() && code_ == ExitCode::ok) code_ = ExitCode::io;
+  if (options_.json) {
+    out_.write(record.line());
+  } else if (code_ == ExitCode::ok) {
+    print_summary(facts_, end_, saved_, &out_);
+    if (!options_.quiet && stopped_by_ == 0 && is_live_terminal(STDOUT_FILENO) && can_draw(source_.test_info)) {
+      const lt_status status = draw_digits(session_.get(), source_.test.get(), source_.test_info, &out_);
+      if (status != LT_OK) fail(status, Stage::training);
+    }
+  }
+}
+
+int Training::exit_status() const {
+  return code_ == ExitCode::ok && stopped_by_ != 0 ? exit_status_of_signal(stopped_by_) : static_cast<int>(code_);
+}
+
+int Training::run() {
+  if (set_up() && !options_.plan && !options_.print_recipe) {
+    steps();
+    close();
+  }
+  if (!out_.close() && code_ == ExitCode::ok) code_ = ExitCode::io;
+  return exit_status();
+}
+
+}  // namespace
+
+int train(const TrainOptions& options) { return Training(options).run(); }
+
+}  // namespace lt::tool
