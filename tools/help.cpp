@@ -29,7 +29,11 @@ std::string wrapped(const std::string& text) {
 
 class HelpFormatter : public CLI::Formatter {
  public:
-  HelpFormatter() { column_width(description_column); }
+  HelpFormatter() {
+    column_width(description_column);
+    label("SUBCOMMAND", "COMMAND");
+    label("Positionals", "Arguments");
+  }
 
   std::string make_option_opts(const CLI::Option* option) const override {
     return option->get_type_size() == 0 || option->get_type_name() == " " ? "" : " " + option->get_type_name();
