@@ -35,6 +35,8 @@ class Kernel {
   virtual void run(const KernelContext& context) = 0;
   virtual uint64_t scratch_bytes() const { return 0; }
   virtual uint64_t saved_bytes() const { return 0; }
+  // Ok, or what went wrong in the runs so far: own kernels cannot fail, a library's may. Asked by the executor after a run.
+  virtual Status outcome() const { return Status::ok; }
   virtual const char* name() const = 0;  // "highway conv2d AVX3": static or owned by the kernel
 };
 
