@@ -39,7 +39,10 @@ class CpuExecutor final : public Executor {
     if (arguments.samples == 0 || arguments.samples > program_.micro_batch)
       return fail(Status::argument, "run: %u samples, the program takes 1 to %u", arguments.samples, program_.micro_batch);
     const KernelContext context{&program_, &arguments, pool_.get(), region_};
-    for (uint32_t i = first; i < last; ++i) kernels_[i]->run(context);
+    for (uint32_t i = first; i < last; ++i) {
+      kernels_[i]->run(context);
+      LT_TRY(kernels_[i]->outcome());
+    }
     return Status::ok;
   }
 

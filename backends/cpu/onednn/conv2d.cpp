@@ -49,9 +49,8 @@ struct Shapes {
 
 using ForwardDesc = dnnl::convolution_forward::primitive_desc;
 
-ForwardDesc describe_forward(const dnnl::engine& engine, const Shapes& shapes, uint32_t n, After after,
-                             const Desc& weights) {
-  return describe<dnnl::convolution_forward>(engine, attributes(after), dnnl::prop_kind::forward_training,
+ForwardDesc describe_forward(const dnnl::engine& engine, const Shapes& shapes, uint32_t n, const Desc& weights) {
+  return describe<dnnl::convolution_forward>(engine, attributes(), dnnl::prop_kind::forward_training,
                                              dnnl::algorithm::convolution_direct, shapes.source(n), weights, shapes.bias,
                                              shapes.destination(n), shapes.strides, shapes.padding, shapes.padding);
 }
@@ -100,20 +99,16 @@ class WeightReorder {
 class Conv2d final : public OneDnnKernel {
  public:
   Conv2d(const dnnl::engine& engine, const KernelRequest& request)
-      : OneDnnKernel(request),
-        counts_(chunk_samples(request, 0)),
-        fused_relu_(op_.has_relu && !op_.has_pool),
-        calls_(threads_) {
+      : OneDnnKernel(request), counts_(chunk_samples(request, 0)), calls_(threads_) {
     const Shapes shapes(op_);
     const Desc any = shapes.weights(Tag::any);
     Desc packed;
     uint64_t scratchpad_bytes = 0;
     for (size_t i = 0; i < counts_.size(); ++i) {
-      const After after = fused_relu_ ? After::relu : After::nothing;
-      auto desc = describe_forward(engine, shapes, counts_[i], after, any);
+      auto desc = describe_forward(engine, shapes, counts_[i], any);
       // All sample counts read the same packed weights.
       if (i == 0) packed = desc.weights_desc();
-      if (!(desc.weights_desc() == packed)) desc = describe_forward(engine, shapes, counts_[i], after, packed);
+      if (!(desc.weights_desc() == packed)) desc = describe_forward(engine, shapes, counts_[i], packed);
       if (i == 0) set_name("conv2d", desc.impl_info_str());
       scratchpad_bytes = std::max<uint64_t>(scratchpad_bytes, desc.scratchpad_desc().get_size());
       std::vector<Call::Argument> arguments = {{DNNL_ARG_SRC, desc.src_desc()},
@@ -178,7 +173,7 @@ class Conv2d final : public OneDnnKernel {
       call.bind(1, product + (first - begin) * product_elements);
       call.execute(&failure_);
     });
-    const bool finishing = finishes(*context.arguments, fused_relu_);
+    const bool finishing = finishes(*context.arguments);
     if (!op_.has_pool && !finishing) return;
     const bool training = context.arguments->training;
     uint8_t* argmax = training ? context.at<uint8_t>(op_.argmax) : nullptr;
@@ -193,7 +188,6 @@ class Conv2d final : public OneDnnKernel {
   }
 
   const SampleCounts counts_;
-  const bool fused_relu_;
   std::vector<std::vector<Call>> calls_;  // [thread][count]: source, destination, scratchpad, weights, bias
   std::vector<Slot> slots_;
   WeightReorder reorder_;
@@ -214,7 +208,7 @@ class Conv2dBackward final : public OneDnnKernel {
     Desc gradient, packed;
     uint64_t scratchpad_bytes = 0;
     for (size_t i = 0; i < counts_.size(); ++i) {
-      const auto hint = describe_forward(engine, shapes, counts_[i], After::nothing, any);
+      const auto hint = describe_forward(engine, shapes, counts_[i], any);
       auto desc = describe_weights(engine, shapes, counts_[i], hint, any);
       // All sample counts write the same packed gradient, and read the same packed weights.
       if (i == 0) gradient = desc.diff_weights_desc();

@@ -66,8 +66,7 @@ class Linear final : public OneDnnKernel {
       for (size_t i = 0; i < counts_.size(); ++i) {
         const Desc x = matrix(counts_[i], in_, in_, 1), weight = matrix(in_, width, out_, 1),
                    y = matrix(counts_[i], width, out_, 1), bias = op_.has_bias ? matrix(1, width, width, 1) : Desc();
-        const auto desc =
-            describe_product(engine, op_.has_relu ? After::relu : After::nothing, x, weight, bias, y, &scratchpad_bytes);
+        const auto desc = describe_product(engine, After::nothing, x, weight, bias, y, &scratchpad_bytes);
         if (calls_[0].empty()) set_name("linear", desc.impl_info_str());
         std::vector<Call::Argument> arguments = {{DNNL_ARG_SRC, x},
                                                  {DNNL_ARG_WEIGHTS, weight},
@@ -89,7 +88,7 @@ class Linear final : public OneDnnKernel {
       const uint32_t begin = task / blocks_.count * group;
       run_block(context, thread, task % blocks_.count, begin, std::min(samples, begin + group));
     });
-    if (!finishes(*context.arguments, op_.has_relu)) return;
+    if (!finishes(*context.arguments)) return;
     float* y = context.at<float>(op_.y);
     context.pool->run(static_cast<uint32_t>(divide_up(samples, activation_samples)), [&](uint32_t task, uint32_t) {
       const uint32_t begin = task * activation_samples, end = std::min(samples, begin + activation_samples);
@@ -131,7 +130,7 @@ class LinearBackward final : public OneDnnKernel {
         out_(op_.y_extent.channels),
         counts_(group_samples(request, in_)),
         weight_blocks_(in_, threads_),
-        data_blocks_(in_, static_cast<uint32_t>(align_up(divide_up(in_, gradient_block), threads_))),
+        data_blocks_(in_, static_cast<uint32_t>(divide_up(in_, uint64_t{gradient_block} * threads_)) * threads_),
         weight_calls_(threads_),
         data_calls_(threads_) {
     uint64_t scratchpad_bytes = 0;
@@ -153,7 +152,7 @@ class LinearBackward final : public OneDnnKernel {
           const auto desc = describe_product(engine, After::nothing, weight, dz, Desc(), dx, &scratchpad_bytes);
           add_calls(engine, dnnl::matmul(desc), weight, dz, dx, desc.scratchpad_desc(), &data_calls_);
         }
-      turned_ = layout_.take(align_up(micro_batch_, group) * out_ * sizeof(float));
+      turned_ = layout_.take(divide_up(micro_batch_, group) * group * out_ * sizeof(float));
     }
     if (undoes()) dz_ = layout_.take(uint64_t{micro_batch_} * out_ * sizeof(float));
     for (uint32_t thread = 0; thread < threads_; ++thread) {

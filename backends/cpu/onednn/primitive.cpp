@@ -8,17 +8,11 @@ namespace lt::cpu::onednn {
 dnnl::primitive_attr attributes(After after) {
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  dnnl::post_ops post_ops;
-  if (after == After::relu) {
-#if DNNL_VERSION_MAJOR >= 3
-    post_ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
-#else
-    post_ops.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
-#endif
-  } else if (after == After::sum) {
+  if (after == After::sum) {
+    dnnl::post_ops post_ops;
     post_ops.append_sum(1.0f);
+    attr.set_post_ops(post_ops);
   }
-  if (after != After::nothing) attr.set_post_ops(post_ops);
   return attr;
 }
 
@@ -70,10 +64,6 @@ Status OneDnnKernel::outcome() const {
   return fail(failure == dnnl_out_of_memory ? Status::memory : Status::internal,
               "%s of layer %s failed while running: oneDNN status %d (%s)", name_, op_.layer.c_str(), failure,
               failure == dnnl_out_of_memory ? "out of memory" : "see dnnl_status_t");
-}
-
-bool OneDnnKernel::finishes(const RunArguments& arguments, bool fused_relu) const {
-  return (op_.has_relu && !fused_relu) || (op_.dropout > 0 && arguments.training);
 }
 
 void OneDnnKernel::finish(const KernelContext& context, uint32_t sample, float* y) const {

@@ -26,8 +26,9 @@ using Tag = dnnl::memory::format_tag;
 inline Desc float_desc(const Dims& dims, Tag tag) { return Desc(dims, dnnl::memory::data_type::f32, tag); }
 inline Desc float_desc(const Dims& dims, const Dims& strides) { return Desc(dims, dnnl::memory::data_type::f32, strides); }
 
-// Scratchpads lie in our scratch. After the product: ReLU, or y += instead of y =.
-enum class After : uint8_t { nothing, relu, sum };
+// Scratchpads lie in our scratch. After the product: y += instead of y =. ReLU is ours, as the library's makes 0 of NaN and
+// would hide a training that has gone wrong.
+enum class After : uint8_t { nothing, sum };
 dnnl::primitive_attr attributes(After after = After::nothing);
 
 // The descriptor of a primitive: operands in the order that both majors share.
@@ -126,8 +127,8 @@ class OneDnnKernel : public Kernel {
   // "oneDNN conv2d brgconv:avx512_core"
   void set_name(const char* noun, const char* implementation);
 
-  // What of ReLU and dropout is left after a product whose own part is `fused_relu`, on one sample's outputs.
-  bool finishes(const RunArguments& arguments, bool fused_relu) const;
+  // What comes after the product, on one sample's outputs.
+  bool finishes(const RunArguments& arguments) const { return op_.has_relu || (op_.dropout > 0 && arguments.training); }
   void finish(const KernelContext& context, uint32_t sample, float* y) const;
   // The way back: whether dz differs from dy, and dz of one sample.
   bool undoes() const { return op_.has_relu || op_.dropout > 0; }

@@ -41,8 +41,6 @@ LT_STUB(dnnl_status_t, dnnl_memory_create, (dnnl_memory_t * a, const dnnl_memory
 LT_STUB(size_t, dnnl_memory_desc_get_size, (const dnnl_memory_desc_t* a), (a))
 LT_STUB(int, dnnl_memory_desc_equal, (const dnnl_memory_desc_t* a, const dnnl_memory_desc_t* b), (a, b))
 LT_STUB(dnnl_status_t, dnnl_memory_get_memory_desc, (const_dnnl_memory_t a, const dnnl_memory_desc_t** b), (a, b))
-LT_STUB(dnnl_status_t, dnnl_post_ops_append_eltwise, (dnnl_post_ops_t a, float b, dnnl_alg_kind_t c, float d, float e),
-        (a, b, c, d, e))
 LT_STUB(const dnnl_memory_desc_t*, dnnl_primitive_desc_query_md, (const_dnnl_primitive_desc_t a, dnnl_query_t b, int c),
         (a, b, c))
 LT_STUB(dnnl_status_t, dnnl_reorder_primitive_desc_create,
@@ -86,7 +84,6 @@ LT_STUB(dnnl_status_t, dnnl_memory_create, (dnnl_memory_t * a, const_dnnl_memory
 LT_STUB(size_t, dnnl_memory_desc_get_size, (const_dnnl_memory_desc_t a), (a))
 LT_STUB(int, dnnl_memory_desc_equal, (const_dnnl_memory_desc_t a, const_dnnl_memory_desc_t b), (a, b))
 LT_STUB(dnnl_status_t, dnnl_memory_get_memory_desc, (const_dnnl_memory_t a, const_dnnl_memory_desc_t* b), (a, b))
-LT_STUB(dnnl_status_t, dnnl_post_ops_append_eltwise, (dnnl_post_ops_t a, dnnl_alg_kind_t b, float c, float d), (a, b, c, d))
 LT_STUB(const_dnnl_memory_desc_t, dnnl_primitive_desc_query_md, (const_dnnl_primitive_desc_t a, dnnl_query_t b, int c),
         (a, b, c))
 LT_STUB(dnnl_status_t, dnnl_reorder_primitive_desc_create,
@@ -124,4 +121,4 @@ LT_STUB(dnnl_status_t, dnnl_post_ops_append_sum, (dnnl_post_ops_t a, float b, in
 LT_STUB(dnnl_status_t, dnnl_primitive_desc_next_impl, (dnnl_primitive_desc_t a), (a))
 #endif
 
-}  // extern "C"
+        }  // extern "C"

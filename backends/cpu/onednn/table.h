@@ -24,7 +24,6 @@
   X(dnnl_memory_get_engine)                  \
   X(dnnl_memory_get_memory_desc)             \
   X(dnnl_memory_set_data_handle)             \
-  X(dnnl_post_ops_append_eltwise)            \
   X(dnnl_post_ops_create)                    \
   X(dnnl_post_ops_destroy)                   \
   X(dnnl_primitive_attr_create)              \
