@@ -1,0 +1,34 @@
+// Puts a published data set into a folder: from a mirror, from another web folder, or from a folder of this machine, each
+// file checked against the publishers' SHA-256 before it gets its name. What is there already and right is left alone. One
+// process at a time a folder (a lock sees to it); one thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "tools/data_download.h"
+#include "tools/data_publishers.h"
+
+namespace lt::tool {
+
+struct DataGet {
+  const PublishedSet* set;
+  std::string from;  // "": the mirrors; else the URL of a folder, or a folder
+  std::string to;    // made where it is not there
+  bool force;        // replace files that are there and are not the published ones
+};
+
+// What the user is told on the way.
+struct DataGetEvents {
+  std::function<void(const std::string& line)> say;
+  std::function<void(const PublishedFile& file, uint64_t bytes)> progress;  // `bytes` of its packed form are there
+};
+
+Fetched get_data(const DataGet& what, const DataGetEvents& events);
+
+// Unpacks each NAME.gz in `folder` whose NAME is not there. `unpacked` counts them; `foreign` names those that have the
+// published size and other bytes.
+Fetched prepare_data(const PublishedSet& set, const std::string& folder, unsigned* unpacked, std::string* foreign);
+
+}  // namespace lt::tool
