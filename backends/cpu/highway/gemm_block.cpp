@@ -51,6 +51,8 @@ HWY_INLINE void keep([[maybe_unused]] V& v) {
 #endif
 }
 
+constexpr uint32_t line_floats = 64 / sizeof(float);
+
 struct TileArguments {
   const float* a;  // a[row * a_row + k * a_k]
   size_t a_row, a_k;
@@ -60,11 +62,12 @@ struct TileArguments {
   uint32_t depth;
   float* c;
   size_t c_stride;
-  const float* bias;      // null: none
-  bool add, relu;         // add to what C holds
-  uint32_t columns;       // of C that exist
-  const float* prefetch;  // one line each k
-  size_t prefetch_stride;
+  const float* bias;    // null: none
+  bool add, relu;       // add to what C holds
+  uint32_t columns;     // of C that exist
+  const float* a_next;  // the tile of A that follows, where its rows are long: fetched meanwhile; or null
+  const float* b_next;  // a line of what B will be next, one row for each row of B; or null
+  size_t b_next_stride;
 };
 using TileFunction = void(const TileArguments&);
 
@@ -99,34 +102,44 @@ void tile(const TileArguments& t) {
   LT_UNROLL for (size_t r = 0; r < rows; ++r) { LT_UNROLL for (size_t v = 0; v < vectors; ++v) sum[r][v] = hn::Zero(d); }
   // A base every third row: the two after it are one or two strides away, which one register serves.
   constexpr size_t bases = (rows + 2) / 3;
-  const size_t a_row = t.a_row, a_k = t.a_k, b_stride = t.b_stride, prefetch_stride = t.prefetch_stride;
+  const size_t a_row = t.a_row, a_k = t.a_k, b_stride = t.b_stride;
   const float* a[bases];
   LT_UNROLL for (size_t i = 0; i < bases; ++i) a[i] = t.a + 3 * i * a_row;
   const float* b = t.b;
-  const float* prefetch = t.prefetch;
+  // Where there is nothing to fetch, B's own rows again.
+  const float* b_next = t.b_next ? t.b_next : t.b;
+  const size_t b_next_stride = t.b_next ? t.b_next_stride : 0;
+  const float* a_next = t.a_next;
   float* packed = t.packed;
   const bool partial = t.columns < vectors * lanes;
   if (!partial)
     for (size_t r = 0; r < rows; ++r) {
       LT_UNROLL for (size_t v = 0; v < vectors; ++v) __builtin_prefetch(t.c + r * t.c_stride + v * lanes, 1);
     }
-  for (uint32_t k = t.depth; k != 0; --k) {
-    V row[vectors];
-    LT_UNROLL for (size_t v = 0; v < vectors; ++v) {
-      row[v] = hn::LoadU(d, b + v * lanes);
-      keep(row[v]);
-      if (pack) hn::Store(row[v], d, packed + v * lanes);
+  for (uint32_t left = t.depth, steps; left != 0; left -= steps) {
+    steps = left < line_floats ? left : line_floats;
+    if (a_next) {
+      LT_UNROLL for (size_t r = 0; r < rows; ++r) __builtin_prefetch(a_next + r * a_row);
+      a_next += line_floats;
     }
-    __builtin_prefetch(prefetch, 0, 2);
-    LT_UNROLL for (size_t r = 0; r < rows; ++r) {
-      V element = hn::Set(d, a[r / 3][r % 3 * a_row]);
-      keep(element);
-      LT_UNROLL for (size_t v = 0; v < vectors; ++v) sum[r][v] = hn::MulAdd(element, row[v], sum[r][v]);
+    for (uint32_t k = steps; k != 0; --k) {
+      V row[vectors];
+      LT_UNROLL for (size_t v = 0; v < vectors; ++v) {
+        row[v] = hn::LoadU(d, b + v * lanes);
+        keep(row[v]);
+        if (pack) hn::Store(row[v], d, packed + v * lanes);
+      }
+      __builtin_prefetch(b_next, 0, 2);
+      LT_UNROLL for (size_t r = 0; r < rows; ++r) {
+        V element = hn::Set(d, a[r / 3][r % 3 * a_row]);
+        keep(element);
+        LT_UNROLL for (size_t v = 0; v < vectors; ++v) sum[r][v] = hn::MulAdd(element, row[v], sum[r][v]);
+      }
+      LT_UNROLL for (size_t i = 0; i < bases; ++i) a[i] += a_k;
+      b += b_stride;
+      b_next += b_next_stride;
+      if (pack) packed += vectors * lanes;
     }
-    LT_UNROLL for (size_t i = 0; i < bases; ++i) a[i] += a_k;
-    b += b_stride;
-    prefetch += prefetch_stride;
-    if (pack) packed += vectors * lanes;
   }
   if (partial) {
     HWY_ALIGN float sums[rows * vectors * (HWY_MAX_BYTES / sizeof(float))];
@@ -252,70 +265,76 @@ void Block(const GemmBlock& g) {
   float* const b_packed = a_packed + size_t{gemm_depth} * gemm_block_rows;
   float* const c_buffer = b_packed + gemm_depth * panel_vectors * lanes;
   const size_t rows = g.row_end - g.row_begin;
-  const size_t block_begin = panels.begin(g.panel_begin), block_width = panels.begin(g.panel_end) - block_begin;
+  const uint32_t block_panels = g.panel_end - g.panel_begin;
+  const uint32_t depths = std::max(1u, (g.depth + gemm_depth - 1) / gemm_depth);
   // Elements of one row of A far apart, and used by several panels: worth a copy.
-  const bool pack_a = g.a_row == 1 && g.a_k != 1 && g.panel_end - g.panel_begin > 1;
-  uint32_t k = 0;
-  do {
+  const bool pack_a = g.a_row == 1 && g.a_k != 1 && block_panels > 1;
+  for (uint32_t step = 0; step < depths * block_panels; ++step) {
+    // Panel after panel where C goes through a buffer, depth after depth where A does.
+    const uint32_t p = g.panel_begin + (g.c_transposed ? step / depths : step % block_panels);
+    const uint32_t k = (g.c_transposed ? step % depths : step / block_panels) * gemm_depth;
     const uint32_t depth = std::min(g.depth - k, gemm_depth);
     const bool first = k == 0, last = k + depth == g.depth;
+    const size_t begin = panels.begin(p), width = panels.begin(p + 1) - begin, vectors = width / lanes;
+    const size_t columns = std::min<size_t>(width, g.columns - begin);
+    const size_t most_rows = tile_rows[vectors];
     const float* a = g.a + g.row_begin * g.a_row + k * g.a_k;
-    size_t a_row = g.a_row, a_k = g.a_k;
+    TileArguments t{};
+    t.a_row = g.a_row;
+    t.a_k = g.a_k;
     if (pack_a) {
-      for (size_t i = 0; i < depth; ++i) std::memcpy(a_packed + i * rows, a + i * g.a_k, rows * sizeof(float));
+      if (p == g.panel_begin)
+        for (size_t i = 0; i < depth; ++i) std::memcpy(a_packed + i * rows, a + i * g.a_k, rows * sizeof(float));
       a = a_packed;
-      a_row = 1;
-      a_k = rows;
+      t.a_k = rows;
     }
-    for (uint32_t p = g.panel_begin; p < g.panel_end; ++p) {
-      const size_t begin = panels.begin(p), width = panels.begin(p + 1) - begin, vectors = width / lanes;
-      const size_t columns = std::min<size_t>(width, g.columns - begin);
-      const size_t most_rows = tile_rows[vectors];
-      TileArguments t{};
-      t.a_row = a_row;
-      t.a_k = a_k;
-      t.depth = depth;
-      t.columns = static_cast<uint32_t>(columns);
-      t.add = !first || (g.accumulate && !g.c_transposed);
-      t.relu = last && g.relu;
-      t.bias = last && g.bias ? g.bias + begin : nullptr;
-      t.packed = b_packed;
-      t.b = b_packed;
-      t.b_stride = width;
-      bool pack = false;
-      if (g.b_source == PanelSource::packed) {
-        t.b = g.b + begin * g.depth + k * width;
-      } else if (g.b_source == PanelSource::columns) {
-        pack_panel(g.b + begin * g.b_stride + k, g.b_stride, false, columns, width, depth, b_packed);
-      } else if (columns < width) {
-        pack_panel(g.b + k * g.b_stride + begin, g.b_stride, true, columns, width, depth, b_packed);
-      } else {
-        t.b = g.b + k * g.b_stride + begin;
-        t.b_stride = g.b_stride;
-        pack = rows > most_rows;
-      }
-      float* const c = g.c_transposed ? c_buffer + (begin - block_begin) : g.c + g.row_begin * g.c_stride + begin;
-      t.c_stride = g.c_transposed ? block_width : g.c_stride;
-      t.prefetch = t.b;
-      for (size_t row = 0, left; row < rows; row += left) {
-        // Equal heights, but for the first one that copies B.
-        const size_t remaining = rows - row;
-        left = pack ? most_rows : remaining / ((remaining + most_rows - 1) / most_rows);
-        t.a = a + row * a_row;
-        t.c = c + row * t.c_stride;
-        find_tile(vectors, left, pack)(t);
-        if (pack) {
-          t.b = b_packed;
-          t.b_stride = width;
-          pack = false;
-        }
+    t.depth = depth;
+    t.columns = static_cast<uint32_t>(columns);
+    t.add = !first || (g.accumulate && !g.c_transposed);
+    t.relu = last && g.relu;
+    t.bias = last && g.bias ? g.bias + begin : nullptr;
+    t.packed = b_packed;
+    t.b = b_packed;
+    t.b_stride = width;
+    bool pack = false;
+    if (g.b_source == PanelSource::packed) {
+      t.b = g.b + begin * g.depth + k * width;
+    } else if (g.b_source == PanelSource::columns) {
+      pack_panel(g.b + begin * g.b_stride + k, g.b_stride, false, columns, width, depth, b_packed);
+    } else if (columns < width) {
+      pack_panel(g.b + k * g.b_stride + begin, g.b_stride, true, columns, width, depth, b_packed);
+    } else {
+      t.b = g.b + k * g.b_stride + begin;
+      t.b_stride = g.b_stride;
+      pack = rows > most_rows;
+    }
+    // While later tiles are summed: this panel's next rows of B, a line of each with every tile.
+    const bool fetch_b = t.b != b_packed && !last;
+    const float* const b_next = t.b + depth * t.b_stride;
+    const size_t b_next_stride = t.b_stride, b_next_lines = (width + line_floats - 1) / line_floats;
+    float* const c = g.c_transposed ? c_buffer : g.c + g.row_begin * g.c_stride + begin;
+    t.c_stride = g.c_transposed ? width : g.c_stride;
+    size_t tile_index = 0;
+    for (size_t row = 0, height; row < rows; row += height, ++tile_index) {
+      // Equal heights, but for the first one that copies B.
+      const size_t left = rows - row;
+      height = pack ? most_rows : left / ((left + most_rows - 1) / most_rows);
+      t.a = a + row * t.a_row;
+      t.a_next = t.a_k == 1 && row + 2 * most_rows <= rows ? t.a + height * t.a_row : nullptr;
+      const bool fetch = fetch_b && tile_index >= 1 && tile_index <= b_next_lines;
+      t.b_next = fetch ? b_next + (tile_index - 1) * line_floats : nullptr;
+      t.b_next_stride = b_next_stride;
+      t.c = c + row * t.c_stride;
+      find_tile(vectors, height, pack)(t);
+      if (pack) {
+        t.b = b_packed;
+        t.b_stride = width;
+        pack = false;
       }
     }
-    k += depth;
-  } while (k < g.depth);
-  if (g.c_transposed)
-    transpose(c_buffer, block_width, rows, std::min<size_t>(block_width, g.columns - block_begin),
-              g.c + block_begin * g.c_stride + g.row_begin, g.c_stride, g.accumulate);
+    if (g.c_transposed && last)
+      transpose(c_buffer, width, rows, columns, g.c + begin * g.c_stride + g.row_begin, g.c_stride, g.accumulate);
+  }
 }
 
 }  // namespace HWY_NAMESPACE

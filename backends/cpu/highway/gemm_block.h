@@ -58,10 +58,10 @@ extern const PerTarget<GemmTraitsFunction*> gemm_traits_table;
 extern const PerTarget<GemmBlockFunction*> gemm_block_table;
 extern const PerTarget<GemmPackFunction*> gemm_pack_table;
 
-// Scratch of one thread: rows of A, a panel of B and C's columns before they are transposed.
+// Scratch of one thread: rows of A, a panel of B and one of C before it is transposed.
 constexpr uint64_t gemm_block_scratch_floats(const GemmTraits& traits) {
   const uint64_t panel = uint64_t{traits.lanes} * traits.panel_vectors;
-  return uint64_t{gemm_depth} * gemm_block_rows + gemm_depth * panel + gemm_block_rows * panel * gemm_block_panels;
+  return uint64_t{gemm_depth} * gemm_block_rows + gemm_depth * panel + gemm_block_rows * panel;
 }
 
 }  // namespace lt::cpu::highway
