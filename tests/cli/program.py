@@ -1,0 +1,398 @@
+#!/usr/bin/env python3
+"""Drives the program as its users do: help, errors and their exit codes, the run log, signals, streams and terminals.
+
+usage: program.py LEAN_TRAIN [TestCase.test ...]
+"""
+import fcntl, json, os, pty, re, select, signal, struct, subprocess, sys, tempfile, termios, time, unittest
+
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+PATIENCE_SECONDS = 120  # sanitizers and a busy machine
+
+
+def environment(**more):
+    names = {name: value for name, value in os.environ.items() if name not in ("LEAN_TRAIN_DATA", "NO_COLOR")}
+    return {**names, "XDG_CACHE_HOME": "/nonexistent", "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **more}
+
+
+def run(*arguments, env=None, **more):
+    more.setdefault("stdout", subprocess.PIPE)
+    return subprocess.run([PROGRAM, *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          timeout=PATIENCE_SECONDS, env=env or environment(), **more)
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def records(self, name="run.jsonl"):
+        with open(self.path(name)) as log: return [json.loads(line) for line in log]
+
+    def ok(self, done):
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done
+
+    def refused(self, code, words, *arguments, **more):
+        """The exit code, and one sentence on stderr that has the words; nothing on stdout."""
+        done = run(*arguments, **more)
+        self.assertEqual(done.returncode, code, done.stderr)
+        said = [line for line in done.stderr.splitlines() if line.startswith("lean-train: ")]
+        self.assertEqual(len(said), 1, done.stderr)
+        for word in words: self.assertIn(word, said[0])
+        if done.stdout is not None: self.assertEqual(done.stdout, "")
+        return done
+
+
+class Help(Case):
+    def test_version(self):
+        self.assertRegex(self.ok(run("--version")).stdout, r"^lean-train \d+\.\d+\.\d+ \(.+\)\n$")
+
+    def test_every_help_ends_in_examples(self):
+        for arguments in ([], ["mnist"], ["train"], ["devices"]):
+            text = self.ok(run(*arguments, "--help")).stdout
+            examples = text[text.index("Examples:\n"):].splitlines()[1:]
+            self.assertTrue(all(line == "" or line.startswith("  lean-train ") for line in examples), examples)
+            self.assertLessEqual(max(map(len, text.splitlines())), 120)
+
+    def test_examples_are_accepted(self):
+        text = self.ok(run("mnist", "--help")).stdout
+        for line in text[text.index("Examples:\n"):].splitlines()[1:]:
+            if not line.startswith("  lean-train mnist"): continue
+            words = re.split(r"  +", line.strip())[0].split()[1:]
+            # --plan ends the run before it trains and writes nothing.
+            done = run(*words, *([] if "--plan" in words else ["--plan"]), cwd=self.folder)
+            self.assertIn(done.returncode, (0, 5), done.stderr)
+
+    def test_devices(self):
+        self.assertRegex(self.ok(run("devices")).stdout, r"(?m)^cpu +\S")
+        devices = [json.loads(line) for line in self.ok(run("devices", "--json")).stdout.splitlines()]
+        self.assertIn("cpu", [device["name"] for device in devices])
+        self.assertTrue(all(device["usable"] or device["why_not"] for device in devices))
+
+
+class Usage(Case):
+    def test_commands(self):
+        self.refused(2, ["command is needed"])
+        self.refused(2, ["unknown command 'mnits'", "did you mean mnist"], "mnits")
+        self.refused(2, ["RECIPE"], "train")
+
+    def test_options(self):
+        for option, values in {
+            "--epochs": ["0", "-1", "1.5", "x", "4294967296", "", " 1", "0x10"], "--steps": ["0", "18446744073709551616"],
+            "--batch": ["0", "-64"], "--threads": ["0", "-2"], "--seed": ["-1", "1e3"], "--log-every": ["0"],
+            "--lr": ["nan", "inf", "-0.1", "0,1", "1e999", ""], "--momentum": ["1", "-0.5", "nan"],
+            "--memory": ["0", "-1", "32M", "1.5GiB", "MiB", "17179869184GiB"], "--device": ["gpu", "cuda:", "cuda:x", "CPU"],
+            "--kernels": ["mkl"], "--precision": ["fp64"], "--optimizer": ["rmsprop"], "--model": ["resnet", ""], "--data": [""],
+        }.items():
+            for value in values:
+                with self.subTest(option=option, value=value):
+                    self.refused(2, [option], "mnist", f"{option}={value}")
+                    if value: self.refused(2, [option, f"'{value}'"], "mnist", option, value)
+
+    def test_model_names_are_listed(self):
+        self.refused(2, ["--model", "cnn-same", "cnn-valid", "linear", "nn"], "mnist", "--model", "alexnet")
+
+    def test_shape_of_the_line(self):
+        self.refused(2, ["unknown option --epoch", "did you mean --epochs"], "mnist", "--epoch", "3")
+        self.refused(2, ["unknown option --colour"], "mnist", "--colour")
+        self.refused(2, ["unexpected argument 'stray'"], "mnist", "stray")
+        self.refused(2, ["--epochs", "more than once"], "mnist", "--epochs", "1", "--epochs", "2")
+        self.refused(2, ["--epochs", "needs a value"], "mnist", "--epochs")
+        self.refused(2, ["--json"], "mnist", "--json=5")
+        self.refused(2, ["--plan", "--print-recipe"], "mnist", "--plan", "--print-recipe")
+        self.refused(2, ["--log-every", "--log"], "mnist", "--log-every", "5")
+
+    def test_recipes(self):
+        self.refused(2, ["nothing.toml", "mnist/cnn-same"], "train", self.path("nothing.toml"))
+        for name, text in {"words.toml": "not a recipe", "zero.toml": "a = 1\0", "empty.toml": ""}.items():
+            with open(self.path(name), "w") as recipe: recipe.write(text)
+            self.refused(2, [], "train", self.path(name))
+        with open(self.path("long.toml"), "w") as recipe: recipe.write("#" * (1 << 20) + "\n#")
+        self.refused(2, ["1048576"], "train", self.path("long.toml"))
+
+
+class Refusals(Case):
+    def test_data(self):
+        self.refused(3, [self.folder], "mnist", "--data", self.folder)
+        self.refused(3, ["/nonexistent"], "mnist", "--data", "/nonexistent/mnist")
+
+    def test_device(self):
+        if any(json.loads(line)["name"].startswith("cuda") for line in run("devices", "--json").stdout.splitlines()):
+            self.skipTest("this build knows CUDA")
+        self.refused(4, ["cuda"], "mnist", "--device", "cuda", "--steps", "1")
+
+    def test_memory(self):
+        self.refused(5, [], "mnist", "--memory", "100kB")
+
+    def test_weights(self):
+        self.refused(7, ["nothing.safetensors"], "mnist", "--quiet", "--weights", self.path("nothing.safetensors"))
+        with open(self.path("broken.safetensors"), "wb") as broken: broken.write(b"\xff" * 100)
+        self.refused(7, ["broken.safetensors"], "mnist", "--quiet", "--weights", self.path("broken.safetensors"))
+
+    def test_weights_of_another_model(self):
+        other = self.path("linear.safetensors")
+        self.ok(run("mnist", "--model", "linear", "--steps", "1", "--save", other))
+        self.refused(7, ["linear.safetensors"], "mnist", "--quiet", "--weights", other)
+
+    def test_output_paths(self):
+        for option in ("--save", "--log"):
+            self.refused(8, [option, "/nonexistent"], "mnist", option, "/nonexistent/file")
+            self.refused(8, [option, self.folder], "mnist", option, self.folder)
+
+    def test_numeric(self):
+        done = run("mnist", "--lr", "1e38", "--steps", "30", "--quiet", "--json", "--log", self.path("run.jsonl"))
+        self.assertEqual(done.returncode, 6, done.stderr)
+        self.assertRegex(done.stderr, r"\Alean-train: [^\n]+\n\Z")
+        end = self.records()[-1]
+        self.assertEqual((end["type"], end["status"], end["exit_code"]), ("end", "numeric", 6))
+        self.assertIn(end["error"], done.stderr)
+
+    def test_failing_outputs(self):
+        with open("/dev/full", "w") as full:
+            done = run("mnist", "--steps", "1", "--quiet", stdout=full)
+            self.assertEqual(done.returncode, 8, done.stderr)
+        self.refused(8, ["/dev/full", "goes on"], "mnist", "--steps", "1", "--quiet", "--json", "--log", "/dev/full", stdout=None)
+
+
+class RunLog(Case):
+    RUN = ("type schema version commit command model parameters device device_name kernels precision threads seed batch "
+           "optimizer lr data data_hash train_samples test_samples arena_bytes").split()
+    STEP = "type step loss seconds".split()
+    EPOCH = ("type epoch steps train_loss train_accuracy test_loss test_accuracy seconds samples_per_second "
+             "data_wait_seconds").split()
+    END = ("type status exit_code seconds first_step_seconds best_test_accuracy median_step_seconds arena_bytes "
+           "peak_rss_bytes peak_anonymous_bytes").split()
+
+    def has(self, record, names):
+        self.assertEqual([name for name in names if name not in record], [], record)
+
+    def test_records(self):
+        with open(self.path("run.jsonl"), "w") as old: old.write("an older log\n" * 1000)
+        done = self.ok(run("mnist", "--model", "linear", "--epochs", "3", "--log", self.path("run.jsonl"), "--log-every", "2",
+                           "--json", "--threads", "1", "--seed", "7"))
+        records = self.records()
+        self.assertEqual([record["type"] for record in records], ["run", "epoch", "step", "epoch", "epoch", "end"])
+        start, end = records[0], records[-1]
+        for record in records: self.has(record, {"run": self.RUN, "step": self.STEP, "epoch": self.EPOCH, "end": self.END}[record["type"]])
+        self.assertEqual((start["schema"], start["command"], start["model"], start["data"]), (1, "mnist", "linear", "synthetic"))
+        self.assertEqual((start["threads"], start["seed"], start["parameters"]), (1, 7, 7850))
+        self.assertRegex(start["data_hash"], r"^[0-9a-f]{32}$")
+        self.assertEqual(end["data_hash"], start["data_hash"])
+        self.assertEqual(start["batch"], start["train_samples"])
+        self.assertEqual([record["epoch"] for record in records if record["type"] == "epoch"], [1, 2, 3])
+        self.assertEqual((end["status"], end["exit_code"], end["steps"]), ("ok", 0, 3))
+        tested = [record["test_accuracy"] for record in records if record["type"] == "epoch"]
+        self.assertEqual(end["best_test_accuracy"], max(tested))
+        self.assertEqual(json.loads(done.stdout), end)
+        self.assertEqual(done.stdout.count("\n"), 1)
+        self.assertLess(0, end["first_step_seconds"])
+        self.assertLess(end["first_step_seconds"], end["seconds"])
+        # Private memory that was touched lies in the resident set.
+        self.assertLess(end["peak_anonymous_bytes"], end["peak_rss_bytes"])
+        self.assertEqual(end["arena_bytes"], start["arena_bytes"])
+
+    def test_unfinished_epoch_has_no_record(self):
+        self.ok(run("mnist", "--steps", "5", "--batch", "16", "--log", self.path("run.jsonl"), "--log-every", "1"))
+        records = self.records()
+        self.assertEqual([record["type"] for record in records], ["run"] + 5 * ["step"] + ["end"])
+        self.assertEqual([record["step"] for record in records[1:-1]], [1, 2, 3, 4, 5])
+        self.assertIsNone(records[-1]["best_test_accuracy"])
+        times = sorted(record["seconds"] for record in records[3:-1])
+        self.assertAlmostEqual(records[-1]["median_step_seconds"], times[1], delta=1e-6 * times[1])
+
+    def test_a_pipe_takes_the_log(self):
+        fifo = self.path("log")
+        os.mkfifo(fifo)
+        reader = subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE, text=True)
+        self.ok(run("mnist", "--model", "linear", "--epochs", "2", "--log", fifo))
+        records = [json.loads(line) for line in reader.communicate(timeout=PATIENCE_SECONDS)[0].splitlines()]
+        self.assertEqual([record["type"] for record in records], ["run", "epoch", "epoch", "end"])
+        self.assertIsNone(records[0]["data_hash"])
+        self.assertRegex(records[-1]["data_hash"], r"^[0-9a-f]{32}$")
+
+
+class Training(Case):
+    def test_plan(self):
+        self.assertIn("conv1.weight", self.ok(run("mnist", "--plan")).stdout)
+        plan = json.loads(self.ok(run("mnist", "--plan", "--json")).stdout)
+        self.assertTrue(plan)
+
+    def test_recipe_printed_is_a_recipe(self):
+        text = self.ok(run("mnist", "--model", "linear", "--lr", "0.25", "--print-recipe")).stdout
+        with open(self.path("mine.toml"), "w") as recipe: recipe.write(text)
+        log = self.path("run.jsonl")
+        self.ok(run("train", self.path("mine.toml"), "--epochs", "2", "--log", log))
+        first = self.records()
+        self.assertEqual((first[0]["command"], first[0]["lr"]), ("train", 0.25))
+        self.ok(run("mnist", "--model", "linear", "--lr", "0.25", "--epochs", "2", "--log", log))
+        self.assertEqual([record.get("test_loss") for record in self.records()], [record.get("test_loss") for record in first])
+
+    def test_built_in_recipe_by_name(self):
+        self.assertIn("model     mnist/linear", self.ok(run("train", "mnist/linear", "--steps", "1")).stdout)
+
+    def test_synthetic_data_is_said(self):
+        done = self.ok(run("mnist", "--model", "linear", "--steps", "1"))
+        self.assertIn("data: synthetic digits (built in); MNIST: lean-train data get mnist\n", done.stderr)
+        first = done.stderr.splitlines()[0]
+        for word in ("device: cpu", "kernels: ", "precision: fp32", "threads: ", "seed: 1", "data: synthetic"):
+            self.assertIn(word, first)
+
+    def test_saved_weights_start_a_training(self):
+        a, b = self.path("a.safetensors"), self.path("b.safetensors")
+        self.ok(run("mnist", "--model", "linear", "--steps", "2", "--save", a))
+        done = self.ok(run("mnist", "--model", "linear", "--steps", "1", "--weights", a, "--lr", "0", "--save", b))
+        self.assertEqual(open(a, "rb").read(), open(b, "rb").read(), done.stderr)
+
+    def test_quiet(self):
+        done = self.ok(run("mnist", "--model", "linear", "--epochs", "2", "--quiet"))
+        self.assertEqual(done.stderr, "")
+        self.assertIn("accuracy", done.stdout)
+
+    def test_no_terminal_no_escapes(self):
+        done = self.ok(run("mnist", "--model", "linear", "--epochs", "2"))
+        for text in (done.stdout, done.stderr):
+            self.assertNotIn("\r", text)
+            self.assertNotIn("\033", text)
+        self.assertEqual(len(re.findall(r"(?m)^epoch \d/2 ", done.stderr)), 2)
+
+    def test_environment_names_the_data(self):
+        done = run("mnist", "--steps", "1", env=environment(LEAN_TRAIN_DATA=self.folder))
+        self.assertIn("synthetic", self.ok(done).stderr)  # nothing of the kind lies there
+
+
+class Signals(Case):
+    def start(self, *arguments, ready="epoch", **more):
+        """A long training, given back once its log has a step."""
+        log = self.path("run.jsonl")
+        process = subprocess.Popen([PROGRAM, "mnist", "--epochs", "4000000", "--log", log, "--log-every", "1", *arguments],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env=environment(), **more)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        patience = time.monotonic() + PATIENCE_SECONDS
+        while not os.path.exists(log) or '"step"' not in open(log).read():
+            self.assertIsNone(process.poll(), process.stderr.read() if process.poll() is not None else "")
+            self.assertLess(time.monotonic(), patience)
+            time.sleep(0.01)
+        return process
+
+    def stop(self, process, number):
+        process.send_signal(number)
+        return process.communicate(timeout=PATIENCE_SECONDS)
+
+    def test_stop_saves(self):
+        for number, code, name in ((signal.SIGINT, 130, "SIGINT"), (signal.SIGTERM, 143, "SIGTERM")):
+            saved = self.path(f"{name}.safetensors")
+            process = self.start("--batch", "8", "--save", saved)
+            out, err = self.stop(process, number)
+            self.assertEqual(process.returncode, code, err)
+            self.assertIn(f"stopped by {name}", err)
+            self.assertIn(f"--weights {saved}", err)
+            self.assertIn("accuracy", out)
+            end = self.records()[-1]
+            self.assertEqual((end["type"], end["status"], end["exit_code"]), ("end", "stopped", code))
+            self.ok(run("mnist", "--steps", "1", "--weights", saved))
+
+    def test_stop_without_save_says_so(self):
+        process = self.start("--batch", "8", "--json")
+        out, err = self.stop(process, signal.SIGINT)
+        self.assertEqual(process.returncode, 130, err)
+        self.assertIn("nothing was saved", err)
+        self.assertEqual(json.loads(out), self.records()[-1])
+
+    def test_second_signal_leaves_at_once(self):
+        # A step of the whole set on the reference device takes so long that both signals come within it.
+        with open(self.path("slow.toml"), "w") as recipe:
+            recipe.write(self.ok(run("mnist", "--batch", "8000", "--device", "reference", "--print-recipe")).stdout)
+        process = subprocess.Popen([PROGRAM, "train", self.path("slow.toml"), "--device", "reference", "--save", self.path("w")],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+        self.addCleanup(process.kill)
+        said = ""
+        while not said.startswith("model:"): said = process.stderr.readline()
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        self.assertIsNone(process.poll())
+        sent = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE_SECONDS)
+        self.assertEqual(process.returncode, 130)
+        self.assertLess(time.monotonic() - sent, 5)
+        self.assertEqual([name for name in os.listdir(self.folder) if name != "slow.toml"], [])
+
+    def test_reader_of_results_goes_away(self):
+        process = self.start("--batch", "8")
+        process.stdout.close()
+        process.send_signal(signal.SIGINT)
+        err = process.stderr.read()
+        self.assertEqual(process.wait(timeout=PATIENCE_SECONDS), 130, err)
+        self.assertEqual(self.records()[-1]["type"], "end")
+
+    def test_closed_streams(self):
+        log, saved = self.path("run.jsonl"), self.path("w.safetensors")
+        for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+            line = f'exec "$0" mnist --model linear --steps 2 --log "{log}" --save "{saved}" {closed}'
+            done = subprocess.run(["sh", "-c", line, PROGRAM], capture_output=True, timeout=PATIENCE_SECONDS, env=environment())
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual([record["type"] for record in self.records()][-1], "end", closed)
+
+
+class Terminal(Case):
+    def watch(self, *arguments, columns=100, env=None):
+        """Everything that a terminal of that width is sent by both streams."""
+        pid, master = pty.fork()
+        if pid == 0:
+            os.execve(PROGRAM, [PROGRAM, *arguments], env or environment())
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        sent = b""
+        patience = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < patience:
+            if not select.select([master], [], [], 1)[0]: continue
+            try: part = os.read(master, 65536)
+            except OSError: break  # the other side is closed
+            if not part: break
+            sent += part
+        os.close(master)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), sent.decode()
+
+    def test_live_line_and_digits(self):
+        code, sent = self.watch("mnist", "--batch", "64", "--epochs", "1")
+        self.assertEqual(code, 0, sent)
+        self.assertRegex(sent, r"\repoch 1/1 \[[#-]+\] \d+/125")
+        self.assertIn("ETA", sent)
+        self.assertIn("\033[K", sent)
+        for line in re.findall(r"\r(epoch [^\r\n\033]*)\033\[K", sent): self.assertLess(len(line), 100)
+        self.assertRegex(sent, "[▀▄█]")
+        self.assertGreaterEqual(len(re.findall(r"\b\d \d+%", sent)), 10)
+
+    def test_no_color(self):
+        code, sent = self.watch("mnist", "--model", "linear", "--steps", "1", env=environment(NO_COLOR="1"))
+        self.assertEqual(code, 0, sent)
+        self.assertNotRegex(sent, "\033\\[[0-9;]*m")
+        self.assertRegex(sent, "[▀▄█]")
+
+    def test_dumb_terminal_and_plain_locale(self):
+        code, sent = self.watch("mnist", "--model", "linear", "--epochs", "2", env=environment(TERM="dumb"))
+        self.assertEqual(code, 0, sent)
+        self.assertNotIn("\033", sent)
+        self.assertNotIn("\repoch", sent)
+        code, sent = self.watch("mnist", "--model", "linear", "--steps", "1", env=environment(LC_ALL="C"))
+        self.assertEqual(code, 0, sent)
+        self.assertTrue(sent.isascii())
+        self.assertIn("#", sent)
+
+    def test_narrow_and_wide(self):
+        for columns in (40, 300):
+            code, sent = self.watch("mnist", "--model", "linear", "--steps", "1", columns=columns)
+            self.assertEqual(code, 0, sent)
+            drawn = [line for line in sent.splitlines() if re.search("[▀▄█]", line)]
+            self.assertTrue(drawn)
+            self.assertLessEqual(max(map(len, drawn)), columns)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
