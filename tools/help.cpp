@@ -36,7 +36,7 @@ class HelpFormatter : public CLI::Formatter {
   }
 
   std::string make_option_opts(const CLI::Option* option) const override {
-    return option->get_type_size() == 0 || option->get_type_name() == " " ? "" : " " + option->get_type_name();
+    return option->get_type_size() == 0 || option->get_positional() ? "" : " " + option->get_type_name();
   }
 
   std::string make_option(const CLI::Option* option, bool is_positional) const override {

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "tools/commands.h"
+#include "tools/data_command.h"
 #include "tools/exit_code.h"
 #include "tools/help.h"
 #include "tools/process_clock.h"
@@ -34,22 +35,20 @@ std::string command_path(const CLI::App& app, const CLI::App& command) {
 
 // One sentence about arguments that no option or command takes.
 void complain_of_leftovers(const CLI::App& app, const CLI::App& command, const std::string& argument) {
-  const bool top = &command == &app;
-  const std::string path = command_path(app, command);
-  std::vector<std::string> words;
-  if (argument.starts_with("-")) {
-    for (const CLI::Option* const option : command.get_options())
-      for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
-  } else if (top) {
-    for (const CLI::App* const sub : command.get_subcommands([](const CLI::App*) { return true; }))
-      words.push_back(sub->get_name());
-  }
-  const std::string word = option_word(argument), meant = closest_word(word, words);
+  const std::string path = command_path(app, command), word = option_word(argument);
+  const bool is_option = argument.starts_with("-");
+  std::vector<std::string> words, commands;
+  for (const CLI::Option* const option : command.get_options())
+    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
+  for (const CLI::App* const sub : command.get_subcommands([](const CLI::App*) { return true; }))
+    commands.push_back(sub->get_name());
+  const std::string meant = closest_word(word, is_option ? words : commands);
   const std::string hint = meant.empty() ? "" : "did you mean " + meant + "? ";
-  if (argument.starts_with("-")) {
+  if (is_option) {
     complain("unknown option %s; %s%s --help lists the options", word.c_str(), hint.c_str(), path.c_str());
-  } else if (top) {
-    complain("unknown command '%s'; %sthe commands are %s", word.c_str(), hint.c_str(), join_names(words).c_str());
+  } else if (!commands.empty()) {
+    complain("unknown command '%s'; %sthe commands of %s are %s", word.c_str(), hint.c_str(), path.c_str(),
+             join_names(commands).c_str());
   } else {
     complain("unexpected argument '%s'; %s --help shows what is taken", argument.c_str(), path.c_str());
   }
@@ -83,6 +82,7 @@ int run(int argc, char** argv) {
   add_mnist_command(app, &exit_status);
   add_train_command(app, &exit_status);
   add_devices_command(app, &exit_status);
+  add_data_command(app, &exit_status);
   StandardOutput out;
   try {
     if (argc < 2) {

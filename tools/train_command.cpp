@@ -63,9 +63,7 @@ void add_train_command(CLI::App& app, int* exit_code) {
   };
   const auto state = std::make_shared<State>();
   CLI::App* const command = app.add_subcommand("train", "Train the model that a recipe describes");
-  command->add_option("RECIPE", state->recipe, "A TOML file (- reads stdin), or a built-in recipe's name")
-      ->required()
-      ->type_name(" ");
+  command->add_option("RECIPE", state->recipe, "A TOML file (- reads stdin), or a built-in recipe's name")->required();
   add_training_options(command, &state->options);
   command->group("Commands");
   command->footer(examples);
