@@ -38,33 +38,57 @@ struct List {
   uint32_t count;
 };
 
-template <size_t Vectors, size_t... I>
-HWY_INLINE void load_sums(const float* from, uint64_t step, V* HWY_RESTRICT sums, std::index_sequence<I...>) {
-  ((sums[I] = hn::LoadU(D(), from + I / Vectors * step + I % Vectors * lanes)), ...);
+// A pointer that the compiler takes as it comes: it would otherwise keep an address for every row and vector, more of them
+// than there are registers, instead of one a row.
+template <class T>
+HWY_INLINE T* as_it_is(T* pointer) {
+#if defined(__GNUC__)
+  asm("" : "+r"(pointer));
+#endif
+  return pointer;
 }
 
-template <size_t Vectors, size_t... I>
-HWY_INLINE void add_products(const float* from, uint64_t step, V gradient, V* HWY_RESTRICT sums,
-                             std::index_sequence<I...>) {
-  ((sums[I] = hn::MulAdd(gradient, hn::LoadU(D(), from + I / Vectors * step + I % Vectors * lanes), sums[I])), ...);
+template <size_t... J>
+HWY_INLINE void load_row(const float* from, V* HWY_RESTRICT sums, std::index_sequence<J...>) {
+  ((sums[J] = hn::LoadU(D(), from + J * lanes)), ...);
 }
 
-template <size_t Vectors, size_t... I>
-HWY_INLINE void store_sums(const V* HWY_RESTRICT sums, float* to, uint64_t step, std::index_sequence<I...>) {
-  (hn::StoreU(sums[I], D(), to + I / Vectors * step + I % Vectors * lanes), ...);
+template <size_t... J>
+HWY_INLINE void add_row(const float* from, V gradient, V* HWY_RESTRICT sums, std::index_sequence<J...>) {
+  ((sums[J] = hn::MulAdd(gradient, hn::LoadU(D(), from + J * lanes), sums[J])), ...);
+}
+
+template <size_t... J>
+HWY_INLINE void store_row(const V* HWY_RESTRICT sums, float* to, std::index_sequence<J...>) {
+  (hn::StoreU(sums[J], D(), to + J * lanes), ...);
+}
+
+template <size_t Vectors, size_t... R>
+HWY_INLINE void load_rows(const float* from, uint64_t step, V* HWY_RESTRICT sums, std::index_sequence<R...>) {
+  ((load_row(from, sums + R * Vectors, std::make_index_sequence<Vectors>()), from = as_it_is(from + step)), ...);
+}
+
+template <size_t Vectors, size_t... R>
+HWY_INLINE void add_product(const float* from, uint64_t step, V gradient, V* HWY_RESTRICT sums, std::index_sequence<R...>) {
+  ((add_row(from, gradient, sums + R * Vectors, std::make_index_sequence<Vectors>()), from = as_it_is(from + step)), ...);
+}
+
+template <size_t Vectors, size_t... R>
+HWY_INLINE void store_rows(const V* HWY_RESTRICT sums, float* to, uint64_t step, std::index_sequence<R...>) {
+  ((store_row(sums + R * Vectors, to, std::make_index_sequence<Vectors>()), to = as_it_is(to + step)), ...);
 }
 
 // to[row][vector] += gradient * from[offset + row][vector], for the whole list.
 template <size_t Rows, size_t Vectors>
 HWY_NOINLINE void add_rows(float* to, uint64_t to_step, const float* from, uint64_t from_step, const List& list) {
-  constexpr auto all = std::make_index_sequence<Rows * Vectors>();
+  constexpr auto rows = std::make_index_sequence<Rows>();
   V sums[Rows * Vectors];
-  load_sums<Vectors>(to, to_step, sums, all);
+  load_rows<Vectors>(to, to_step, sums, rows);
   const float* const gradients = list.gradients;
   const uint32_t* const offsets = list.offsets;
   for (size_t i = 0, count = list.count; i < count; ++i)
-    add_products<Vectors>(from + offsets[i], from_step, hn::Set(D(), gradients[i]), sums, all);
-  store_sums<Vectors>(sums, to, to_step, all);
+    add_product<Vectors>(as_it_is(from + offsets[i]), from_step, hn::Set(D(), gradients[i]), sums, rows);
+  store_rows<Vectors>(sums, to, to_step, rows);
 }
 
 using AddRows = void(float*, uint64_t, const float*, uint64_t, const List&);
