@@ -29,13 +29,18 @@ constexpr uint32_t most_sums = 30;
 #else
 constexpr uint32_t most_sums = 12;
 #endif
-constexpr uint32_t most_vectors = 10, most_rows = 5;
+constexpr uint32_t most_vectors = 10, most_rows = 5, part_bytes = 40960;
 
 // Gradients that are not zero, and where the rows to multiply them with start.
 struct List {
   const float* gradients;
   const uint32_t* offsets;
   uint32_t count;
+};
+
+// What one window of dx gets: a list, and where the window starts.
+struct DxWindow {
+  uint32_t first, count, place;
 };
 
 // A pointer that the compiler takes as it comes: it would otherwise keep an address for every row and vector, more of them
@@ -119,9 +124,10 @@ HWY_INLINE uint32_t share_evenly(uint32_t total, uint32_t most) {
 
 // Calls body(add, kernel row, first vector) for each part of a kernel that fits the registers.
 template <class Body>
-HWY_INLINE void for_each_part(const Conv2dShape& s, const Conv2dBackwardLayout& layout, const Body& body) {
-  const uint32_t vectors_each = share_evenly(layout.row_vectors, most_vectors);
-  const uint32_t rows_each = share_evenly(s.kernel, std::min(most_rows, most_sums / vectors_each));
+HWY_INLINE void for_each_part(const Conv2dShape& s, const Conv2dBackwardLayout& layout, const Body& body,
+                              uint32_t most = most_sums) {
+  const uint32_t vectors_each = share_evenly(layout.row_vectors, std::min(most_vectors, most));
+  const uint32_t rows_each = share_evenly(s.kernel, std::min(most_rows, most / vectors_each));
   for (uint32_t row = 0; row < s.kernel; row += rows_each)
     for (uint32_t vector = 0; vector < layout.row_vectors; vector += vectors_each)
       body(add_rows_of(std::min(rows_each, s.kernel - row), std::min(vectors_each, layout.row_vectors - vector)), row,
@@ -148,8 +154,11 @@ Conv2dBackwardLayout BackwardPlan(const Conv2dShape& s, bool needs_dx) {
   p.gradients = p.dz + align(s.y_elements() + lanes);
   p.list_floats = align(std::max<uint64_t>(lanes * list_step(s), needs_dx ? s.y_elements() + lanes : 0));
   p.offsets = p.gradients + p.list_floats;
-  p.starts = p.offsets + p.list_floats;
-  p.scratch_floats = p.starts + (needs_dx ? align(s.y_pixels() * s.pool_kernel * s.pool_kernel + 1) : 0);
+  p.unsorted = p.offsets + p.list_floats;
+  const uint64_t window_floats = align(s.y_pixels() * s.pool_kernel * s.pool_kernel * (sizeof(DxWindow) / sizeof(float)));
+  p.windows = p.unsorted + (needs_dx ? window_floats : 0);
+  p.lengths = p.windows + (needs_dx ? window_floats : 0);
+  p.scratch_floats = p.lengths + (needs_dx ? align(s.out_channels + 1) : 0);
   return p;
 }
 
@@ -291,22 +300,28 @@ void add_weight_gradients(const Conv2dBackwardTask& task, const uint8_t* argmax,
   }
 }
 
-// For each pixel, and in it for each place of a winner: the output channels that won there. starts[] says where each list
-// begins.
-void list_by_place(const Conv2dBackwardTask& task, const uint8_t* argmax, float* scratch, uint32_t* starts) {
+// Lists the output channels that won at each place of each pixel, and puts the windows in the order of their lists'
+// lengths: loops of equal length follow one another, and their ends are foreseen. Returns the number of windows with
+// gradients.
+uint32_t list_by_window(const Conv2dBackwardTask& task, const uint8_t* argmax, float* scratch, DxWindow* windows) {
   const Conv2dShape& s = *task.shape;
-  float* gradients = scratch + task.layout->gradients;
-  int32_t* offsets = reinterpret_cast<int32_t*>(scratch + task.layout->offsets);
+  const Conv2dBackwardLayout& layout = *task.layout;
+  float* gradients = scratch + layout.gradients;
+  int32_t* offsets = reinterpret_cast<int32_t*>(scratch + layout.offsets);
+  DxWindow* unsorted = reinterpret_cast<DxWindow*>(scratch + layout.unsorted);
+  uint32_t* lengths = reinterpret_cast<uint32_t*>(scratch + layout.lengths);
+  std::memset(lengths, 0, (s.out_channels + 1) * sizeof(uint32_t));
   const uint32_t pixels = static_cast<uint32_t>(s.y_pixels()), subplaces = s.pool_kernel * s.pool_kernel;
-  const int32_t kernel_floats = static_cast<int32_t>(task.layout->kernel_floats);
+  const int32_t kernel_floats = static_cast<int32_t>(layout.kernel_floats);
   const Index each = hn::Mul(hn::Iota(DI(), 0), hn::Set(DI(), kernel_floats));
   size_t count = 0;
+  uint32_t used = 0;
   for (uint32_t pixel = 0; pixel < pixels; ++pixel) {
     const uint64_t at = uint64_t{pixel} * s.out_channels;
     for (uint32_t place = 0; place < subplaces; ++place) {
-      starts[pixel * subplaces + place] = static_cast<uint32_t>(count);
+      const size_t first = count;
       for (uint32_t channel = 0; channel < s.out_channels; channel += lanes) {
-        const V gradient = hn::LoadU(D(), scratch + task.layout->dz + at + channel);
+        const V gradient = hn::LoadU(D(), scratch + layout.dz + at + channel);
         auto keep = hn::And(is_not_zero(gradient), hn::FirstN(D(), s.out_channels - channel));
         if (argmax != nullptr) {
           const Index winner = load_winners(argmax + at + channel, s.y_elements() - at - channel);
@@ -317,34 +332,41 @@ void list_by_place(const Conv2dBackwardTask& task, const uint8_t* argmax, float*
         hn::StoreU(hn::Compress(offset, hn::RebindMask(DI(), keep)), DI(), offsets + count);
         count += hn::CountTrue(D(), keep);
       }
+      const uint32_t length = static_cast<uint32_t>(count - first);
+      unsorted[used] = {static_cast<uint32_t>(first), length, task.places[pixel] + task.subplaces[place]};
+      used += length != 0;
+      ++lengths[length];
     }
   }
-  starts[pixels * subplaces] = static_cast<uint32_t>(count);
+  lengths[0] = 0;
+  uint32_t start = 0;
+  for (uint32_t length = 1; length <= s.out_channels; ++length) start += std::exchange(lengths[length], start);
+  for (uint32_t i = 0; i < used; ++i) windows[lengths[unsorted[i].count]++] = unsorted[i];
+  return used;
 }
 
 void make_input_gradient(const Conv2dBackwardTask& task, const uint8_t* argmax, float* scratch, float* dx) {
   const Conv2dShape& s = *task.shape;
   const Conv2dBackwardLayout& layout = *task.layout;
   float* padded = scratch + layout.dx;
-  uint32_t* starts = reinterpret_cast<uint32_t*>(scratch + layout.starts);
-  list_by_place(task, argmax, scratch, starts);
+  DxWindow* windows = reinterpret_cast<DxWindow*>(scratch + layout.windows);
+  const uint32_t used = list_by_window(task, argmax, scratch, windows);
   const float* gradients = scratch + layout.gradients;
   const uint32_t* offsets = reinterpret_cast<const uint32_t*>(scratch + layout.offsets);
-  const uint32_t pixels = static_cast<uint32_t>(s.y_pixels()), subplaces = s.pool_kernel * s.pool_kernel;
   std::memset(padded, 0, layout.padded_floats * sizeof(float));
   const uint64_t x_row = uint64_t{s.padded_width()} * s.in_channels;
-  for_each_part(s, layout, [&](AddRows* add, uint32_t row, uint32_t vector) HWY_ATTR {
-    const float* from = task.packed + row * layout.row_floats + vector * lanes;
-    for (uint32_t pixel = 0; pixel < pixels; ++pixel) {
-      float* to = padded + row * x_row + vector * lanes;
-      for (uint32_t place = 0; place < subplaces; ++place) {
-        const uint32_t first = starts[pixel * subplaces + place], last = starts[pixel * subplaces + place + 1];
-        if (first != last)
-          add(to + (task.places[pixel] + task.subplaces[place]), x_row, from, layout.row_floats,
-              {gradients + first, offsets + first, last - first});
-      }
-    }
-  });
+  // The weights of one part should stay in the first cache.
+  const uint32_t sums = std::clamp<uint32_t>(part_bytes / (s.out_channels * lanes * sizeof(float)), 8, most_sums);
+  for_each_part(
+      s, layout,
+      [&](AddRows* add, uint32_t row, uint32_t vector) HWY_ATTR {
+        const float* from = task.packed + row * layout.row_floats + vector * lanes;
+        float* to = padded + row * x_row + vector * lanes;
+        for (const DxWindow* window = windows; window != windows + used; ++window)
+          add(to + window->place, x_row, from, layout.row_floats,
+              {gradients + window->first, offsets + window->first, window->count});
+      },
+      sums);
   const uint64_t row_floats = uint64_t{s.width} * s.in_channels;
   for (uint32_t row = 0; row < s.height; ++row)
     std::memcpy(dx + row * row_floats, padded + (row + s.padding) * x_row + uint64_t{s.padding} * s.in_channels,

@@ -20,7 +20,7 @@ struct Conv2dBackwardLayout {
   uint64_t weight_floats;  // of all output channels: a packed weight, or a partial dweight
   uint64_t padded_floats;  // the padded x, or dx, and what a row's last vector reads past it
   uint64_t list_floats;    // room of all lists
-  uint64_t x, dx, dz, gradients, offsets, starts, scratch_floats;
+  uint64_t x, dx, dz, gradients, offsets, unsorted, windows, lengths, scratch_floats;
 };
 using Conv2dBackwardPlan = Conv2dBackwardLayout(const Conv2dShape& shape, bool needs_dx);
 
