@@ -13,7 +13,6 @@
 
 #define LT_ONEDNN_FUNCTIONS_ALL(X)           \
   X(dnnl_version)                            \
-  X(dnnl_get_primitive_cache_capacity)       \
   X(dnnl_set_primitive_cache_capacity)       \
   X(dnnl_engine_create)                      \
   X(dnnl_engine_destroy)                     \
@@ -21,8 +20,6 @@
   X(dnnl_memory_destroy)                     \
   X(dnnl_memory_desc_get_size)               \
   X(dnnl_memory_desc_equal)                  \
-  X(dnnl_memory_get_engine)                  \
-  X(dnnl_memory_get_memory_desc)             \
   X(dnnl_memory_set_data_handle)             \
   X(dnnl_post_ops_create)                    \
   X(dnnl_post_ops_destroy)                   \
@@ -31,13 +28,11 @@
   X(dnnl_primitive_attr_set_post_ops)        \
   X(dnnl_primitive_attr_set_scratchpad_mode) \
   X(dnnl_primitive_create)                   \
-  X(dnnl_primitive_desc_clone)               \
   X(dnnl_primitive_desc_destroy)             \
   X(dnnl_primitive_desc_query)               \
   X(dnnl_primitive_desc_query_md)            \
   X(dnnl_primitive_destroy)                  \
   X(dnnl_primitive_execute)                  \
-  X(dnnl_primitive_get_primitive_desc)       \
   X(dnnl_reorder_primitive_desc_create)      \
   X(dnnl_stream_create)                      \
   X(dnnl_stream_destroy)
@@ -51,12 +46,11 @@
   X(dnnl_matmul_desc_init)                       \
   X(dnnl_memory_desc_init_by_strides)            \
   X(dnnl_memory_desc_init_by_tag)                \
-  X(dnnl_memory_set_data_handle_v2)              \
   X(dnnl_post_ops_append_sum)                    \
+  X(dnnl_post_ops_append_sum_v2)                 \
   X(dnnl_primitive_desc_iterator_create)         \
   X(dnnl_primitive_desc_iterator_destroy)        \
-  X(dnnl_primitive_desc_iterator_fetch)          \
-  X(dnnl_primitive_desc_iterator_next)
+  X(dnnl_primitive_desc_iterator_fetch)
 #else
 #define LT_ONEDNN_FUNCTIONS(X)                               \
   LT_ONEDNN_FUNCTIONS_ALL(X)                                 \
@@ -69,8 +63,7 @@
   X(dnnl_memory_desc_create_with_tag)                        \
   X(dnnl_memory_desc_destroy)                                \
   X(dnnl_memory_desc_query)                                  \
-  X(dnnl_post_ops_append_sum)                                \
-  X(dnnl_primitive_desc_next_impl)
+  X(dnnl_post_ops_append_sum)
 #endif
 
 namespace lt::cpu::onednn {
