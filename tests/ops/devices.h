@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct DeviceSpec {
   std::function<Status(std::unique_ptr<Device>* device)> open;
   std::string same_bits_group;  // devices of one group have to give the same bits
 };
+inline void PrintTo(const DeviceSpec& spec, std::ostream* out) { *out << spec.name; }
 
 std::vector<DeviceSpec> device_specs();
 

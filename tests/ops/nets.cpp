@@ -96,6 +96,15 @@ rate = 0.25
 type = "max_pool"
 kernel = 2
 [[layer]]
+type = "conv2d"
+name = "conv2"
+out_channels = 4
+kernel = 1
+[[layer]]
+type = "max_pool"
+kernel = 2
+stride = 1
+[[layer]]
 type = "linear"
 name = "fc1"
 out_features = 17

@@ -40,7 +40,7 @@ struct OpCase {
   uint64_t seed = 1, step = 3;
 };
 
-// Forward cases; `backward_case` makes the backward one of any of them. pool.kernel 0: none. conv2d pools have no padding.
+// Forward cases; `backward_case` makes the backward one of any of them. pool.kernel 0: none.
 OpCase conv2d_case(Extent x, uint32_t out_channels, Window conv, Window pool = {0, 0, 0});
 OpCase linear_case(uint32_t in, uint32_t out);
 OpCase activation_case(Extent x, Window pool = {0, 0, 0});
