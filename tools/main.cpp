@@ -59,6 +59,8 @@ void complain_of(const CLI::ParseError& error, const std::string& path) {
   const std::string text = error.what(), name = text.substr(0, text.find_first_of(": "));
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) == nullptr) {
     complain("%s (%s --help)", text.c_str(), path.c_str());
+  } else if (text.find("flag override") != std::string::npos) {
+    complain("--%s takes no value (%s --help)", name.c_str(), path.c_str());
   } else if (text.find("At Most") != std::string::npos) {
     complain("%s was given more than once (%s --help)", name.c_str(), path.c_str());
   } else {

@@ -80,17 +80,17 @@ std::string format_duration(double seconds) {
   return text;
 }
 
-// Levenshtein's distance, one row at a time.
+// Letters changed, added, left out, or two neighbours swapped (the distance of optimal string alignment).
 unsigned edit_distance(std::string_view a, std::string_view b) {
-  std::vector<unsigned> row(b.size() + 1);
+  std::vector<unsigned> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j) row[j] = static_cast<unsigned>(j);
   for (size_t i = 1; i <= a.size(); ++i) {
-    unsigned diagonal = row[0];
+    before.swap(last);
+    last.swap(row);
     row[0] = static_cast<unsigned>(i);
     for (size_t j = 1; j <= b.size(); ++j) {
-      const unsigned substituted = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] != b[j - 1])});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before[j - 2] + 1);
     }
   }
   return row[b.size()];

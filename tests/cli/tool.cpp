@@ -51,9 +51,11 @@ TEST(Text, NumbersForPeople) {
 TEST(Text, ClosestWord) {
   const std::vector<std::string> words = {"--epochs", "--log", "--log-every", "--seed"};
   EXPECT_EQ(closest_word("--epoch", words), "--epochs");
-  EXPECT_EQ(closest_word("--sede", words), "");  // two of four letters
+  EXPECT_EQ(closest_word("--sede", words), "--seed");  // one swap
+  EXPECT_EQ(closest_word("--sale", words), "");
   EXPECT_EQ(closest_word("--foo", words), "");
   EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
+  EXPECT_EQ(edit_distance("mnits", "mnist"), 1u);
 }
 
 TEST(JsonRecord, EveryStringIsValidJson) {
