@@ -1,5 +1,5 @@
-// Softmax and cross-entropy: the losses and gradients of the samples on the pool's threads, then the batch's statistics in
-// the order of the samples. Scratch holds a loss and a mark a sample.
+// Softmax and cross-entropy: the losses and gradients of the samples on the pool's threads, a sample a lane, then the
+// batch's statistics in the order of the samples. Scratch holds the loss and the largest logit's index of each sample.
 #include <algorithm>
 #include <cmath>
 
@@ -18,13 +18,18 @@
 #define LT_HIGHWAY_SOFTMAX_ONCE
 namespace lt::cpu::highway {
 
-struct Loss {
-  double value;
-  uint64_t correct;
+// Some samples in a row. largest: the first of the largest logits.
+struct SoftmaxRows {
+  const float* x;
+  const int32_t* labels;
+  uint64_t classes;
+  uint32_t samples;
+  float weight;  // of a sample in the mean
+  float* loss;
+  int32_t* largest;
+  float* dx;  // null: no gradient asked for
 };
-
-// The loss of one sample and, where dx is not null, its gradient times `weight`.
-using SoftmaxFunction = Loss(const float* x, uint64_t classes, uint64_t label, float weight, float* dx);
+using SoftmaxFunction = void(const SoftmaxRows& rows);
 
 }  // namespace lt::cpu::highway
 #endif
@@ -34,38 +39,73 @@ namespace lt::cpu::highway {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-Loss Softmax(const float* x, uint64_t classes, uint64_t label, float weight, float* dx) {
-  const hn::ScalableTag<float> d;
-  const size_t lanes = hn::Lanes(d);
-  constexpr size_t most_lanes = hn::MaxLanes(hn::ScalableTag<float>());
+using F32 = hn::ScalableTag<float>;
+
+// Exp makes 0 of a NaN, which has to reach the loss.
+HWY_INLINE hn::Vec<F32> exp_of(F32 d, hn::Vec<F32> v) { return hn::IfThenElse(hn::IsNaN(v), v, hn::Exp(d, v)); }
+
+void softmax_lanes(const SoftmaxRows& rows) {
+  const F32 d;
+  const hn::RebindToSigned<F32> d32;
+  constexpr size_t most_lanes = hn::MaxLanes(F32());
+  const auto samples = static_cast<int32_t>(rows.samples);
+  HWY_ALIGN int32_t label[most_lanes];
   HWY_ALIGN float part[most_lanes];
+  HWY_ALIGN int32_t part_index[most_lanes];
+  // Lanes past the last sample repeat it.
+  for (size_t i = 0; i < hn::Lanes(d); ++i) label[i] = rows.labels[std::min<size_t>(i, rows.samples - 1)];
+  const auto labels = hn::Load(d32, label);
+  const auto lane = hn::Min(hn::Iota(d32, 0), hn::Set(d32, samples - 1));
+  const auto index = hn::Mul(lane, hn::Set(d32, static_cast<int32_t>(rows.classes)));
 
-  uint64_t largest = 0;
-  for (uint64_t c = 1; c < classes; ++c)
-    if (x[largest] < x[c]) largest = c;
+  auto top = hn::GatherIndex(d, rows.x, index);
+  auto top_at = hn::Zero(d32);
+  for (uint64_t c = 1; c < rows.classes; ++c) {
+    const auto v = hn::GatherIndex(d, rows.x + c, index);
+    const auto larger = hn::Gt(v, top);
+    top = hn::IfThenElse(larger, v, top);
+    top_at = hn::IfThenElse(hn::RebindMask(d32, larger), hn::Set(d32, static_cast<int32_t>(c)), top_at);
+  }
+  // The sum over the classes is 1, for the largest, and the rest: a loss far below 1 keeps all its digits in log(1 + rest).
+  auto rest = hn::Sub(top, top), label_logit = top;  // 0, or NaN where the largest is infinite
+  for (uint64_t c = 0; c < rows.classes; ++c) {
+    const auto at = hn::Set(d32, static_cast<int32_t>(c));
+    const auto v = hn::GatherIndex(d, rows.x + c, index);
+    rest = hn::Add(rest, hn::IfThenZeroElse(hn::RebindMask(d, hn::Eq(at, top_at)), exp_of(d, hn::Sub(v, top))));
+    label_logit = hn::IfThenElse(hn::RebindMask(d, hn::Eq(at, labels)), v, label_logit);
+  }
+  const auto log_sum = hn::IfThenElse(hn::IsNaN(rest), rest, hn::Log1p(d, rest));
+  hn::Store(hn::Add(log_sum, hn::Sub(top, label_logit)), d, part);
+  hn::Store(top_at, d32, part_index);
+  std::copy(part, part + samples, rows.loss);
+  std::copy(part_index, part_index + samples, rows.largest);
+  if (rows.dx == nullptr) return;
 
-  const auto top = hn::Set(d, x[largest]);
-  double sum = 0;
-  for (uint64_t c = 0; c < classes; c += lanes) {
-    const uint64_t n = std::min<uint64_t>(lanes, classes - c);
-    if (n < lanes) {
-      for (uint64_t i = 0; i < lanes; ++i) part[i] = i < n ? x[c + i] : x[largest];
-    } else {
-      hn::Store(hn::LoadU(d, x + c), d, part);
-    }
-    const auto difference = hn::Sub(hn::Load(d, part), top);
-    // Exp makes 0 of a NaN, which has to reach the loss.
-    const auto e = hn::IfThenElse(hn::IsNaN(difference), difference, hn::Exp(d, difference));
-    hn::Store(e, d, part);
-    for (uint64_t i = 0; i < n; ++i) sum += static_cast<double>(part[i]);
-    if (dx != nullptr) std::copy(part, part + n, dx + c);
+  const auto weight = hn::Set(d, rows.weight);
+  const auto factor = hn::Div(weight, hn::Add(hn::Set(d, 1.0f), rest));
+  const auto top_is_label = hn::Neg(hn::Mul(rest, factor));  // softmax - 1, without cancellation
+  for (uint64_t c = 0; c < rows.classes; ++c) {
+    const auto at = hn::Set(d32, static_cast<int32_t>(c));
+    const auto softmax = hn::Mul(exp_of(d, hn::Sub(hn::GatherIndex(d, rows.x + c, index), top)), factor);
+    const auto is_top = hn::RebindMask(d, hn::Eq(at, top_at)), is_label = hn::RebindMask(d, hn::Eq(at, labels));
+    const auto at_label = hn::IfThenElse(is_top, top_is_label, hn::Sub(softmax, weight));
+    hn::Store(hn::IfThenElse(is_label, at_label, softmax), d, part);
+    for (uint64_t i = 0; i < rows.samples; ++i) rows.dx[i * rows.classes + c] = part[i];
   }
-  if (dx != nullptr) {
-    const float factor = static_cast<float>(static_cast<double>(weight) / sum);
-    for (uint64_t c = 0; c < classes; ++c) dx[c] *= factor;
-    dx[label] -= weight;
+}
+
+void Softmax(const SoftmaxRows& rows) {
+  const auto lanes = static_cast<uint32_t>(hn::Lanes(F32()));
+  for (uint32_t s = 0; s < rows.samples; s += lanes) {
+    SoftmaxRows part = rows;
+    part.samples = std::min(lanes, rows.samples - s);
+    part.x += s * rows.classes;
+    part.labels += s;
+    part.loss += s;
+    part.largest += s;
+    if (part.dx != nullptr) part.dx += s * rows.classes;
+    softmax_lanes(part);
   }
-  return {std::log(sum) - (static_cast<double>(x[label]) - static_cast<double>(x[largest])), largest == label};
 }
 
 }  // namespace HWY_NAMESPACE
@@ -79,40 +119,45 @@ LT_HIGHWAY_TABLE(SoftmaxFunction*, softmax_table, Softmax);
 
 namespace {
 
-constexpr uint64_t block_samples = 64;
+constexpr uint32_t block_samples = 64;
+constexpr uint64_t most_classes = 1u << 24;  // offsets within the samples of a vector are 32-bit
 
 class SoftmaxKernel final : public NamedKernel {
  public:
   SoftmaxKernel(const Op& op, uint32_t micro_batch, Target target)
       : NamedKernel("softmax", target), op_(op), micro_batch_(micro_batch), function_(for_target(softmax_table, target)) {}
 
-  uint64_t scratch_bytes() const override { return align_up(micro_batch_ * sizeof(Loss), tensor_alignment); }
+  uint64_t scratch_bytes() const override { return 2 * column_bytes(); }
 
   void run(const KernelContext& context) override {
     const RunArguments& arguments = *context.arguments;
     if (arguments.labels == nullptr) return;
-    const uint64_t classes = op_.x_extent.elements(), samples = arguments.samples;
+    const uint64_t classes = op_.x_extent.elements();
+    const uint32_t samples = arguments.samples;
     const float* x = context.at<float>(op_.x);
     float* dx = arguments.training ? context.at<float>(op_.dx) : nullptr;
-    auto* losses = context.scratch<Loss>();
+    auto* loss = context.scratch<float>();
+    auto* largest = reinterpret_cast<int32_t*>(context.scratch<std::byte>() + column_bytes());
     const float weight = static_cast<float>(1.0 / arguments.batch_samples);
     context.pool->run(static_cast<uint32_t>(divide_up(samples, block_samples)), [&](uint32_t block, uint32_t) {
-      for (uint64_t s = block * block_samples; s < std::min(samples, (block + 1) * block_samples); ++s)
-        losses[s] = function_(x + s * classes, classes, static_cast<uint64_t>(arguments.labels[s]), weight,
-                              dx == nullptr ? nullptr : dx + s * classes);
+      const uint32_t s = block * block_samples;
+      function_({x + s * classes, arguments.labels + s, classes, std::min(block_samples, samples - s), weight, loss + s,
+                 largest + s, dx == nullptr ? nullptr : dx + s * classes});
     });
 
     auto* statistics = context.at<Statistics>(op_.statistics);
     Statistics sums = arguments.accumulate ? *statistics : Statistics{};
-    for (uint64_t s = 0; s < samples; ++s) {
-      sums.loss_sum += losses[s].value;
-      sums.correct += losses[s].correct;
-      sums.non_finite += !std::isfinite(losses[s].value);
+    for (uint32_t s = 0; s < samples; ++s) {
+      sums.loss_sum += static_cast<double>(loss[s]);
+      sums.correct += largest[s] == arguments.labels[s];
+      sums.non_finite += !std::isfinite(loss[s]);
     }
     *statistics = sums;
   }
 
  private:
+  uint64_t column_bytes() const { return align_up(micro_batch_ * sizeof(float), tensor_alignment); }
+
   Op op_;
   uint64_t micro_batch_;
   SoftmaxFunction* function_;
@@ -121,6 +166,12 @@ class SoftmaxKernel final : public NamedKernel {
 }  // namespace
 
 std::unique_ptr<Kernel> make_softmax_cross_entropy(const Program&, const KernelRequest& request, Target target) {
+  if (request.op->x_extent.elements() > most_classes) {
+    (void)fail(Status::unsupported, "%s: %llu classes, %llu are the most", request.op->layer.c_str(),
+               static_cast<unsigned long long>(request.op->x_extent.elements()),
+               static_cast<unsigned long long>(most_classes));
+    return nullptr;
+  }
   return std::make_unique<SoftmaxKernel>(*request.op, request.micro_batch, target);
 }
 
