@@ -190,42 +190,55 @@ TileFunction* find_tile(size_t vectors, size_t rows, bool pack) {
   return tiles<2>[index];
 }
 
-// to[column * to_stride + row] = from[row * from_stride + column] (added to where add), by squares of four.
-void transpose(const float* from, size_t from_stride, size_t rows, size_t columns, float* to, size_t to_stride, bool add) {
-  size_t r = 0;
-#if HWY_TARGET != HWY_SCALAR
-  const hn::FixedTag<float, 4> d;
-  for (; r + 4 <= rows; r += 4) {
-    size_t c = 0;
-    for (; c + 4 <= columns; c += 4) {
-      const float* const f = from + r * from_stride + c;
-      const auto row0 = hn::LoadU(d, f), row1 = hn::LoadU(d, f + from_stride);
-      const auto row2 = hn::LoadU(d, f + 2 * from_stride), row3 = hn::LoadU(d, f + 3 * from_stride);
-      const auto low02 = hn::InterleaveLower(d, row0, row2), low13 = hn::InterleaveLower(d, row1, row3);
-      const auto high02 = hn::InterleaveUpper(d, row0, row2), high13 = hn::InterleaveUpper(d, row1, row3);
-      auto column0 = hn::InterleaveLower(d, low02, low13), column1 = hn::InterleaveUpper(d, low02, low13);
-      auto column2 = hn::InterleaveLower(d, high02, high13), column3 = hn::InterleaveUpper(d, high02, high13);
-      float* const t = to + c * to_stride + r;
-      if (add) {
-        column0 = hn::Add(hn::LoadU(d, t), column0);
-        column1 = hn::Add(hn::LoadU(d, t + to_stride), column1);
-        column2 = hn::Add(hn::LoadU(d, t + 2 * to_stride), column2);
-        column3 = hn::Add(hn::LoadU(d, t + 3 * to_stride), column3);
-      }
-      hn::StoreU(column0, d, t);
-      hn::StoreU(column1, d, t + to_stride);
-      hn::StoreU(column2, d, t + 2 * to_stride);
-      hn::StoreU(column3, d, t + 3 * to_stride);
-    }
-    for (; c < columns; ++c)
-      for (size_t i = r; i < r + 4; ++i) {
-        float& t = to[c * to_stride + i];
-        t = add ? t + from[i * from_stride + c] : from[i * from_stride + c];
-      }
-  }
+#if HWY_TARGET == HWY_SCALAR
+constexpr size_t square = 1;
+#else
+constexpr size_t square = 4;
 #endif
-  for (; r < rows; ++r)
-    for (size_t c = 0; c < columns; ++c) {
+
+// One square of transpose.
+HWY_INLINE void transpose_square(const float* from, size_t from_stride, float* to, size_t to_stride, bool add) {
+#if HWY_TARGET == HWY_SCALAR
+  (void)from_stride, (void)to_stride;
+  *to = add ? *to + *from : *from;
+#else
+  const hn::FixedTag<float, square> d;
+  const auto row0 = hn::LoadU(d, from), row1 = hn::LoadU(d, from + from_stride);
+  const auto row2 = hn::LoadU(d, from + 2 * from_stride), row3 = hn::LoadU(d, from + 3 * from_stride);
+  const auto low02 = hn::InterleaveLower(d, row0, row2), low13 = hn::InterleaveLower(d, row1, row3);
+  const auto high02 = hn::InterleaveUpper(d, row0, row2), high13 = hn::InterleaveUpper(d, row1, row3);
+  auto column0 = hn::InterleaveLower(d, low02, low13), column1 = hn::InterleaveUpper(d, low02, low13);
+  auto column2 = hn::InterleaveLower(d, high02, high13), column3 = hn::InterleaveUpper(d, high02, high13);
+  if (add) {
+    column0 = hn::Add(hn::LoadU(d, to), column0);
+    column1 = hn::Add(hn::LoadU(d, to + to_stride), column1);
+    column2 = hn::Add(hn::LoadU(d, to + 2 * to_stride), column2);
+    column3 = hn::Add(hn::LoadU(d, to + 3 * to_stride), column3);
+  }
+  hn::StoreU(column0, d, to);
+  hn::StoreU(column1, d, to + to_stride);
+  hn::StoreU(column2, d, to + 2 * to_stride);
+  hn::StoreU(column3, d, to + 3 * to_stride);
+#endif
+}
+
+// to[column * to_stride + row] = from[row * from_stride + column] (added to where add). Goes along the side whose rows lie
+// farther apart: strides of whole pages share a few lines of the first-level cache.
+void transpose(const float* from, size_t from_stride, size_t rows, size_t columns, float* to, size_t to_stride, bool add) {
+  const size_t whole_rows = rows / square * square, whole_columns = columns / square * square;
+  if (from_stride < to_stride) {
+    for (size_t c = 0; c < whole_columns; c += square)
+      for (size_t r = 0; r < whole_rows; r += square)
+        transpose_square(from + r * from_stride + c, from_stride, to + c * to_stride + r, to_stride, add);
+  } else {
+    constexpr size_t chunk = 64;  // of columns: what is written stays near until its lines are whole
+    for (size_t begin = 0; begin < whole_columns; begin += chunk)
+      for (size_t r = 0; r < whole_rows; r += square)
+        for (size_t c = begin, end = std::min(begin + chunk, whole_columns); c < end; c += square)
+          transpose_square(from + r * from_stride + c, from_stride, to + c * to_stride + r, to_stride, add);
+  }
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t c = r < whole_rows ? whole_columns : 0; c < columns; ++c) {
       float& t = to[c * to_stride + r];
       t = add ? t + from[r * from_stride + c] : from[r * from_stride + c];
     }
