@@ -59,6 +59,8 @@ class OpRun {
   OpRun& operator=(const OpRun&) = delete;
   Status status() const { return status_; }
   const char* kernel() const { return needs_.kernel; }
+  // False for Winograd's form, whose transforms multiply by 1/6: its sums of whole numbers are not whole.
+  bool sums_exactly() const { return sums_exactly_; }
 
   // Fills all inputs from the case's seed, outputs and scratch with NaN. Weights are the same in either layout.
   void fill();
@@ -99,6 +101,7 @@ class OpRun {
   Program program_;
   OpNeeds needs_;
   Status status_ = Status::ok;
+  bool sums_exactly_ = true;
   struct FreeRegion {
     void operator()(std::byte* region) const;
   };
@@ -116,8 +119,9 @@ double normalised_square_error(const std::vector<float>& actual, const std::vect
 inline constexpr double square_error_limit = 1e-10;
 
 // Runs the case on the device and on reference and compares every output: sums within square_error_limit (exactly with
-// Fill::integers), the places of maxima and masks exactly unless the values that decide them are within rounding of each
-// other. Backward operations get the device's own y, argmax and mask on both sides. False where the device has no kernel.
+// Fill::integers, where the kernel's own sums are exact), the places of maxima and masks exactly unless the values that
+// decide them are within rounding of each other. Backward operations get the device's own y, argmax and mask on both sides.
+// False where the device has no kernel.
 bool expect_equals_reference(const Device& device, const OpCase& op_case);
 
 std::unique_ptr<Device> reference_device();

@@ -8,6 +8,7 @@
 #include "backends/cpu/highway/conv2d_backward.h"
 #include "backends/cpu/highway/conv2d_forward.h"
 #include "backends/cpu/highway/conv2d_shape.h"
+#include "backends/cpu/highway/conv2d_winograd.h"
 #include "src/base/checked.h"
 
 namespace lt::cpu::highway {
@@ -16,54 +17,113 @@ namespace {
 
 constexpr uint64_t floats_align(uint64_t floats) { return align_up(floats, tensor_alignment / sizeof(float)); }
 
-class Conv2d final : public Kernel {
+// What the direct form and Winograd's share: the tensors, and dropout behind them.
+class Conv2dBase : public Kernel {
  public:
-  Conv2d(const KernelRequest& request, const Conv2dShape& shape, Target target)
+  Conv2dBase(const KernelRequest& request, const Conv2dShape& shape, Target target)
       : op_(*request.op),
         shape_(shape),
+        threads_(request.threads),
+        activation_(for_target(activation_forward_table, target)) {}
+  const char* name() const override { return name_; }
+
+ protected:
+  bool drops(const RunArguments& arguments) const { return op_.dropout > 0 && arguments.training; }
+  // ReLU in the kernel itself, unless dropout comes behind it.
+  bool relu(const RunArguments& arguments) const { return op_.has_relu && !drops(arguments); }
+  const float* x(const KernelContext& context, uint32_t sample) const {
+    return context.at<float>(op_.x) + sample * shape_.x_elements();
+  }
+  float* y(const KernelContext& context, uint32_t sample) const {
+    return context.at<float>(op_.y) + sample * shape_.y_elements();
+  }
+  uint8_t* argmax(const KernelContext& context, uint32_t sample) const {
+    uint8_t* const first = context.arguments->training && op_.has_pool ? context.at<uint8_t>(op_.argmax) : nullptr;
+    return first != nullptr ? first + sample * shape_.y_elements() : nullptr;
+  }
+  const float* bias(const KernelContext& context) const { return op_.has_bias ? context.at<float>(op_.bias) : nullptr; }
+  void drop(const KernelContext& context, uint32_t sample) const {
+    const RunArguments& arguments = *context.arguments;
+    if (!drops(arguments)) return;
+    const Dropout dropout{arguments.seed, arguments.step, op_.layer_index, arguments.dropout ? op_.dropout : 0.0f};
+    activation_(y(context, sample), shape_.y_elements(), op_.has_relu, &dropout, arguments.sample_offset + sample,
+                context.at<uint8_t>(op_.mask) + sample * mask_row_bytes(shape_.y_elements()));
+  }
+
+  const Op op_;
+  const Conv2dShape shape_;
+  const uint32_t threads_;
+  char name_[48];
+
+ private:
+  ActivationForward* const activation_;
+};
+
+class Conv2d final : public Conv2dBase {
+ public:
+  Conv2d(const KernelRequest& request, const Conv2dShape& shape, Target target)
+      : Conv2dBase(request, shape, target),
         pack_(for_target(conv2d_pack_table, target)),
         forward_(for_target(conv2d_forward_table, target)),
-        activation_(for_target(activation_forward_table, target)),
         pack_blocks_(for_target(conv2d_pack_blocks_table, target)(shape)),
         packed_floats_(floats_align(for_target(conv2d_packed_floats_table, target)(shape))),
-        thread_floats_(floats_align(conv2d_scratch_floats(shape))),
-        threads_(request.threads) {
+        thread_floats_(floats_align(conv2d_scratch_floats(shape))) {
     std::snprintf(name_, sizeof name_, "highway conv2d %s", target_name(target));
   }
 
   void run(const KernelContext& context) override {
-    const RunArguments& arguments = *context.arguments;
-    const bool drops = op_.dropout > 0 && arguments.training;
-    const Dropout dropout{arguments.seed, arguments.step, op_.layer_index, arguments.dropout ? op_.dropout : 0.0f};
-    const float *x = context.at<float>(op_.x), *weight = context.at<float>(op_.weight);
-    const float* bias = op_.has_bias ? context.at<float>(op_.bias) : nullptr;
-    float *y = context.at<float>(op_.y), *packed = context.scratch<float>();
-    uint8_t *argmax = context.at<uint8_t>(op_.argmax), *mask = context.at<uint8_t>(op_.mask);
-    context.pool->run(pack_blocks_, [&](uint32_t block, uint32_t) { pack_(shape_, weight, bias, block, packed); });
-    context.pool->run(arguments.samples, [&](uint32_t sample, uint32_t thread) {
-      float* y_row = y + sample * shape_.y_elements();
-      forward_(shape_, x + sample * shape_.x_elements(), packed, op_.has_relu && !drops,
-               packed + packed_floats_ + thread * thread_floats_, y_row,
-               argmax != nullptr && arguments.training ? argmax + sample * shape_.y_elements() : nullptr);
-      if (drops)
-        activation_(y_row, shape_.y_elements(), op_.has_relu, &dropout, arguments.sample_offset + sample,
-                    mask + sample * mask_row_bytes(shape_.y_elements()));
+    float* const packed = context.scratch<float>();
+    const float* const weight = context.at<float>(op_.weight);
+    context.pool->run(pack_blocks_, [&](uint32_t block, uint32_t) { pack_(shape_, weight, bias(context), block, packed); });
+    context.pool->run(context.arguments->samples, [&](uint32_t sample, uint32_t thread) {
+      forward_(shape_, x(context, sample), packed, relu(*context.arguments),
+               packed + packed_floats_ + thread * thread_floats_, y(context, sample), argmax(context, sample));
+      drop(context, sample);
     });
   }
 
   uint64_t scratch_bytes() const override { return (packed_floats_ + threads_ * thread_floats_) * sizeof(float); }
-  const char* name() const override { return name_; }
 
  private:
-  const Op op_;
-  const Conv2dShape shape_;
   Conv2dPack* const pack_;
   Conv2dForward* const forward_;
-  ActivationForward* const activation_;
   const uint32_t pack_blocks_;
   const uint64_t packed_floats_, thread_floats_;
-  const uint32_t threads_;
-  char name_[48];
+};
+
+class Conv2dWinograd final : public Conv2dBase {
+ public:
+  Conv2dWinograd(const KernelRequest& request, const Conv2dShape& shape, Target target)
+      : Conv2dBase(request, shape, target),
+        pack_(for_target(conv2d_winograd_pack_table, target)),
+        forward_(for_target(conv2d_winograd_forward_table, target)),
+        layout_(for_target(conv2d_winograd_plan_table, target)(shape)),
+        thread_floats_(floats_align(layout_.scratch_floats)) {
+    std::snprintf(name_, sizeof name_, "highway conv2d winograd %s", target_name(target));
+  }
+
+  void run(const KernelContext& context) override {
+    float* const packed = context.scratch<float>();
+    const float* const weight = context.at<float>(op_.weight);
+    context.pool->run(shape_.in_channels,
+                      [&](uint32_t channel, uint32_t) { pack_(shape_, layout_, weight, bias(context), channel, packed); });
+    const uint32_t samples = context.arguments->samples;
+    context.pool->run(static_cast<uint32_t>(divide_up(samples, block_samples)), [&](uint32_t block, uint32_t thread) {
+      const uint32_t first = block * block_samples, count = std::min(block_samples, samples - first);
+      forward_(shape_, layout_, x(context, first), count, packed, relu(*context.arguments),
+               packed + layout_.weight_floats + thread * thread_floats_, y(context, first), argmax(context, first));
+      for (uint32_t sample = first; sample < first + count; ++sample) drop(context, sample);
+    });
+  }
+
+  uint64_t scratch_bytes() const override { return (layout_.weight_floats + threads_ * thread_floats_) * sizeof(float); }
+
+ private:
+  static constexpr uint32_t block_samples = 4;
+  Conv2dWinogradPack* const pack_;
+  Conv2dWinogradForward* const forward_;
+  const Conv2dWinogradLayout layout_;
+  const uint64_t thread_floats_;
 };
 
 // Partial sums of the weights' gradients: a fixed number, so that the order of the sums does not depend on the threads.
@@ -166,29 +226,32 @@ class Conv2dBackward final : public Kernel {
   char name_[48];
 };
 
-template <class Made>
-std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& request, Target target) {
-  Conv2dShape shape;
+// Checks what both directions need; false with a sentence where there is no code.
+bool shape_of(const Program& program, const KernelRequest& request, Target target, Conv2dShape* shape) {
   if (!target_supported(target)) {
     (void)fail(Status::unsupported, "highway conv2d: this processor or build has no %s", target_name(target));
-    return nullptr;
+    return false;
   }
   if (program.weight_layout != WeightLayout::in_out) {
     (void)fail(Status::unsupported, "%s: highway conv2d takes weights laid out as in_out", request.op->layer.c_str());
-    return nullptr;
+    return false;
   }
-  if (!ok(conv2d_shape(*request.op, &shape))) return nullptr;
-  return std::make_unique<Made>(request, shape, target);
+  return ok(conv2d_shape(*request.op, shape));
 }
 
 }  // namespace
 
 std::unique_ptr<Kernel> make_conv2d(const Program& program, const KernelRequest& request, Target target) {
-  return make<Conv2d>(program, request, target);
+  Conv2dShape shape;
+  if (!shape_of(program, request, target, &shape)) return nullptr;
+  if (conv2d_winograd_serves(shape)) return std::make_unique<Conv2dWinograd>(request, shape, target);
+  return std::make_unique<Conv2d>(request, shape, target);
 }
 
 std::unique_ptr<Kernel> make_conv2d_backward(const Program& program, const KernelRequest& request, Target target) {
-  return make<Conv2dBackward>(program, request, target);
+  Conv2dShape shape;
+  if (!shape_of(program, request, target, &shape)) return nullptr;
+  return std::make_unique<Conv2dBackward>(request, shape, target);
 }
 
 }  // namespace lt::cpu::highway

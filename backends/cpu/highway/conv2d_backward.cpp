@@ -10,18 +10,12 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "backends/cpu/highway/conv2d_inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace lt::cpu::highway {
 namespace HWY_NAMESPACE {
 namespace {
-
-namespace hn = hwy::HWY_NAMESPACE;
-
-using D = HWY_FULL(float);
-using DI = hn::RebindToSigned<D>;
-using V = hn::Vec<D>;
-using Index = hn::Vec<DI>;
-constexpr size_t lanes = HWY_LANES(float);
 
 // Sums in registers, beside the gradient; without FMA a product needs a register of its own.
 #if HWY_TARGET == HWY_AVX3
@@ -42,16 +36,6 @@ struct List {
 struct DxWindow {
   uint32_t first, count, place;
 };
-
-// A pointer that the compiler takes as it comes: it would otherwise keep an address for every row and vector, more of them
-// than there are registers, instead of one a row.
-template <class T>
-HWY_INLINE T* as_it_is(T* pointer) {
-#if defined(__GNUC__)
-  asm("" : "+r"(pointer));
-#endif
-  return pointer;
-}
 
 template <size_t... J>
 HWY_INLINE void load_row(const float* from, V* HWY_RESTRICT sums, std::index_sequence<J...>) {

@@ -9,16 +9,12 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "backends/cpu/highway/conv2d_inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace lt::cpu::highway {
 namespace HWY_NAMESPACE {
 namespace {
-
-namespace hn = hwy::HWY_NAMESPACE;
-
-using D = HWY_FULL(float);
-using V = hn::Vec<D>;
-constexpr size_t lanes = HWY_LANES(float);
 
 // The largest tile: columns x 2 vectors of one row, or of two rows of half as many columns. 24 sums of 32 registers leave
 // room for two weights and a pixel; with 16 registers 8 to 12 sums do.
@@ -28,15 +24,6 @@ constexpr uint32_t tile_columns = 12, tile_pool_columns = 6;
 constexpr uint32_t tile_columns = 6, tile_pool_columns = 2;
 #endif
 constexpr uint32_t tile_vectors = 2;
-
-// Keeps a value in a register: without it GCC folds one load into each of the products that share it.
-HWY_INLINE void keep_in_register(V& value) {
-#if HWY_TARGET == HWY_AVX3 && defined(__GNUC__) && !defined(__clang__)
-  asm("" : "+v"(value.raw));
-#else
-  (void)value;
-#endif
-}
 
 struct TileInput {
   const float* x;                // the copied input at the tile's top left pixel, kernel row 0, channel 0
@@ -96,43 +83,6 @@ HWY_INLINE void convolve(const Conv2dShape& s, const TileInput& in, const float*
   }
 }
 
-HWY_INLINE V relu_of(V value, bool relu) {
-  // Not Max: a NaN stays a NaN.
-  return relu ? hn::IfThenZeroElse(hn::Lt(value, hn::Zero(D())), value) : value;
-}
-
-HWY_INLINE void store_some(V value, float* to, size_t count) {
-  if (count >= lanes) {
-    hn::StoreU(value, D(), to);
-  } else {
-    HWY_ALIGN float buffer[lanes];
-    hn::Store(value, D(), buffer);
-    for (size_t i = 0; i < count; ++i) to[i] = buffer[i];
-  }
-}
-
-using Index = hn::Vec<hn::RebindToSigned<D>>;
-
-HWY_INLINE void store_some(Index value, uint8_t* to, size_t count) {
-  const hn::Rebind<uint8_t, D> bytes;
-  const auto narrow = hn::DemoteTo(bytes, value);
-  if (count >= lanes) {
-    hn::StoreU(narrow, bytes, to);
-  } else {
-    HWY_ALIGN uint8_t buffer[lanes < 16 ? 16 : lanes];
-    hn::StoreU(narrow, bytes, buffer);
-    for (size_t i = 0; i < count; ++i) to[i] = buffer[i];
-  }
-}
-
-// The running maximum, as PyTorch takes it: a NaN wins.
-HWY_INLINE void take_larger(V candidate, int32_t place, V& largest, Index& index) {
-  const hn::RebindToSigned<D> di;
-  const auto take = hn::Or(hn::Gt(candidate, largest), hn::IsNaN(candidate));
-  largest = hn::IfThenElse(take, candidate, largest);
-  index = hn::IfThenElse(hn::RebindMask(di, take), hn::Set(di, place), index);
-}
-
 struct TileOutput {
   float* y;
   uint8_t* argmax;
@@ -147,7 +97,7 @@ HWY_INLINE void finish_window(const TileOutput& out, const V* HWY_RESTRICT sums)
   constexpr size_t top = (2 * window) * Vectors + vector, bottom = top + Columns * Vectors;
   if (vector != 0 && out.count <= vector * lanes) return;
   V largest = sums[top];
-  Index index = hn::Zero(hn::RebindToSigned<D>());
+  Index index = hn::Zero(DI());
   take_larger(sums[top + Vectors], 1, largest, index);
   take_larger(sums[bottom], 2, largest, index);
   take_larger(sums[bottom + Vectors], 3, largest, index);
@@ -262,7 +212,7 @@ void pool_sample(const Conv2dShape& s, const float* conv, bool relu, float* y, u
         const size_t count = std::min<size_t>(lanes, s.out_channels - channel);
         HWY_ALIGN float buffer[lanes] = {};
         V largest = hn::Zero(D());
-        Index index = hn::Zero(hn::RebindToSigned<D>());
+        Index index = hn::Zero(DI());
         for (uint32_t r = first_row; r < last_row; ++r)
           for (uint32_t c = first_column; c < last_column; ++c) {
             const float* at = conv + (top + r - p) * row_floats + uint64_t{left + c - p} * s.out_channels + channel;
@@ -276,7 +226,7 @@ void pool_sample(const Conv2dShape& s, const float* conv, bool relu, float* y, u
             const int32_t place = static_cast<int32_t>(r * s.pool_kernel + c);
             if (r == first_row && c == first_column) {
               largest = candidate;
-              index = hn::Set(hn::RebindToSigned<D>(), place);
+              index = hn::Set(DI(), place);
             } else {
               take_larger(candidate, place, largest, index);
             }
