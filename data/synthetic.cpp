@@ -184,7 +184,7 @@ void draw_digit(uint32_t digit, Draw& draw, uint8_t* out) {
   }
   draw_stray_marks(draw, radius, paper);
 
-  const float white = draw.between(150, 255), grey = draw.between(0, 30), noise = draw.between(2, 28) / 255;
+  const float white = draw.between(185, 255), grey = draw.between(0, 16), noise = draw.between(1, 16) / 255;
   for (uint32_t pixel = 0; pixel < pixels; pixel += 4) {
     const uint32_t bits = draw.bits();
     for (uint32_t i = 0; i < 4; ++i) {

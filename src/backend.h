@@ -69,6 +69,8 @@ class Executor {
 class Device {
  public:
   virtual ~Device() = default;
+  // One line for people, such as "AMD EPYC, 2 threads, AVX-512".
+  virtual const char* description() const { return ""; }
   virtual WeightLayout weight_layout() const = 0;
   virtual uint32_t threads() const = 0;
   // One line on the kernels in use, such as "highway AVX3 + oneDNN 2.6.3".
@@ -84,7 +86,10 @@ class Device {
 struct Backend {
   const char* name;  // what --device takes
   uint32_t (*device_count)();
+  // All there is to say about a device, its libraries included, which are loaded for it: for lists, not on a training's
+  // way.
   void (*describe)(uint32_t index, DeviceInfo* info);
+  // Fails with Status::device and the reason where the device cannot be used.
   Status (*open)(const DeviceConfig& config, std::unique_ptr<Device>* device);
 };
 

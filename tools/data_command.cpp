@@ -130,6 +130,7 @@ std::string hex(const uint8_t (&bytes)[16]) {
 // Opens both splits, which checks them to the last byte, and prints what they hold.
 ExitCode check_kind(const lt_dataset_kind& kind, const std::string& folder, StandardOutput* out) {
   ExitCode result = ExitCode::ok;
+  std::string said;  // what is missing may be missing for both splits: it is said once
   for (const Split& split : splits) {
     DatasetPtr dataset;
     lt_dataset_info info;
@@ -137,7 +138,8 @@ ExitCode check_kind(const lt_dataset_kind& kind, const std::string& folder, Stan
     lt_status status = open_split(kind, folder, split.split, &dataset, &info);
     if (status == LT_OK) status = lt_dataset_hash(dataset.get(), hash);
     if (status != LT_OK) {
-      complain("%s", lt_last_error());
+      if (said != lt_last_error()) complain("%s", lt_last_error());
+      said = lt_last_error();
       result = exit_code(status, Stage::data);
       continue;
     }

@@ -81,6 +81,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", std::string("lean-train ") + lt_build_info(), "Print the version and stop");
   app.footer(examples);
   app.formatter(help_formatter());
+  app.require_subcommand(0, 1);  // the name of a data set is no second command
   add_mnist_command(app, &exit_status);
   add_train_command(app, &exit_status);
   add_devices_command(app, &exit_status);

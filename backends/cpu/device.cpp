@@ -78,6 +78,31 @@ class CpuExecutor final : public Executor {
   std::vector<std::unique_ptr<Kernel>> kernels_;
 };
 
+// The value of the first line that starts with `key`, such as "model name" in "model name\t: AMD EPYC"; "" where there is
+// none.
+void read_field(const char* path, const char* key, char* value, size_t value_bytes) {
+  value[0] = '\0';
+  FILE* file = std::fopen(path, "re");
+  if (file == nullptr) return;
+  char line[512];
+  while (std::fgets(line, sizeof(line), file) != nullptr) {
+    const char* colon = std::strchr(line, ':');
+    if (colon == nullptr || std::strncmp(line, key, std::strlen(key)) != 0) continue;
+    line[std::strcspn(line, "\n")] = '\0';
+    std::snprintf(value, value_bytes, "%s", colon + 1 + std::strspn(colon + 1, " \t"));
+    break;
+  }
+  std::fclose(file);
+}
+
+// "AMD EPYC, 2 threads, AVX-512"
+void describe_processor(uint32_t threads, highway::Target target, char* text, size_t text_bytes) {
+  char model[64];
+  read_field("/proc/cpuinfo", "model name", model, sizeof(model));
+  std::snprintf(text, text_bytes, "%s, %u thread%s, %s", model[0] != '\0' ? model : "CPU", threads, threads == 1 ? "" : "s",
+                target_name(target));
+}
+
 class CpuDevice final : public Device {
  public:
   CpuDevice(KernelChoice choice, highway::Target target, uint32_t threads, const char* onednn)
@@ -86,8 +111,10 @@ class CpuDevice final : public Device {
       std::snprintf(kernels_, sizeof(kernels_), "highway %s + oneDNN %s", target_name(target), onednn);
     else
       std::snprintf(kernels_, sizeof(kernels_), "highway %s", target_name(target));
+    describe_processor(threads, target, description_, sizeof(description_));
   }
 
+  const char* description() const override { return description_; }
   WeightLayout weight_layout() const override { return WeightLayout::in_out; }
   uint32_t threads() const override { return threads_; }
   const char* kernels() const override { return kernels_; }
@@ -112,24 +139,8 @@ class CpuDevice final : public Device {
   highway::Target target_;
   uint32_t threads_;
   char kernels_[64];
+  char description_[128];
 };
-
-// The value of the first line that starts with `key`, such as "model name" in "model name\t: AMD EPYC"; "" where there is
-// none.
-void read_field(const char* path, const char* key, char* value, size_t value_bytes) {
-  value[0] = '\0';
-  FILE* file = std::fopen(path, "re");
-  if (file == nullptr) return;
-  char line[512];
-  while (std::fgets(line, sizeof(line), file) != nullptr) {
-    const char* colon = std::strchr(line, ':');
-    if (colon == nullptr || std::strncmp(line, key, std::strlen(key)) != 0) continue;
-    line[std::strcspn(line, "\n")] = '\0';
-    std::snprintf(value, value_bytes, "%s", colon + 1 + std::strspn(colon + 1, " \t"));
-    break;
-  }
-  std::fclose(file);
-}
 
 uint64_t memory_bytes(const char* key) {
   char value[64];
@@ -142,12 +153,10 @@ uint32_t device_count() { return 1; }
 void describe(uint32_t, DeviceInfo* info) {
   *info = DeviceInfo{};
   std::snprintf(info->name, sizeof(info->name), "cpu");
-  char model[64];
-  read_field("/proc/cpuinfo", "model name", model, sizeof(model));
-  const uint32_t threads = threads_allowed();
+  char processor[128];
+  describe_processor(threads_allowed(), highway::target_best(), processor, sizeof(processor));
   const char* onednn = onednn_version();
-  std::snprintf(info->description, sizeof(info->description), "%s, %u thread%s, %s; %s%s", model[0] != '\0' ? model : "CPU",
-                threads, threads == 1 ? "" : "s", target_name(highway::target_best()),
+  std::snprintf(info->description, sizeof(info->description), "%s; %s%s", processor,
                 onednn != nullptr ? "oneDNN " : "no oneDNN: ", onednn != nullptr ? onednn : last_error());
   info->memory_total_bytes = memory_bytes("MemTotal");
   info->memory_free_bytes = memory_bytes("MemAvailable");

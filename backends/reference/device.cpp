@@ -72,8 +72,11 @@ class ReferenceExecutor final : public Executor {
   std::byte* region_;
 };
 
+constexpr char description_text[] = "plain loops on one CPU thread, sums in double; slow";
+
 class ReferenceDevice final : public Device {
  public:
+  const char* description() const override { return description_text; }
   WeightLayout weight_layout() const override { return WeightLayout::in_out; }
   uint32_t threads() const override { return 1; }
   const char* kernels() const override { return "reference"; }
@@ -115,7 +118,7 @@ uint32_t device_count() { return 1; }
 void describe(uint32_t, DeviceInfo* info) {
   *info = DeviceInfo{};
   std::snprintf(info->name, sizeof info->name, "reference");
-  std::snprintf(info->description, sizeof info->description, "plain loops on one CPU thread, sums in double; slow");
+  std::snprintf(info->description, sizeof info->description, "%s", description_text);
   struct sysinfo memory {};
   if (sysinfo(&memory) == 0) {
     info->memory_total_bytes = uint64_t{memory.totalram} * memory.mem_unit;

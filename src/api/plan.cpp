@@ -97,7 +97,7 @@ lt_status lt_plan_get(const lt_plan* plan, lt_plan_info* out) {
     copy_text(result.model, p.recipe.name);
     copy_text(result.data, p.recipe.data);
     copy_text(result.device, p.device_name);
-    copy_text(result.device_name, p.device_info.description);
+    copy_text(result.device_name, p.device->description());
     copy_text(result.kernels, p.device->kernels());
     copy_text(result.precision, "fp32");
     copy_text(result.optimizer, optimizer_name(p.recipe.optimizer));

@@ -1,5 +1,5 @@
-// Which device a name means. A device asked for by name is used or the call fails; "auto" takes the first usable backend of
-// the table, the oracle `reference` apart.
+// Which device a name means. A device asked for by name is used or the call fails; "auto" takes the first backend of the
+// table whose device can be opened, the oracle `reference` apart.
 #include <charconv>
 #include <cstring>
 
@@ -9,21 +9,31 @@ namespace lt {
 namespace {
 
 Status open_at(const Backend& backend, const DeviceConfig& config, std::shared_ptr<const Device>* device,
-               DeviceInfo* info) {
+               std::string* backend_name) {
   if (config.index >= backend.device_count())
     return fail(Status::device, "device %s:%u: there are %u", backend.name, config.index, backend.device_count());
-  backend.describe(config.index, info);
-  if (!info->usable) return fail(Status::device, "device %s: %s", backend.name, info->why_not);
   std::unique_ptr<Device> opened;
   LT_TRY(backend.open(config, &opened));
   *device = std::move(opened);
+  *backend_name = backend.name;
   return Status::ok;
+}
+
+Status open_automatic(const DeviceConfig& config, std::shared_ptr<const Device>* device, std::string* backend_name) {
+  for (size_t i = 0; i < backend_table_size; ++i) {
+    const Backend& backend = *backend_table[i];
+    if (std::strcmp(backend.name, "reference") == 0 || backend.device_count() == 0) continue;
+    const Status status = open_at(backend, config, device, backend_name);
+    if (status != Status::device) return status;
+  }
+  return fail(Status::device, "no device of this build can be used; the last one: %s", last_error());
 }
 
 }  // namespace
 
-Status open_device(const std::string& name, DeviceConfig config, std::shared_ptr<const Device>* device, DeviceInfo* info,
+Status open_device(const std::string& name, DeviceConfig config, std::shared_ptr<const Device>* device,
                    std::string* backend_name) {
+  if (name == "auto") return open_automatic(config, device, backend_name);
   const std::string backend_part = name.substr(0, name.find(':'));
   if (backend_part.size() != name.size()) {
     const char* begin = name.c_str() + backend_part.size() + 1;
@@ -32,22 +42,11 @@ Status open_device(const std::string& name, DeviceConfig config, std::shared_ptr
     if (error != std::errc() || rest != end || begin == end)
       return fail(Status::argument, "device \"%.60s\": what follows the colon must be a number", name.c_str());
   }
-  for (size_t i = 0; i < backend_table_size; ++i) {
-    const Backend& backend = *backend_table[i];
-    if (backend_part == "auto") {
-      DeviceInfo found;
-      if (std::strcmp(backend.name, "reference") == 0 || backend.device_count() == 0) continue;
-      backend.describe(0, &found);
-      if (!found.usable) continue;
-    } else if (backend_part != backend.name) {
-      continue;
-    }
-    LT_TRY(open_at(backend, config, device, info));
-    *backend_name = backend.name;
-    return Status::ok;
-  }
   std::string known;
-  for (size_t i = 0; i < backend_table_size; ++i) known += std::string(", ") + backend_table[i]->name;
+  for (size_t i = 0; i < backend_table_size; ++i) {
+    if (backend_part == backend_table[i]->name) return open_at(*backend_table[i], config, device, backend_name);
+    known += std::string(", ") + backend_table[i]->name;
+  }
   return fail(Status::argument, "no device \"%.60s\" in this build, expected one of: auto%s", name.c_str(), known.c_str());
 }
 

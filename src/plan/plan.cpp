@@ -71,9 +71,8 @@ Status plan_make(const PlanRequest& request, std::shared_ptr<const Plan>* plan) 
   std::vector<JoinedLayer> joined;
   LT_TRY(join_layers(request.recipe, &joined));
   std::shared_ptr<const Device> device;
-  DeviceInfo info;
   std::string device_name;
-  LT_TRY(open_device(request.device, request.device_config, &device, &info, &device_name));
+  LT_TRY(open_device(request.device, request.device_config, &device, &device_name));
 
   const uint32_t batch = request.recipe.batch;
   auto result = std::make_shared<Plan>();
@@ -92,7 +91,6 @@ Status plan_make(const PlanRequest& request, std::shared_ptr<const Plan>* plan) 
     LT_TRY(plan_for(request, joined, device, even_micro_batch(batch, largest), result.get()));
     if (result->program.region_bytes > cap) LT_TRY(plan_for(request, joined, device, largest, result.get()));
   }
-  result->device_info = info;
   result->device_name = device_name;
   *plan = std::move(result);
   return Status::ok;

@@ -37,7 +37,6 @@ struct SegmentPlace {
 struct Plan {
   Recipe recipe;
   std::string device_name;  // the backend's: "cpu"
-  DeviceInfo device_info;
   std::shared_ptr<const Device> device;
   Program program;
   std::vector<OpNeeds> needs;  // one an op
@@ -78,7 +77,7 @@ std::string plan_text(const Plan& plan);
 std::string plan_json(const Plan& plan);
 
 // Opens the device that `name` asks for; "auto" takes the first usable one that is not `reference`.
-Status open_device(const std::string& name, DeviceConfig config, std::shared_ptr<const Device>* device, DeviceInfo* info,
+Status open_device(const std::string& name, DeviceConfig config, std::shared_ptr<const Device>* device,
                    std::string* backend_name);
 
 }  // namespace lt

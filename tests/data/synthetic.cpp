@@ -69,8 +69,8 @@ TEST(SyntheticDigits, SaysWhatItIs) {
 
 // Figures of this drawing program: they change when it does, and must not with compiler, flags or machine.
 TEST(SyntheticDigits, IsTheSameEverywhere) {
-  EXPECT_EQ(hash(Split::train, 1), "6f6a27c794a82c495cc9622d5f58b010");
-  EXPECT_EQ(hash(Split::test, 1), "58a90643d3370c554b2515b46a138cb4");
+  EXPECT_EQ(hash(Split::train, 1), "de6d37e84e1dc429d393d8c33ddb9236");
+  EXPECT_EQ(hash(Split::test, 1), "faa041ac3aaeda0e82a2a6c56391785d");
   EXPECT_NE(hash(Split::test, 2), hash(Split::test, 1));
 }
 
