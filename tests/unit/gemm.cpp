@@ -109,10 +109,11 @@ TEST_P(Gemm, odd_shapes_and_all_transpositions) {
     for (const uint32_t n : sizes)
       for (const uint32_t k : {1u, 17u, 64u})
         for (const bool ta : {false, true})
-          for (const bool tb : {false, true}) {
-            check({{m, n, k, ta, tb}, m % 2 == 0, n % 2 == 1, false, 0}, GetParam());
-            if (HasFatalFailure()) return;
-          }
+          for (const bool tb : {false, true})
+            for (const bool epilogue : {false, true}) {
+              check({{m, n, k, ta, tb}, epilogue && m % 2 == 0, epilogue && n % 2 == 1, false, 0}, GetParam());
+              if (HasFatalFailure()) return;
+            }
 }
 
 TEST_P(Gemm, epilogues_and_gaps_between_rows) {
@@ -156,11 +157,10 @@ TEST_P(Gemm, infinities_and_nans_pass) {
 }
 
 TEST_P(Gemm, same_bits_with_any_number_of_threads) {
-  const Case cases[] = {{{64, 300, 520, false, false}, true, true, false, 0},
-                        {{300, 130, 64, true, false}, false, false, true, 3},
-                        {{65, 700, 129, false, true}, false, false, false, 0},
-                        {{500, 10, 784, false, false}, true, false, false, 0},
-                        {{33, 40, 300, true, true}, false, false, false, 0}};
+  const Case cases[] = {
+      {{64, 300, 520, false, false}, true, true, false, 0},  {{300, 130, 64, true, false}, false, false, true, 3},
+      {{65, 700, 129, false, true}, false, false, false, 0}, {{500, 10, 784, false, false}, true, false, false, 0},
+      {{700, 10, 300, true, false}, false, false, true, 0},  {{33, 40, 300, true, true}, false, false, false, 0}};
   for (const Case& test : cases) {
     const auto expected = product(test, nullptr, GetParam());
     for (const uint32_t threads : {1u, 2u, 3u}) {

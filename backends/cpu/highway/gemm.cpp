@@ -19,11 +19,14 @@ struct Plan {
   uint32_t rows_per_block, row_blocks;
 };
 
-// op(A) op(B) with B transposed is computed as the transpose of B A^T where that moves fewer elements to their places: A
-// and C then, all of B otherwise.
+// A C this narrow leaves lanes idle or tiles low.
+constexpr uint32_t narrow_columns = 24;
+
+// Whether the transpose of C is computed, op(B)^T op(A)^T. With B transposed, where that moves fewer elements to their
+// places: A and C then, all of B otherwise. With A transposed, which then lies as the product wants it, where C is narrow.
 bool moves_less_swapped(const GemmShape& shape) {
-  return shape.b_transposed && !shape.a_transposed &&
-         uint64_t{shape.m} * (uint64_t{shape.n} + shape.k) <= uint64_t{shape.n} * shape.k;
+  if (shape.a_transposed) return !shape.b_transposed && shape.n <= narrow_columns && shape.n < shape.m;
+  return shape.b_transposed && uint64_t{shape.m} * (uint64_t{shape.n} + shape.k) <= uint64_t{shape.n} * shape.k;
 }
 
 Plan make_plan(const GemmShape& shape, bool swapped, const GemmTraits& traits) {
@@ -32,13 +35,17 @@ Plan make_plan(const GemmShape& shape, bool swapped, const GemmTraits& traits) {
   plan.columns = swapped ? shape.m : shape.n;
   const bool small_blocks = swapped || shape.a_transposed;
   plan.panels = GemmPanels(plan.columns, traits.lanes, traits.panel_vectors).panels;
-  plan.panels_per_block = small_blocks ? std::min(plan.panels, gemm_block_panels) : 1;
-  plan.column_blocks = static_cast<uint32_t>(divide_up(plan.panels, plan.panels_per_block));
-  // Rows: as many blocks as wanted, of four tiles or more, within the limit.
+  // As many blocks as wanted, of four tiles of rows or more and several panels or fewer, within the limits.
   const uint32_t limit = small_blocks ? gemm_block_rows : most_rows_in_place;
+  const uint32_t least_rows = std::min(4 * traits.tile_rows, limit);
+  const uint64_t most_blocks = divide_up(plan.rows, least_rows) * plan.panels;
+  plan.panels_per_block =
+      small_blocks ? static_cast<uint32_t>(std::clamp<uint64_t>(most_blocks / wanted_blocks, 1, gemm_block_panels)) : 1;
+  plan.panels_per_block = std::min(plan.panels_per_block, plan.panels);
+  plan.column_blocks = static_cast<uint32_t>(divide_up(plan.panels, plan.panels_per_block));
   const uint64_t wanted_row_blocks = divide_up(wanted_blocks, plan.column_blocks);
   uint64_t rows = divide_up(plan.rows, wanted_row_blocks);
-  rows = std::clamp<uint64_t>(rows, std::min<uint64_t>(4 * traits.tile_rows, limit), limit);
+  rows = std::clamp<uint64_t>(rows, least_rows, limit);
   rows = divide_up(rows, traits.tile_rows) * traits.tile_rows;
   plan.row_blocks = static_cast<uint32_t>(divide_up(plan.rows, std::min<uint64_t>(rows, limit)));
   plan.rows_per_block = static_cast<uint32_t>(divide_up(plan.rows, plan.row_blocks));
@@ -91,7 +98,14 @@ void gemm(const GemmShape& shape, const GemmOperands& operands, ThreadPool* pool
   whole.accumulate = operands.accumulate;
   whole.relu = operands.relu;
   whole.bias = operands.bias;
-  if (swapped) {
+  if (swapped && shape.a_transposed) {
+    whole.a = operands.b;
+    whole.a_row = 1;
+    whole.a_k = operands.ldb;
+    whole.b = operands.a;
+    whole.b_stride = operands.lda;
+    whole.b_source = PanelSource::rows;
+  } else if (swapped) {
     GemmPackFunction* const pack = for_target(gemm_pack_table, target);
     const uint32_t depth_blocks = static_cast<uint32_t>(divide_up(shape.k, gemm_depth));
     run_blocks(pool, plan.panels * depth_blocks, [&](uint32_t block, uint32_t) {

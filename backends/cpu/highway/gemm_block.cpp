@@ -244,14 +244,32 @@ void transpose(const float* from, size_t from_stride, size_t rows, size_t column
     }
 }
 
-// packed[k][width] from `columns` <= width columns of B; zeros beyond them.
+// The first `count` < lanes elements, then zeros; reads nothing past them.
+HWY_INLINE V load_part(const float* from, size_t count) {
+  const D d;
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  return hn::MaskedLoad(hn::FirstN(d, count), d, from);
+#else
+  HWY_ALIGN float part[HWY_MAX_BYTES / sizeof(float)] = {};
+  for (size_t i = 0; i < count; ++i) part[i] = from[i];
+  return hn::Load(d, part);
+#endif
+}
+
+// packed[k][width] from `columns` <= width columns of B; zeros beyond them, which are fewer than a vector.
 void pack_panel(const float* b, size_t b_stride, bool b_rows, size_t columns, size_t width, size_t depth, float* packed) {
-  if (b_rows)
-    for (size_t k = 0; k < depth; ++k) std::memcpy(packed + k * width, b + k * b_stride, columns * sizeof(float));
-  else
+  const D d;
+  const size_t lanes = hn::Lanes(d), whole = columns / lanes * lanes;
+  if (b_rows) {
+    for (size_t k = 0; k < depth; ++k, b += b_stride, packed += width) {
+      for (size_t i = 0; i < whole; i += lanes) hn::Store(hn::LoadU(d, b + i), d, packed + i);
+      if (whole < width) hn::Store(load_part(b + whole, columns - whole), d, packed + whole);
+    }
+  } else {
     transpose(b, b_stride, columns, depth, packed, width, false);
-  if (columns < width)
-    for (size_t k = 0; k < depth; ++k) std::memset(packed + k * width + columns, 0, (width - columns) * sizeof(float));
+    if (columns < width)
+      for (size_t k = 0; k < depth; ++k) std::memset(packed + k * width + columns, 0, (width - columns) * sizeof(float));
+  }
 }
 
 }  // namespace
