@@ -183,18 +183,26 @@ TEST_P(Replay, LosesAndEndsAlikeInALittleMemory) {
   memory.size = sizeof memory;
   info.size = sizeof info;
   ASSERT_EQ(lt_plan_memory(plan.get(), &memory), LT_OK);
-  // The least cap that a plan can be made under, to five hundredths of what is not parameters or state.
-  const uint64_t fixed = memory.parameters_bytes + memory.state_bytes, rest = memory.arena_bytes - fixed;
+  // The least cap that a plan can be made under, to a page: between what cannot do and what does.
+  uint64_t too_little = memory.parameters_bytes + memory.state_bytes, enough = memory.arena_bytes;
   lt_plan* made = nullptr;
-  for (uint64_t twentieths = 1; twentieths < 20 && made == nullptr; ++twentieths) {
-    config.memory_cap_bytes = fixed + rest * twentieths / 20;
-    if (lt_plan_create(&config, &made) != LT_OK) made = nullptr;
+  while (enough - too_little > 4096) {
+    config.memory_cap_bytes = too_little + (enough - too_little) / 2;
+    lt_plan* tried = nullptr;
+    if (lt_plan_create(&config, &tried) == LT_OK) {
+      enough = config.memory_cap_bytes;
+      lt_plan_free(made);
+      made = tried;
+    } else {
+      too_little = config.memory_cap_bytes;
+    }
   }
+  config.memory_cap_bytes = enough;
   ASSERT_NE(made, nullptr) << lt_last_error();
   ASSERT_EQ(lt_plan_get(made, &info), LT_OK);
   ASSERT_EQ(lt_plan_memory(made, &memory), LT_OK);
   lt_plan_free(made);
-  EXPECT_LT(info.micro_batch, steps[0]);
+  EXPECT_EQ(info.micro_batch, 1u);
   EXPECT_LE(memory.arena_bytes, config.memory_cap_bytes);
   session.reset();
   ASSERT_TRUE(open());
