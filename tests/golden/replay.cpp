@@ -202,7 +202,7 @@ TEST_P(Replay, LosesAndEndsAlikeInALittleMemory) {
   ASSERT_EQ(lt_plan_get(made, &info), LT_OK);
   ASSERT_EQ(lt_plan_memory(made, &memory), LT_OK);
   lt_plan_free(made);
-  EXPECT_EQ(info.micro_batch, 1u);
+  EXPECT_LT(info.micro_batch, steps[0]);
   EXPECT_LE(memory.arena_bytes, config.memory_cap_bytes);
   session.reset();
   ASSERT_TRUE(open());
