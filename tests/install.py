@@ -39,6 +39,9 @@ class Install(unittest.TestCase):
     def tearDownClass(cls):
         cls.folder.cleanup()
 
+    def text(self, path):
+        with open(path) as file: return file.read()
+
     def flags(self, root, *options):
         (description,) = find(root, r"/lean-train\.pc$")
         environment = dict(os.environ, PKG_CONFIG_SYSROOT_DIR=root, PKG_CONFIG_LIBDIR=os.path.dirname(description))
@@ -68,7 +71,7 @@ class Install(unittest.TestCase):
         self.assertFalse(any("liblean-train" in name for name in self.needed(self.embed(root, "--static"))))
 
     def test_the_library_shows_the_functions_of_its_header_and_no_others(self):
-        text = re.sub(r"/\*.*?\*/", "", open(self.header).read(), flags=re.DOTALL)
+        text = re.sub(r"/\*.*?\*/", "", self.text(self.header), flags=re.DOTALL)
         declared = set(re.findall(r"^LT_API\b[^;(]*?\b(lt_\w+)\s*\(", text, re.MULTILINE))
         shown = {line.split()[-1].split("@")[0] for line in output("nm", "-D", "--defined-only", self.shared).splitlines()}
         self.assertGreater(len(declared), 20)
