@@ -13,6 +13,7 @@
 #include <climits>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "backends/cpu/cpu_quota.h"
 
@@ -53,6 +54,13 @@ bool spin(std::chrono::nanoseconds limit, Done done) {
   }
 }
 
+void set_cpu(pthread_t thread, int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  pthread_setaffinity_np(thread, sizeof(set), &set);
+}
+
 }  // namespace
 
 uint32_t threads_allowed() {
@@ -84,7 +92,12 @@ struct ThreadPool::Shared {
   alignas(64) std::atomic<bool> stop{false};
   uint32_t threads = 1, started = 0;
   std::chrono::nanoseconds spin_limit = spin_time;
-  std::unique_ptr<pthread_t[]> workers;
+  std::unique_ptr<pthread_t[]> workers;  // thread 1 and on
+
+  // Where there is a thread for each CPU, each keeps to one: cpus[0] is where the caller was last seen, which goes where it
+  // likes, cpus[i] is thread i's. Left alone, a busy machine's scheduler wakes a worker on the CPU of the caller that woke
+  // it, and there it waits for the caller to finish the work of both. Null: not so.
+  std::unique_ptr<int[]> cpus;
 
   // What a worker is started with; lies in the pool because it outlives `create`.
   struct Start {
@@ -125,6 +138,32 @@ struct ThreadPool::Shared {
     }
   }
 
+  // Called before the workers' start, by the caller.
+  void assign_cpus() {
+    cpu_set_t set;
+    if (threads < 2 || sched_getaffinity(0, sizeof(set), &set) != 0 || CPU_COUNT(&set) != static_cast<int>(threads)) return;
+    cpus.reset(new (std::nothrow) int[threads]);
+    if (cpus == nullptr) return;
+    uint32_t count = 0;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(cpu, &set)) cpus[count++] = cpu;
+    const int here = sched_getcpu();
+    for (uint32_t i = 1; i < count; ++i)
+      if (cpus[i] == here) std::swap(cpus[0], cpus[i]);
+  }
+
+  // Where the caller came to a worker's CPU, that worker takes the one that the caller left.
+  void make_way() {
+    if (cpus == nullptr) return;
+    const int here = sched_getcpu();
+    if (here == cpus[0]) return;
+    for (uint32_t i = 1; i < threads; ++i)
+      if (cpus[i] == here) {
+        std::swap(cpus[0], cpus[i]);
+        set_cpu(workers[i - 1], cpus[i]);
+      }
+  }
+
   void wake(uint32_t most) {
     turn.fetch_add(1);
     if (sleepers.load() != 0) futex_wake(turn, most);
@@ -156,6 +195,7 @@ Status ThreadPool::create(uint32_t threads, std::unique_ptr<ThreadPool>* pool) {
     return fail(Status::memory, "thread pool: no memory for %u threads", threads);
   shared->threads = threads;
   if (threads > threads_allowed()) shared->spin_limit = spin_time_oversubscribed;
+  shared->assign_cpus();
   std::unique_ptr<ThreadPool> made(new (std::nothrow) ThreadPool(std::move(shared)));
   if (made == nullptr) return fail(Status::memory, "thread pool: no memory for %u threads", threads);
 
@@ -165,10 +205,12 @@ Status ThreadPool::create(uint32_t threads, std::unique_ptr<ThreadPool>* pool) {
   pthread_sigmask(SIG_SETMASK, &all, &before);
   int error = 0;
   Shared& s = *made->shared_;
-  for (uint32_t thread = 1; thread < threads && error == 0; ++thread) {
+  for (uint32_t thread = 1; thread < threads; ++thread) {
     s.starts[s.started] = {&s, thread};
     error = pthread_create(&s.workers[s.started], nullptr, Shared::start, &s.starts[s.started]);
-    if (error == 0) ++s.started;
+    if (error != 0) break;
+    ++s.started;
+    if (s.cpus != nullptr) set_cpu(s.workers[thread - 1], s.cpus[thread]);
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (error != 0)
@@ -186,6 +228,7 @@ void ThreadPool::run_blocks(uint32_t blocks, Call call, const void* context) {
     for (uint32_t block = 0; block < blocks; ++block) call(context, block, 0);
     return;
   }
+  s.make_way();
   s.call = call;
   s.context = context;
   s.done.store(0, std::memory_order_relaxed);

@@ -2,6 +2,7 @@
 #include "backends/cpu/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -96,6 +97,39 @@ TEST(ThreadPool, a_caller_waits_for_a_slow_block) {
       ++finished;
     });
     ASSERT_EQ(finished, 2u);
+  }
+}
+
+TEST(ThreadPool, with_a_thread_for_each_cpu_workers_keep_to_one_each) {
+  cpu_set_t allowed;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+  const auto cpus = static_cast<uint32_t>(CPU_COUNT(&allowed));
+  if (cpus < 2) GTEST_SKIP() << "one CPU";
+  const auto pool = make_pool(cpus);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<cpu_set_t> sets(cpus);
+    std::atomic<uint32_t> inside{0};
+    pool->run(cpus, [&](uint32_t, uint32_t thread) {
+      ++inside;
+      while (inside < cpus) std::this_thread::yield();  // one block a thread
+      sched_getaffinity(0, sizeof(cpu_set_t), &sets[thread]);
+    });
+    cpu_set_t all;
+    CPU_ZERO(&all);
+    for (uint32_t thread = 1; thread < cpus; ++thread) {
+      EXPECT_EQ(CPU_COUNT(&sets[thread]), 1);
+      CPU_OR(&all, &all, &sets[thread]);
+    }
+    EXPECT_EQ(CPU_COUNT(&all), static_cast<int>(cpus) - 1);
+    EXPECT_TRUE(CPU_EQUAL(&sets[0], &allowed)) << "the caller goes where it likes";
+    // The caller moves; the worker there has to move out of its way.
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (int cpu = 0, left = round % static_cast<int>(cpus); cpu < CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(cpu, &allowed) && left-- == 0) CPU_SET(cpu, &one);
+    ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+    pool->run(cpus, [&](uint32_t, uint32_t) {});
+    ASSERT_EQ(sched_setaffinity(0, sizeof(allowed), &allowed), 0);
   }
 }
 
