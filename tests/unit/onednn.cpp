@@ -166,13 +166,17 @@ void near(const float* actual, const std::vector<double>& expected, double times
 void check(const Op& op, uint32_t micro_batch, const std::vector<uint32_t>& counts) {
   const OneDnn* library = nullptr;
   if (!ok(OneDnn::open(&library))) GTEST_SKIP() << last_error();
+  const uint32_t before = threads_of_process();
+  std::vector<Expected> all_expected;
   for (const uint32_t threads : {1u, 3u}) {
     Net net(op, micro_batch, threads, *library);
     ASSERT_NE(net.forward, nullptr) << last_error();
     ASSERT_NE(net.backward, nullptr) << last_error();
-    for (const uint32_t samples : counts) {
+    for (size_t i = 0; i < counts.size(); ++i) {
+      const uint32_t samples = counts[i];
       const std::string what = std::to_string(samples) + " samples, " + std::to_string(threads) + " threads: ";
-      const Expected expected = expect(net, samples);
+      if (all_expected.size() == i) all_expected.push_back(expect(net, samples));
+      const Expected& expected = all_expected[i];
       for (const bool accumulate : {false, true}) {
         net.run(net.forward.get(), samples, accumulate);
         net.run(net.backward.get(), samples, accumulate);
@@ -183,7 +187,7 @@ void check(const Op& op, uint32_t micro_batch, const std::vector<uint32_t>& coun
         if (testing::Test::HasFatalFailure()) return;
       }
     }
-    EXPECT_EQ(threads_of_process(), threads) << "oneDNN has started threads";
+    EXPECT_EQ(threads_of_process(), before + threads - 1) << "oneDNN has started threads";
   }
 }
 
@@ -219,10 +223,8 @@ Op linear(uint32_t in, uint32_t out) {
   return op;
 }
 
-TEST(OneDnn, ConvolutionOfAnyNumberOfSamples) { check(conv2d({6, 7, 3}, 20, {3, 1, 1}, {0, 0, 0}), 23, up_to(23)); }
-TEST(OneDnn, ConvolutionWithPoolOfAnyNumberOfSamples) {
-  check(conv2d({9, 8, 16}, 32, {5, 1, 2}, {2, 2, 0}), 21, up_to(21));
-}
+TEST(OneDnn, ConvolutionOfAnyNumberOfSamples) { check(conv2d({5, 6, 3}, 20, {3, 1, 1}, {0, 0, 0}), 23, up_to(23)); }
+TEST(OneDnn, ConvolutionWithPoolOfAnyNumberOfSamples) { check(conv2d({6, 7, 8}, 16, {5, 1, 2}, {2, 2, 0}), 13, up_to(13)); }
 TEST(OneDnn, ConvolutionWithStrideAndOverlappingPool) { check(conv2d({13, 13, 2}, 5, {3, 2, 1}, {3, 2, 0}), 4, up_to(4)); }
 TEST(OneDnn, LinearOfAnyNumberOfSamples) { check(linear(70, 37), 35, up_to(35)); }
 TEST(OneDnn, LinearOfManySamplesAndFewOutputs) { check(linear(20, 10), 1300, {1300, 1299, 513, 512, 7}); }
