@@ -1,6 +1,10 @@
 #include "tests/ops/op_cases.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
+
+#include "src/base/philox.h"
 
 namespace lt::ops {
 namespace {
@@ -193,6 +197,54 @@ void add_updates(Cases* cases) {
     }
 }
 
+// Shapes that nobody thought of: the same ones every time.
+class Draw {
+ public:
+  explicit Draw(uint32_t stream) : stream_(stream) {}
+  // Between `least` and `most`, both included.
+  uint32_t operator()(uint32_t least, uint32_t most) {
+    return least + philox4x32({{count_++, 0, 0, stream_}}, 2024).v[0] % (most - least + 1);
+  }
+  // Vectors' widths and their neighbours are more interesting than what lies between.
+  uint32_t size(uint32_t most) {
+    constexpr uint32_t edges[] = {1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65};
+    const uint32_t size = (*this)(0, 1) ? edges[(*this)(0, std::size(edges) - 1)] : (*this)(1, most);
+    return std::min(size, most);
+  }
+
+ private:
+  uint32_t stream_, count_ = 0;
+};
+
+void add_random(Cases* cases) {
+  for (uint32_t i = 0; i < 90; ++i) {
+    Draw draw(i);
+    const Extent x = {draw(1, 11), draw(1, 11), draw.size(i % 3 == 0 ? 33 : 65)};
+    Window pool = {draw(1, 3), draw(1, 3), 0};
+    OpCase c;
+    switch (i % 3) {
+      case 0: {
+        Window conv = {draw(1, 5), draw(1, 2), draw(0, 2)};
+        conv.kernel = std::min({conv.kernel, x.height + 2 * conv.padding, x.width + 2 * conv.padding});
+        const uint32_t out = draw.size(65);
+        c = conv2d_case(x, out, conv);
+        const bool pools = draw(0, 1) && std::min(c.op.conv_extent.height, c.op.conv_extent.width) >= pool.kernel;
+        if (pools) c = conv2d_case(x, out, conv, pool);
+        break;
+      }
+      case 1: c = linear_case(draw.size(140), draw.size(140)); break;
+      default: c = std::min(x.height, x.width) >= pool.kernel ? activation_case(x, pool) : activation_case(x); break;
+    }
+    c.micro_batch = draw(1, 19);
+    c.samples = draw(1, c.micro_batch);
+    c.batch_samples = c.micro_batch;
+    c.accumulate = draw(0, 3) == 0;
+    c.seed = i;
+    c.name = "random" + std::to_string(i) + "_" + c.name;
+    cases->add_parts(c, draw(0, 7));
+  }
+}
+
 }  // namespace
 
 std::vector<OpCase> all_cases() {
@@ -203,6 +255,7 @@ std::vector<OpCase> all_cases() {
   add_activation(&cases);
   add_loss(&cases);
   add_updates(&cases);
+  add_random(&cases);
   return cases.list;
 }
 

@@ -1,0 +1,188 @@
+// That the comparison sees what it is there to see: a device that is the reference device but for one fault has to fail,
+// and without a fault to pass.
+#include <gtest/gtest-spi.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <utility>
+
+#include "tests/ops/op_fixture.h"
+
+namespace lt::ops {
+namespace {
+
+// Called after each run with the program, the op that ran last and the region.
+using Fault = std::function<void(const Program& program, const Op& op, std::byte* region)>;
+
+class FaultyExecutor final : public Executor {
+ public:
+  FaultyExecutor(const Program& program, std::byte* region, std::unique_ptr<Executor> executor, Fault fault)
+      : program_(program), region_(region), executor_(std::move(executor)), fault_(std::move(fault)) {}
+  Status run(uint32_t first, uint32_t last, const RunArguments& arguments) override {
+    LT_TRY(executor_->run(first, last, arguments));
+    fault_(program_, program_.ops[last - 1], region_);
+    return Status::ok;
+  }
+  Status upload(TensorId to, uint64_t offset, const void* from, uint64_t bytes) override {
+    return executor_->upload(to, offset, from, bytes);
+  }
+  Status download(TensorId from, uint64_t offset, void* to, uint64_t bytes) override {
+    return executor_->download(from, offset, to, bytes);
+  }
+  Status synchronize() override { return executor_->synchronize(); }
+
+ private:
+  Program program_;
+  std::byte* region_;
+  std::unique_ptr<Executor> executor_;
+  Fault fault_;
+};
+
+class FaultyDevice final : public Device {
+ public:
+  explicit FaultyDevice(Fault fault) : device_(reference_device()), fault_(std::move(fault)) {}
+  WeightLayout weight_layout() const override { return device_->weight_layout(); }
+  uint32_t threads() const override { return 1; }
+  const char* kernels() const override { return "faulty"; }
+  Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
+    return device_->prepare(program, op, needs);
+  }
+  Status attach(const Program& program, std::byte* region, std::unique_ptr<Executor>* executor) const override {
+    std::unique_ptr<Executor> sound;
+    LT_TRY(device_->attach(program, region, &sound));
+    *executor = std::make_unique<FaultyExecutor>(program, region, std::move(sound), fault_);
+    return Status::ok;
+  }
+
+ private:
+  std::unique_ptr<Device> device_;
+  Fault fault_;
+};
+
+int failures(const Fault& fault, const OpCase& c) {
+  ::testing::TestPartResultArray results;
+  {
+    ::testing::ScopedFakeTestPartResultReporter reporter(
+        ::testing::ScopedFakeTestPartResultReporter::INTERCEPT_ONLY_CURRENT_THREAD, &results);
+    expect_equals_reference(FaultyDevice(fault), c);
+  }
+  int failed = 0;
+  for (int i = 0; i < results.size(); ++i) failed += results.GetTestPartResult(i).failed();
+  return failed;
+}
+
+OpCase everything(Fill fill) {
+  OpCase c = conv2d_case({8, 8, 3}, 10, {3, 1, 1}, {2, 2, 0});
+  c.op.has_bias = c.op.has_relu = true;
+  c.op.dropout = 0.5f;
+  c.fill = fill;
+  return backward_case(c);
+}
+
+template <class T>
+T* at(std::byte* region, const Program& program, TensorId id) {
+  return reinterpret_cast<T*>(region + program.tensors[id].offset);
+}
+
+TEST(Harness, PassesWhatHasNoFault) {
+  const Fault none = [](const Program&, const Op&, std::byte*) {};
+  for (Fill fill : {Fill::uniform, Fill::integers}) EXPECT_EQ(failures(none, everything(fill)), 0);
+}
+
+TEST(Harness, SeesOneWrongElement) {
+  for (Fill fill : {Fill::uniform, Fill::integers})
+    for (TensorId Op::*tensor : {&Op::y, &Op::dx, &Op::dweight, &Op::dbias}) {
+      const bool forward = tensor == &Op::y;
+      const Fault wrong = [&](const Program& program, const Op& op, std::byte* region) {
+        if ((op.kind == OpKind::conv2d) != forward) return;
+        float* values = at<float>(region, program, op.*tensor);
+        values[program.tensors[op.*tensor].bytes / sizeof(float) / 2] += 0.01f;
+      };
+      EXPECT_GT(failures(wrong, everything(fill)), 0) << "fill " << static_cast<int>(fill);
+    }
+}
+
+TEST(Harness, SeesAnElementThatIsNotWritten) {
+  const Fault left_out = [](const Program& program, const Op& op, std::byte* region) {
+    if (op.kind == OpKind::conv2d_backward) std::memset(at<float>(region, program, op.dx) + 7, 0xFF, sizeof(float));
+  };
+  EXPECT_GT(failures(left_out, everything(Fill::uniform)), 0);
+}
+
+TEST(Harness, SeesAWrongWinnerAndAWrongMaskBit) {
+  for (Fill fill : {Fill::uniform, Fill::integers}) {
+    const Fault winner = [](const Program& program, const Op& op, std::byte* region) {
+      uint8_t* argmax = at<uint8_t>(region, program, op.argmax);
+      if (op.kind == OpKind::conv2d) argmax[21] = static_cast<uint8_t>((argmax[21] + 1) % 4);
+    };
+    EXPECT_GT(failures(winner, everything(fill)), 0);
+    const Fault bit = [](const Program& program, const Op& op, std::byte* region) {
+      if (op.kind == OpKind::conv2d) at<uint8_t>(region, program, op.mask)[3] ^= 0xFF;
+    };
+    EXPECT_GT(failures(bit, everything(fill)), 0);
+    const Fault past_the_end = [](const Program& program, const Op& op, std::byte* region) {
+      const uint64_t row_bytes = mask_row_bytes(op.y_extent.elements());
+      if (op.kind == OpKind::conv2d) at<uint8_t>(region, program, op.mask)[row_bytes - 1] |= 0x80;
+    };
+    EXPECT_GT(failures(past_the_end, everything(fill)), 0);
+  }
+}
+
+TEST(Harness, SeesAByteWrittenPastATensorOrTheScratch) {
+  for (size_t i = 0; i < 10; ++i) {
+    const Fault behind = [i](const Program& program, const Op&, std::byte* region) {
+      region[program.tensors[i].offset + program.tensors[i].bytes] = std::byte{0};
+    };
+    EXPECT_GT(failures(behind, everything(Fill::uniform)), 0) << "tensor " << i;
+    const Fault in_front = [i](const Program& program, const Op&, std::byte* region) {
+      region[program.tensors[i].offset - 1] = std::byte{0};
+    };
+    EXPECT_GT(failures(in_front, everything(Fill::uniform)), 0) << "tensor " << i;
+  }
+  const Fault scratch = [](const Program& program, const Op&, std::byte* region) {
+    region[program.scratch_offset + program.scratch_bytes] = std::byte{0};
+  };
+  EXPECT_GT(failures(scratch, everything(Fill::uniform)), 0);
+}
+
+TEST(Harness, SeesAnInputThatIsChanged) {
+  for (TensorId Op::*tensor : {&Op::x, &Op::weight, &Op::bias, &Op::dy}) {
+    const Fault changed = [&](const Program& program, const Op& op, std::byte* region) {
+      if (op.*tensor != no_tensor) at<uint8_t>(region, program, op.*tensor)[5] ^= 1;
+    };
+    EXPECT_GT(failures(changed, everything(Fill::uniform)), 0);
+  }
+}
+
+TEST(Harness, SeesWrongStatistics) {
+  const OpCase c = loss_case(10);
+  for (double loss : {1e-4, 0.0}) {
+    const Fault wrong = [&](const Program& program, const Op& op, std::byte* region) {
+      auto* statistics = at<Statistics>(region, program, op.statistics);
+      statistics->loss_sum += loss;
+      if (loss == 0) ++statistics->correct;
+    };
+    EXPECT_GT(failures(wrong, c), 0);
+  }
+}
+
+TEST(Harness, SeesAWeightUpdatedAfterALossThatIsNotFinite) {
+  OpCase c = update_case(OpKind::update_sgd, 33);
+  c.loss_is_finite = false;
+  const Fault updated = [](const Program& program, const Op& op, std::byte* region) {
+    at<float>(region, program, op.parameters)[32] *= 0.99f;
+  };
+  EXPECT_GT(failures(updated, c), 0);
+}
+
+TEST(Harness, MeasuresErrorsRelativeToAllElements) {
+  EXPECT_EQ(normalised_square_error({1, 2}, {1, 2}), 0);
+  EXPECT_NEAR(normalised_square_error({3, 4.05f}, {3, 4}), 0.0025 / 25, 1e-8);
+  EXPECT_GT(normalised_square_error({1, std::nanf("")}, {1, 2}), 1e30);
+  EXPECT_GT(normalised_square_error({1, 1e-3f}, {1, 0}), 0.9e-6);
+}
+
+}  // namespace
+}  // namespace lt::ops
