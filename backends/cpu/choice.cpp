@@ -25,16 +25,16 @@ Status parse_kernel_choice(const std::string& name, KernelChoice* choice) {
   return Status::ok;
 }
 
-// Microseconds of CPU time on one thread of a Zen 5, the own kernels against oneDNN 2.6.3, batches as the recipes have
-// them:
-//                      AVX-512                  AVX2
-//   conv1 (same)       508 :   751        1012 :  1025
-//   conv2             5563 :  5007       12781 :  9883
-//   conv2 backward    4826 : 10631       10475 : 22236
-//   conv1 backward     877 :  1048        2262 :  1838
-//   fc1 (64x3136x1024) 2296 :  2828        5066 :  6380
-//   fc1 backward      3899 :  4069        7766 :  7498
-//   whole step       18768 : 25197       40277 : 49753
+// Microseconds on two threads of a Zen 5, the own kernels against oneDNN 2.6.3, best of ten steps of mnist/cnn-same taken
+// in one run:
+//                      AVX-512           AVX2
+//   conv1            268 :   386     512 :   518
+//   conv2           1453 :  2516    2421 :  4895
+//   conv2 backward  2340 :  5547    5605 : 10943
+//   conv1 backward   462 :   524    1251 :   949
+//   fc1             1169 :  1093    2335 :  3254
+//   fc1 backward    2079 :  2066    3960 :  3950
+//   whole step      8327 : 12758   16773 : 25292
 // Where oneDNN is ahead it does not pay for loading it: 20 ms, 5 MB, and a result that depends on the thread count.
 Family automatic_family(const Op&) { return Family::highway; }
 
