@@ -108,8 +108,11 @@ class Conv2dWinograd final : public Conv2dBase {
     context.pool->run(shape_.in_channels,
                       [&](uint32_t channel, uint32_t) { pack_(shape_, layout_, weight, bias(context), channel, packed); });
     const uint32_t samples = context.arguments->samples;
-    context.pool->run(static_cast<uint32_t>(divide_up(samples, block_samples)), [&](uint32_t block, uint32_t thread) {
-      const uint32_t first = block * block_samples, count = std::min(block_samples, samples - first);
+    // The weights' way from the second cache is shared by a block's samples; a few samples are spread over the threads
+    // instead. No output depends on which others share its block.
+    const uint32_t each = samples >= 32 ? 4 : 1;
+    context.pool->run(static_cast<uint32_t>(divide_up(samples, each)), [&](uint32_t block, uint32_t thread) {
+      const uint32_t first = block * each, count = std::min(each, samples - first);
       forward_(shape_, layout_, x(context, first), count, packed, relu(*context.arguments),
                packed + layout_.weight_floats + thread * thread_floats_, y(context, first), argmax(context, first));
       for (uint32_t sample = first; sample < first + count; ++sample) drop(context, sample);
@@ -119,7 +122,6 @@ class Conv2dWinograd final : public Conv2dBase {
   uint64_t scratch_bytes() const override { return (layout_.weight_floats + threads_ * thread_floats_) * sizeof(float); }
 
  private:
-  static constexpr uint32_t block_samples = 4;
   Conv2dWinogradPack* const pack_;
   Conv2dWinogradForward* const forward_;
   const Conv2dWinogradLayout layout_;
