@@ -183,9 +183,11 @@ void Forward(float* y, uint64_t elements, bool relu, const Dropout* dropout, uin
     return;
   }
   if (!relu) return;
-  const F32 d;
   uint64_t e = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const F32 d;
   for (; e + hn::Lanes(d) <= elements; e += hn::Lanes(d)) hn::StoreU(relu_of(d, hn::LoadU(d, y + e)), d, y + e);
+#endif
   for (; e < elements; ++e) y[e] = y[e] < 0 ? 0 : y[e];
 }
 
