@@ -88,7 +88,7 @@ Ended run(std::vector<std::string> words, const std::string& part, uint64_t byte
       if (n > 0) message.append(buffer.data(), static_cast<size_t>(n));
       if (message.size() > 2 * buffer.size()) message.erase(0, message.size() - buffer.size());
     }
-    if (progress) progress(file_bytes(part));
+    if (ready == 0 && progress) progress(file_bytes(part));
   }
   ::close(ends[0]);
   int status = 0;
