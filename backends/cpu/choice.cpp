@@ -1,3 +1,5 @@
+// Which kernels serve which op: the fixed table of `auto`, and the way from an op to a kernel of either family. The kernels
+// belong to the caller; oneDNN is opened when the first op asks for it and stays open. Any thread, in set-up.
 #include "backends/cpu/choice.h"
 
 #include "backends/cpu/highway/factory.h"

@@ -1,3 +1,6 @@
+// Finds the process's control groups in /proc/self/cgroup and where they are mounted in /proc/self/mountinfo, then reads
+// the quota of each group up to the root of its hierarchy. Text from the kernel is read into buffers of fixed size; what
+// does not fit or does not parse counts as no limit. Nothing is kept; any thread.
 #include "backends/cpu/cpu_quota.h"
 
 #include <climits>

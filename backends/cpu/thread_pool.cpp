@@ -1,3 +1,6 @@
+// The pool's hand-over: one atomic ticket that says how many blocks there are and which comes next, a turn that idle
+// workers watch, a count of finished blocks that the caller watches. Both sides spin for a while, then sleep on a futex.
+// Memory is taken in `create` alone. One caller at a time, which works along as thread 0.
 #include "backends/cpu/thread_pool.h"
 
 #include <linux/futex.h>

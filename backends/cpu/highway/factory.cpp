@@ -1,3 +1,4 @@
+// From the kind of an op to its maker. Any thread, in set-up; see factory.h.
 #include "backends/cpu/highway/factory.h"
 
 #include "backends/cpu/highway/conv2d.h"
