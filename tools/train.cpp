@@ -230,11 +230,14 @@ void Training::hash_data() {
 }
 
 void Training::save() {
-  if (!options_.save.empty() && code_ == ExitCode::ok) {
+  // Where data could not be read any more, the weights are those of the last whole step.
+  const bool data_lost = code_ == ExitCode::io || code_ == ExitCode::data;
+  if (!options_.save.empty() && end_.steps > 0 && (code_ == ExitCode::ok || data_lost)) {
     if (const lt_status status = lt_session_save(session_.get(), options_.save.c_str())) {
       fail(status, Stage::save);
     } else {
       saved_ = options_.save;
+      if (data_lost) complain("the weights after step %" PRIu64 " are in %s", end_.steps, saved_.c_str());
     }
     memory_.sample();
   }

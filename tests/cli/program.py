@@ -350,6 +350,70 @@ class Signals(Case):
             self.assertEqual([record["type"] for record in self.records()][-1], "end", closed)
 
 
+class Files(Case):
+    def digits(self, folder, train=512, test=64):
+        """Small files of MNIST's format: images of one grey, labels in turn."""
+        os.mkdir(folder)
+        for name, count in (("train", train), ("t10k", test)):
+            with open(os.path.join(folder, f"{name}-images-idx3-ubyte"), "wb") as images:
+                images.write(struct.pack(">4I", 0x803, count, 28, 28))
+                for i in range(count): images.write(bytes([i % 256]) * 784)
+            with open(os.path.join(folder, f"{name}-labels-idx1-ubyte"), "wb") as labels:
+                labels.write(struct.pack(">2I", 0x801, count) + bytes(i % 10 for i in range(count)))
+
+    def test_where_data_is_found(self):
+        self.digits(self.path("mnist"))
+        os.mkdir(self.path("lean-train"))
+        self.digits(self.path("lean-train/mnist"), train=256)
+        both = environment(LEAN_TRAIN_DATA=self.folder, XDG_CACHE_HOME=self.folder)
+        cache = environment(XDG_CACHE_HOME=self.folder)
+        for arguments, env, samples in (([], both, 512), ([], cache, 256), (["--data", self.path("lean-train/mnist")], both, 256),
+                                        (["--data", self.path("lean-train")], both, 256), ([], environment(), 8000)):
+            self.ok(run("mnist", "--steps", "1", "--log", self.path("run.jsonl"), *arguments, env=env))
+            start = self.records()[0]
+            self.assertEqual((start["train_samples"], start["data"]), (samples, "synthetic" if samples == 8000 else "mnist"))
+
+    def test_data_of_no_use(self):
+        self.digits(self.path("mnist"))
+        with open(self.path("mnist/t10k-labels-idx1-ubyte"), "r+b") as labels:
+            labels.seek(8)
+            labels.write(b"\x0a")
+        self.refused(3, ["t10k-labels-idx1-ubyte"], "mnist", "--data", self.folder)
+        os.truncate(self.path("mnist/train-images-idx3-ubyte"), 1000)
+        self.refused(3, ["train-images-idx3-ubyte", "1000"], "mnist", "--data", self.folder)
+
+    def test_file_cut_while_in_use(self):
+        self.digits(self.path("mnist"), train=4096)
+        log, saved = self.path("run.jsonl"), self.path("w.safetensors")
+        process = subprocess.Popen([PROGRAM, "mnist", "--epochs", "1000000", "--batch", "8", "--data", self.folder, "--log", log,
+                                    "--log-every", "1", "--save", saved], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True, env=environment())
+        self.addCleanup(process.kill)
+        while not (os.path.exists(log) and os.path.getsize(log) > 1000): time.sleep(0.01)
+        os.truncate(self.path("mnist/train-images-idx3-ubyte"), 16)
+        err = process.communicate(timeout=PATIENCE_SECONDS)[1]
+        self.assertEqual(process.returncode, 8, err)
+        self.assertIn(self.folder, [line for line in err.splitlines() if line.startswith("lean-train: ")][0])
+
+
+class Memory(Case):
+    def allocations(self, *arguments):
+        counter = os.environ.get("ALLOCATION_COUNTER")
+        if not counter: self.skipTest("no counter for this build")
+        counts = environment(LD_PRELOAD=counter, ALLOCATIONS=self.path("count"))
+        self.ok(run("mnist", "--kernels", "highway", "--log", self.path("run.jsonl"), "--log-every", "1", *arguments, env=counts))
+        with open(self.path("count")) as count: return int(count.read())
+
+    def test_steps_do_not_allocate(self):
+        few = self.allocations("--steps", "4", "--batch", "8")
+        self.assertGreater(few, 100)
+        self.assertEqual(self.allocations("--steps", "40", "--batch", "8"), few)
+
+    def test_epochs_do_not_allocate(self):
+        few = self.allocations("--model", "linear", "--epochs", "2")
+        self.assertEqual(self.allocations("--model", "linear", "--epochs", "20"), few)
+
+
 class Terminal(Case):
     def watch(self, *arguments, columns=100, env=None):
         """Everything that a terminal of that width is sent by both streams."""
