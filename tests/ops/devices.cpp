@@ -1,3 +1,5 @@
+// Lists the devices by asking each backend of the table, and the processor for its instruction sets; opens none for longer
+// than it takes to see that it can be. See devices.h.
 #include "tests/ops/devices.h"
 
 #include <algorithm>

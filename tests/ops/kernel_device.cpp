@@ -1,3 +1,4 @@
+// The executor of a list of CPU kernels: what the CPU device does, without its choices and its limits. See kernel_device.h.
 #include "tests/ops/kernel_device.h"
 
 #include <cstdio>

@@ -1,3 +1,5 @@
+// The list of cases, kind by kind, then shapes drawn at random. A case costs milliseconds on the reference device, so that
+// sizes are those around the widths of vectors and blocks, and one of each product is as large as in a real model.
 #include "tests/ops/op_cases.h"
 
 #include <algorithm>
@@ -92,6 +94,12 @@ void add_linear(Cases* cases) {
   cases->add_both(many, "_67_samples");
   many.samples = 13;
   cases->add_both(many, "_13_of_67_samples");
+  // More inputs and outputs than any block of a product takes at once.
+  OpCase large = linear_case(1601, 520);
+  large.micro_batch = large.samples = large.batch_samples = 9;
+  large.op.has_bias = large.op.has_relu = true;
+  large.op.dropout = 0.4f;
+  cases->add(backward_case(large));
 }
 
 void add_conv2d(Cases* cases) {

@@ -33,9 +33,13 @@ class SameBits : public ::testing::TestWithParam<DeviceSpec> {};
 TEST_P(SameBits, RunAfterRunAndWithTheFirstOfItsGroup) {
   std::unique_ptr<Device> device, first;
   ASSERT_EQ(GetParam().open(&device), Status::ok) << last_error();
+  // The first of a group is compared with itself, the others with it.
   for (const DeviceSpec& spec : device_specs()) {
-    if (first != nullptr || spec.same_bits_group != GetParam().same_bits_group) continue;
-    ASSERT_EQ(spec.open(&first), Status::ok) << last_error();
+    if (spec.same_bits_group != GetParam().same_bits_group) continue;
+    if (spec.name != GetParam().name) {
+      ASSERT_EQ(spec.open(&first), Status::ok) << last_error();
+    }
+    break;
   }
   size_t compared = 0;
   for (const OpCase& c : all_cases()) {
@@ -44,11 +48,14 @@ TEST_P(SameBits, RunAfterRunAndWithTheFirstOfItsGroup) {
     if (run.status() == Status::unsupported) continue;
     ASSERT_EQ(run.status(), Status::ok) << last_error();
     const std::vector<uint8_t> once = outputs(&run);
-    ASSERT_EQ(once, outputs(&run)) << c.name << ": a second run differs";
+    ++compared;
+    if (first == nullptr) {
+      ASSERT_EQ(once, outputs(&run)) << c.name << ": a second run differs";
+      continue;
+    }
     OpRun other(*first, c);
     ASSERT_EQ(other.status(), Status::ok) << last_error();
     ASSERT_EQ(once, outputs(&other)) << c.name << ": " << GetParam().name << " differs from the first of its group";
-    ++compared;
   }
   if (compared == 0) GTEST_SKIP() << last_error();
 }
