@@ -320,9 +320,11 @@ void add_data_command(CLI::App& app, int* exit_code) {
   CLI::App* const get_command =
       add("get", "Fetch a data set by curl or wget, checked against the publishers' SHA-256", get);
   get_command->add_option("NAME", arguments->name, "The data set, such as mnist")->required();
-  get_command->add_option("--from", arguments->from,
-                          "A folder with the publishers' files, or the URL of one, instead of the mirrors");
-  get_command->add_option("--to", arguments->to, "Where to put the files (default: the cache folder)");
+  get_command
+      ->add_option("--from", arguments->from,
+                   "A folder with the publishers' files, or the URL of one, instead of the mirrors")
+      ->type_name("DIR|URL");
+  get_command->add_option("--to", arguments->to, "Where to put the files (default: the cache folder)")->type_name("DIR");
   get_command->add_flag("--force", arguments->force, "Replace files that are there and are not the published ones");
 
   for (CLI::App* const command :

@@ -33,15 +33,21 @@ std::string command_path(const CLI::App& app, const CLI::App& command) {
   return &command == &app ? "lean-train" : command_path(app, *command.get_parent()) + " " + command.get_name();
 }
 
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* const sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(sub->get_name());
+  return names;
+}
+
 // One sentence about arguments that no option or command takes.
 void complain_of_leftovers(const CLI::App& app, const CLI::App& command, const std::string& argument) {
   const std::string path = command_path(app, command), word = option_word(argument);
   const bool is_option = argument.starts_with("-");
-  std::vector<std::string> words, commands;
+  const std::vector<std::string> commands = command_names(command);
+  std::vector<std::string> words;
   for (const CLI::Option* const option : command.get_options())
     for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
-  for (const CLI::App* const sub : command.get_subcommands([](const CLI::App*) { return true; }))
-    commands.push_back(sub->get_name());
   const std::string meant = closest_word(word, is_option ? words : commands);
   const std::string hint = meant.empty() ? "" : "did you mean " + meant + "? ";
   if (is_option) {
@@ -55,9 +61,12 @@ void complain_of_leftovers(const CLI::App& app, const CLI::App& command, const s
 }
 
 // CLI11's sentences about the number of values, in plainer words.
-void complain_of(const CLI::ParseError& error, const std::string& path) {
+void complain_of(const CLI::ParseError& error, const CLI::App& command, const std::string& path) {
   const std::string text = error.what(), name = text.substr(0, text.find_first_of(": "));
-  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) == nullptr) {
+  const std::vector<std::string> commands = command_names(command);
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !commands.empty()) {
+    complain("%s needs a command: %s", path.c_str(), join_names(commands).c_str());
+  } else if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) == nullptr) {
     complain("%s (%s --help)", text.c_str(), path.c_str());
   } else if (text.find("flag override") != std::string::npos) {
     complain("--%s takes no value (%s --help)", name.c_str(), path.c_str());
@@ -110,7 +119,7 @@ int run(int argc, char** argv) {
     if (!leftovers.empty()) {
       complain_of_leftovers(app, command, leftovers[0]);
     } else {
-      complain_of(error, command_path(app, command));
+      complain_of(error, command, command_path(app, command));
     }
     return usage;
   }

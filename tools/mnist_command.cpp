@@ -15,7 +15,7 @@ constexpr const char* examples =
     "  lean-train mnist --plan                           what memory it will use, to the byte\n"
     "  lean-train mnist --epochs 1 --save digits.safetensors\n"
     "  lean-train mnist --model linear --epochs 20 --log run.jsonl\n"
-    "  lean-train mnist --memory 16MiB --steps 100 --json\n";
+    "  lean-train mnist --memory 30MiB --steps 100 --json\n";
 
 // The built-in recipes "mnist/...", without the prefix.
 std::vector<std::string> models() {

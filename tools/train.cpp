@@ -159,8 +159,8 @@ bool Training::open_session() {
     uint32_t ignored = 0;
     if (const lt_status status = lt_session_load_weights(session, options_.weights.c_str(), &ignored))
       return fail(status, Stage::weights);
-    if (!options_.quiet && ignored != 0)
-      say("weights: %s; %u of its tensors are not the model's and were ignored", options_.weights.c_str(), ignored);
+    const std::string foreign = "; not the model's and ignored: " + format_count_of(ignored, "tensor");
+    if (!options_.quiet) say("weights: %s%s", options_.weights.c_str(), ignored != 0 ? foreign.c_str() : "");
   }
   if (!options_.log.empty() && !log_.open(options_.log)) {
     complain("cannot open the run log %s: %s", options_.log.c_str(), std::strerror(errno));
