@@ -27,7 +27,7 @@ struct DeviceConfig {
 
 struct DeviceInfo {
   char name[32] = "";          // "cpu", "reference"
-  char description[160] = "";  // "AMD EPYC, 2 threads, AVX-512; oneDNN 2.6.3"
+  char description[256] = "";  // "AMD EPYC, 2 threads, AVX-512; oneDNN 2.6.3"
   uint64_t memory_total_bytes = 0, memory_free_bytes = 0;
   bool usable = false;
   char why_not[256] = "";  // one sentence where not usable

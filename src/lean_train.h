@@ -70,7 +70,7 @@ LT_API const char *lt_last_error(void); /* this thread's last failure: one sente
 typedef struct {
     size_t   size;
     char     name[32];         /* what lt_config.device takes: "cpu", "reference" */
-    char     description[160]; /* one line for people                             */
+    char     description[256]; /* one line for people                             */
     uint64_t memory_total_bytes, memory_free_bytes; /* 0 where unknown            */
     int32_t  usable;           /* 0: in this build, but not usable on this machine */
     char     why_not[256];

@@ -156,8 +156,8 @@ void describe(uint32_t, DeviceInfo* info) {
   char processor[128];
   describe_processor(threads_allowed(), highway::target_best(), processor, sizeof(processor));
   const char* onednn = onednn_version();
-  std::snprintf(info->description, sizeof(info->description), "%s; %s%s", processor,
-                onednn != nullptr ? "oneDNN " : "no oneDNN: ", onednn != nullptr ? onednn : last_error());
+  std::snprintf(info->description, sizeof(info->description), "%s; %s%s", processor, onednn != nullptr ? "oneDNN " : "",
+                onednn != nullptr ? onednn : last_error());
   info->memory_total_bytes = memory_bytes("MemTotal");
   info->memory_free_bytes = memory_bytes("MemAvailable");
   info->usable = true;
