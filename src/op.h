@@ -68,6 +68,9 @@ enum class OpKind : uint8_t {
   update_adam,            // Kingma & Ba 2015, algorithm 1, with PyTorch's placement of epsilon
 };
 
+// "conv2d_backward"; null for a value that is no kind.
+const char* op_kind_name(OpKind kind);
+
 // One operation. What it does after its sum, and in which order: bias, max-pool, ReLU, dropout. max-pool and ReLU commute.
 //
 // Backward ops take dy, the gradient of y, and give dweight and dbias (added to where RunArguments::accumulate), and dx

@@ -144,7 +144,7 @@ static void check_refusals(const lt_config* config, const lt_plan* plan, const l
   expect(lt_plan_create(NULL, &no_plan), LT_ERR_ARG, "lt_plan_create(NULL)");
   bad = *config;
   bad.device = "abacus";
-  expect(lt_plan_create(&bad, &no_plan), LT_ERR_ARG, "lt_plan_create for an unknown device");
+  expect(lt_plan_create(&bad, &no_plan), LT_ERR_DEVICE, "lt_plan_create for an unknown device");
   check(no_plan == NULL, "a call that failed has written its output");
 
   lt_session* no_session = NULL;

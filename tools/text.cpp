@@ -42,7 +42,8 @@ std::optional<uint64_t> parse_size(std::string_view text) {
 
 std::string format_count(uint64_t count) {
   std::string text = std::to_string(count);
-  for (int place = static_cast<int>(text.size()) - 3; place > 0; place -= 3) text.insert(static_cast<size_t>(place), 1, ',');
+  for (int place = static_cast<int>(text.size()) - 3; place > 0; place -= 3)
+    text.insert(static_cast<size_t>(place), 1, ',');
   return text;
 }
 

@@ -45,16 +45,6 @@ std::string short_model(const std::string& command, const std::string& model) {
   return model.starts_with(command + "/") ? model.substr(command.size() + 1) : model;
 }
 
-// False for a device that the command line knows, but this build does not.
-bool in_this_build(const std::string& device) {
-  const auto kind = [](const std::string& name) { return name.substr(0, name.find(':')); };
-  for (uint32_t index = 0; index < lt_device_count(); ++index) {
-    lt_device_info info = sized<lt_device_info>();
-    if (lt_device_get(index, &info) == LT_OK && kind(info.name) == kind(device)) return true;
-  }
-  return device.empty() || device == "auto";
-}
-
 class Training {
  public:
   explicit Training(const TrainOptions& options) : options_(options) {}
@@ -106,11 +96,7 @@ bool Training::print_plan() {
 bool Training::set_up() {
   const lt_config config = make_config(options_);
   lt_plan* plan = nullptr;
-  if (const lt_status status = lt_plan_create(&config, &plan)) {
-    fail(status, Stage::plan);
-    if (code_ == ExitCode::usage && !in_this_build(options_.device)) code_ = ExitCode::device;
-    return false;
-  }
+  if (const lt_status status = lt_plan_create(&config, &plan)) return fail(status, Stage::plan);
   plan_.reset(plan);
   if (options_.plan || options_.print_recipe) return print_plan();
 

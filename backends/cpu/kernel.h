@@ -26,7 +26,9 @@ struct KernelContext {
   }
   // Scratch of at least the kernel's scratch_bytes(), aligned to tensor_alignment.
   template <class T>
-  T* scratch() const { return reinterpret_cast<T*>(region + program->scratch_offset); }
+  T* scratch() const {
+    return reinterpret_cast<T*>(region + program->scratch_offset);
+  }
 };
 
 class Kernel {

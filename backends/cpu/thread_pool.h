@@ -26,9 +26,10 @@ class ThreadPool {
   // per-thread scratch), handing blocks out in ascending order, and returns when all are done. Not from within a task.
   template <class Task>
   void run(uint32_t blocks, const Task& task) {
-    run_blocks(blocks, [](const void* context, uint32_t block, uint32_t thread) {
-      (*static_cast<const Task*>(context))(block, thread);
-    }, &task);
+    run_blocks(
+        blocks,
+        [](const void* context, uint32_t block, uint32_t thread) { (*static_cast<const Task*>(context))(block, thread); },
+        &task);
   }
 
  private:

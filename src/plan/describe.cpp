@@ -13,26 +13,9 @@ namespace {
 
 const char* const segment_names[segment_count] = {"parameters", "state", "activations", "scratch", "staging"};
 
-const char* kind_name(OpKind kind) {
-  switch (kind) {
-    case OpKind::input: return "input";
-    case OpKind::conv2d: return "conv2d";
-    case OpKind::conv2d_backward: return "conv2d_backward";
-    case OpKind::linear: return "linear";
-    case OpKind::linear_backward: return "linear_backward";
-    case OpKind::activation: return "activation";
-    case OpKind::activation_backward: return "activation_backward";
-    case OpKind::softmax_cross_entropy: return "softmax_cross_entropy";
-    case OpKind::update_sgd: return "update_sgd";
-    case OpKind::update_momentum: return "update_momentum";
-    case OpKind::update_adam: return "update_adam";
-  }
-  return "";
-}
-
 // "conv2d + bias + max_pool + relu + dropout"
 std::string op_title(const Op& op) {
-  std::string title = kind_name(op.kind);
+  std::string title = op_kind_name(op.kind);
   if (op.has_bias) title += " + bias";
   if (op.has_pool) title += " + max_pool";
   if (op.has_relu) title += " + relu";

@@ -47,7 +47,7 @@ Status open_device(const std::string& name, DeviceConfig config, std::shared_ptr
     if (backend_part == backend_table[i]->name) return open_at(*backend_table[i], config, device, backend_name);
     known += std::string(", ") + backend_table[i]->name;
   }
-  return fail(Status::argument, "no device \"%.60s\" in this build, expected one of: auto%s", name.c_str(), known.c_str());
+  return fail(Status::device, "no device \"%.60s\" in this build, expected one of: auto%s", name.c_str(), known.c_str());
 }
 
 }  // namespace lt

@@ -6,34 +6,34 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-extern void *__libc_malloc(size_t);
-extern void *__libc_calloc(size_t, size_t);
-extern void *__libc_realloc(void *, size_t);
-extern void *__libc_memalign(size_t, size_t);
+extern void* __libc_malloc(size_t);
+extern void* __libc_calloc(size_t, size_t);
+extern void* __libc_realloc(void*, size_t);
+extern void* __libc_memalign(size_t, size_t);
 
 static atomic_ulong calls;
 
-__attribute__((visibility("default"))) void *malloc(size_t size) {
+__attribute__((visibility("default"))) void* malloc(size_t size) {
   atomic_fetch_add(&calls, 1);
   return __libc_malloc(size);
 }
 
-__attribute__((visibility("default"))) void *calloc(size_t count, size_t size) {
+__attribute__((visibility("default"))) void* calloc(size_t count, size_t size) {
   atomic_fetch_add(&calls, 1);
   return __libc_calloc(count, size);
 }
 
-__attribute__((visibility("default"))) void *realloc(void *old, size_t size) {
+__attribute__((visibility("default"))) void* realloc(void* old, size_t size) {
   atomic_fetch_add(&calls, 1);
   return __libc_realloc(old, size);
 }
 
-__attribute__((visibility("default"))) void *aligned_alloc(size_t alignment, size_t size) {
+__attribute__((visibility("default"))) void* aligned_alloc(size_t alignment, size_t size) {
   atomic_fetch_add(&calls, 1);
   return __libc_memalign(alignment, size);
 }
 
-__attribute__((visibility("default"))) int posix_memalign(void **out, size_t alignment, size_t size) {
+__attribute__((visibility("default"))) int posix_memalign(void** out, size_t alignment, size_t size) {
   atomic_fetch_add(&calls, 1);
   *out = __libc_memalign(alignment, size);
   return *out ? 0 : 12; /* ENOMEM */
@@ -41,7 +41,7 @@ __attribute__((visibility("default"))) int posix_memalign(void **out, size_t ali
 
 __attribute__((destructor)) static void tell(void) {
   char text[32];
-  const char *const path = getenv("ALLOCATIONS");
+  const char* const path = getenv("ALLOCATIONS");
   const int length = snprintf(text, sizeof text, "%lu\n", atomic_load(&calls));
   const int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600) : -1;
   if (fd < 0 || write(fd, text, (size_t)length) != length) return;

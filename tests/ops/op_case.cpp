@@ -91,21 +91,4 @@ OpCase update_case(OpKind kind, uint64_t parameter_elements) {
   return c;
 }
 
-const char* op_kind_name(OpKind kind) {
-  switch (kind) {
-    case OpKind::input: return "input";
-    case OpKind::conv2d: return "conv2d";
-    case OpKind::conv2d_backward: return "conv2d_backward";
-    case OpKind::linear: return "linear";
-    case OpKind::linear_backward: return "linear_backward";
-    case OpKind::activation: return "activation";
-    case OpKind::activation_backward: return "activation_backward";
-    case OpKind::softmax_cross_entropy: return "softmax_cross_entropy";
-    case OpKind::update_sgd: return "update_sgd";
-    case OpKind::update_momentum: return "update_momentum";
-    case OpKind::update_adam: return "update_adam";
-  }
-  return nullptr;
-}
-
 }  // namespace lt::ops

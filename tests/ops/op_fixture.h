@@ -126,7 +126,4 @@ bool expect_equals_reference(const Device& device, const OpCase& op_case);
 
 std::unique_ptr<Device> reference_device();
 
-// The kind's name; null for numbers that are none. Its switch makes the compiler list what is missing.
-const char* op_kind_name(OpKind kind);
-
 }  // namespace lt::ops

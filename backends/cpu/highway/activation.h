@@ -7,7 +7,8 @@
 
 namespace lt::cpu::highway {
 
-// Dropout of one op in one step; the bits are those of lt::dropout_keeps. rate 0: keep all (the mask then tells what ReLU passes).
+// Dropout of one op in one step; the bits are those of lt::dropout_keeps. rate 0: keep all (the mask then tells what ReLU
+// passes).
 struct Dropout {
   uint64_t seed, step;
   uint32_t layer_index;

@@ -27,7 +27,9 @@ template <class T>
 using PerTarget = std::array<T, target_count>;
 
 template <class T>
-const T& for_target(const PerTarget<T>& table, Target target) { return table[static_cast<size_t>(target)]; }
+const T& for_target(const PerTarget<T>& table, Target target) {
+  return table[static_cast<size_t>(target)];
+}
 
 bool target_supported(Target target);  // by this processor and by this build
 Target target_best();
@@ -39,7 +41,7 @@ const char* target_name(Target target);  // "baseline", "SSE4", "AVX2", "AVX-512
 #if defined(__aarch64__)
 #define LT_HIGHWAY_TABLE(Type, table, function) const ::lt::cpu::highway::PerTarget<Type> table = {&HWY_NAMESPACE::function}
 #else
-#define LT_HIGHWAY_TABLE(Type, table, function)                                                         \
+#define LT_HIGHWAY_TABLE(Type, table, function)                                                                \
   const ::lt::cpu::highway::PerTarget<Type> table = {LT_HIGHWAY_BASELINE(function), LT_HIGHWAY_SSE4(function), \
                                                      LT_HIGHWAY_AVX2(function), LT_HIGHWAY_AVX512(function)}
 #if HWY_TARGETS & HWY_EMU128
