@@ -416,6 +416,13 @@ class Memory(Case):
 
 
 class Terminal(Case):
+    def setUp(self):
+        super().setUp()
+        try:
+            for descriptor in os.openpty(): os.close(descriptor)
+        except OSError as error:  # a chroot without /dev/pts, say
+            self.skipTest(f"no pseudo-terminal to be had here: {error}")
+
     def watch(self, *arguments, columns=100, env=None):
         """Everything that a terminal of that width is sent by both streams."""
         pid, master = pty.fork()

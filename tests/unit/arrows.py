@@ -17,6 +17,7 @@ CONTRACTS = ["src/op.h", "src/backend.h", "src/dataset.h"]
 MAY_INCLUDE = {
     "src/base/": [],
     "src/op.h": ["src/base/"],
+    "src/op.cpp": ["src/op.h"],
     "src/backend.h": ["src/base/", "src/op.h"],
     "src/dataset.h": ["src/base/", "src/op.h"],
     "src/lean_train.h": [],
