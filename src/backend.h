@@ -11,11 +11,15 @@
 #include <string>
 
 #include "src/base/status.h"
+#include "src/dataset.h"
 #include "src/op.h"
 
 namespace lt {
 
-enum class Precision : uint8_t { fp32 };
+// fp32: true float everywhere. tf32: products of floats rounded to 10 bits of fraction, sums in float (CUDA). bf16: tensors
+// between operations and copies of the weights in bfloat16; sums, loss, gradients of weights and the weights themselves in
+// float.
+enum class Precision : uint8_t { fp32, tf32, bf16 };
 
 struct DeviceConfig {
   uint32_t index = 0;            // of the device within its backend
@@ -55,6 +59,23 @@ struct RunArguments {
   const int32_t* labels = nullptr;  // checked by the caller against the number of classes; null in prediction: no loss then
 };
 
+// A walk over a data set that the executor keeps: whole batches of `batch` samples, one after the other from `position` on,
+// the last one of a pass shorter; never past the set's end.
+struct KeptBatches {
+  Split split = Split::train;
+  uint64_t epoch = 0;     // of the shuffled order, counted from 1
+  bool shuffle = false;   // false: the set's own order
+  uint32_t position = 0;  // of the first sample, in that order
+  uint32_t batch = 0;     // samples of a full step; evaluation: all that are left of the set
+  uint32_t steps = 1;     // training: how many
+};
+
+struct KeptResult {
+  uint32_t steps = 0;  // done; fewer than asked for where a loss was not finite, and then `last` is that step's
+  Statistics last;     // of the last step
+  Statistics sum;      // of all steps done
+};
+
 class Executor {
  public:
   virtual ~Executor() = default;
@@ -64,6 +85,21 @@ class Executor {
   virtual Status upload(TensorId destination, uint64_t offset_bytes, const void* source, uint64_t bytes) = 0;
   virtual Status download(TensorId source, uint64_t offset_bytes, void* destination, uint64_t bytes) = 0;
   virtual Status synchronize() = 0;
+  // Memory that the host may write, for a tensor of the staging segment: RunArguments::x and labels may point into it.
+  virtual std::byte* staging(TensorId tensor) = 0;
+
+  // Devices with memory of their own keep data sets there, and take many steps at a time on them. `keep` copies a set,
+  // which may be done again with another one; false in `kept` where the device does not do so: the host then gathers each
+  // batch.
+  virtual Status keep(Split, const Dataset&, bool* kept) {
+    *kept = false;
+    return Status::ok;
+  }
+  // Whole training steps on the kept set, micro-batches and all, the first one as `first` says (its samples and their place
+  // in the batch apart). Ends in front of the update of a step whose loss is not finite. Returns when all is done.
+  virtual Status train_kept(const KeptBatches&, const RunArguments& first, KeptResult*);
+  // The forward pass over the kept set, with the statistics of all its samples.
+  virtual Status evaluate_kept(const KeptBatches&, const RunArguments& first, Statistics*);
 };
 
 class Device {
@@ -78,8 +114,11 @@ class Device {
   // Fills `needs`, or fails with Status::unsupported and a sentence. The program's tensors have their sizes but not yet
   // their offsets; micro_batch is set. The only place that asks a vendor library anything.
   virtual Status prepare(const Program& program, const Op& op, OpNeeds* needs) const = 0;
-  // Makes the program runnable in `region` (region_bytes long, aligned to 4096), which outlives the executor and whose
-  // parameters and state the caller fills by `upload`.
+  // True where regions lie in the host's memory: the caller then reserves them.
+  virtual bool host_regions() const { return true; }
+  // Makes the program runnable in `region` (region_bytes long, aligned to 4096, zeroed), which outlives the executor and
+  // whose parameters and state the caller fills by `upload`. Where regions do not lie in the host's memory, null has the
+  // executor reserve the region, and else it is the device's own memory.
   virtual Status attach(const Program& program, std::byte* region, std::unique_ptr<Executor>* executor) const = 0;
 };
 

@@ -15,8 +15,8 @@ namespace lt {
 enum class Segment : uint8_t { parameters, state, activations, scratch, staging };
 inline constexpr uint32_t segment_count = 5;
 
-enum class DType : uint8_t { f32, u8, i32 };
-constexpr uint32_t dtype_bytes(DType type) { return type == DType::u8 ? 1 : 4; }
+enum class DType : uint8_t { f32, u8, i32, bf16 };
+constexpr uint32_t dtype_bytes(DType type) { return type == DType::u8 ? 1 : type == DType::bf16 ? 2 : 4; }
 
 enum class WeightLayout : uint8_t {
   in_out,  // [kernel row][kernel column][input channel][output channel]; linear: [in][out]
@@ -53,16 +53,15 @@ struct Window {
 };
 
 enum class OpKind : uint8_t {
-  input,   // RunArguments::x -> y: (value * scale - mean[c]) / deviation[c], planar [channel][row][column] bytes or floats
-           // to NHWC
+  input,   // raw samples -> y: (value * scale - mean[c]) / deviation[c], planar [channel][row][column] bytes or floats to
+           // NHWC. The samples are RunArguments::x, or those that a kept data set has at RunArguments::position
   conv2d,  // y = dropout(relu(max_pool(x * weight + bias))), each part after the sum only where the op says so
   conv2d_backward,
   linear,  // y = dropout(relu(x weight + bias))
   linear_backward,
   activation,  // y = dropout(relu(max_pool(x))), what could not be joined to a product
   activation_backward,
-  softmax_cross_entropy,  // x = logits, RunArguments::labels -> statistics, and dx = (softmax - one_hot) / batch_samples
-                          // when training
+  softmax_cross_entropy,  // x = logits, labels -> statistics, and dx = (softmax - one_hot) / batch_samples when training
   update_sgd,             // w -= lr * g
   update_momentum,        // v = mu * v + g; w -= lr * v
   update_adam,            // Kingma & Ba 2015, algorithm 1, with PyTorch's placement of epsilon
@@ -105,9 +104,13 @@ struct Op {
   TensorId x = no_tensor, y = no_tensor, weight = no_tensor, bias = no_tensor, argmax = no_tensor, mask = no_tensor,
            saved = no_tensor;  // what the backend asked to keep from forward to backward
   TensorId dx = no_tensor, dy = no_tensor, dweight = no_tensor, dbias = no_tensor;
-  TensorId statistics = no_tensor;  // one Statistics: written by the loss, read by updates (labels travel in RunArguments)
+  // A micro-batch's raw samples (input: staging_x) and labels (input and loss) where a device needs a place of its own for
+  // them; the host's are in RunArguments.
+  TensorId staging_x = no_tensor, staging_labels = no_tensor;
+  TensorId statistics = no_tensor;  // one Statistics: written by the loss, read by updates
   // Updates: the whole blocks. `state` is no_tensor, v (momentum), or m with `state2` = v (Adam).
   TensorId parameters = no_tensor, gradients = no_tensor, state = no_tensor, state2 = no_tensor;
+  TensorId copies = no_tensor;  // bf16: a block of bfloat16 with the parameters' places, which the update writes too
 };
 
 constexpr uint64_t mask_row_bytes(uint64_t elements) { return (elements + 63) / 64 * 8; }
@@ -120,11 +123,15 @@ struct Statistics {
 };
 
 // The whole list. ops[0, forward_end) is the forward pass up to the loss (the loss included); [forward_end, backward_end)
-// the backward pass; [backward_end, size) the update. Evaluation runs [0, forward_end) with training = false.
+// the backward pass; [backward_end, update_end) the update. Evaluation runs [0, forward_end) with training = false. Ops
+// from update_end on run after parameters were uploaded.
+//
+// Under Precision::bf16 the tensors between operations (x, y, dx, dy) are bfloat16, the logits (float) apart, and `weight`
+// of a product is a part of the block of copies; bias, dweight and dbias stay float.
 struct Program {
   std::vector<Tensor> tensors;
   std::vector<Op> ops;
-  uint32_t forward_end = 0, backward_end = 0;
+  uint32_t forward_end = 0, backward_end = 0, update_end = 0;
   uint32_t micro_batch = 0;  // most samples in one run
   WeightLayout weight_layout = WeightLayout::in_out;
   uint64_t scratch_offset = 0, scratch_bytes = 0;  // shared by all ops, one after the other

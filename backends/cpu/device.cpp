@@ -60,6 +60,8 @@ class CpuExecutor final : public Executor {
 
   Status synchronize() override { return Status::ok; }
 
+  std::byte* staging(TensorId tensor) override { return region_ + program_.tensors[tensor].offset; }
+
  private:
   Status check(TensorId tensor, uint64_t offset_bytes, uint64_t bytes) const {
     if (tensor >= program_.tensors.size())

@@ -40,6 +40,8 @@ class ReferenceExecutor final : public Executor {
 
   Status synchronize() override { return Status::ok; }
 
+  std::byte* staging(TensorId tensor) override { return region_ + program_.tensors[tensor].offset; }
+
  private:
   static void run_op(const Op& op, const Context& context) {
     switch (op.kind) {
@@ -54,6 +56,7 @@ class ReferenceExecutor final : public Executor {
       case OpKind::update_sgd: return update_sgd(op, context);
       case OpKind::update_momentum: return update_momentum(op, context);
       case OpKind::update_adam: return update_adam(op, context);
+      case OpKind::round_parameters: return;  // prepare refuses it
     }
   }
 
@@ -99,6 +102,7 @@ class ReferenceDevice final : public Device {
       case OpKind::update_sgd:
       case OpKind::update_momentum:
       case OpKind::update_adam: break;
+      case OpKind::round_parameters: return fail(Status::unsupported, "the reference device computes in fp32 alone");
     }
     // The winner's place in its window is kept in a byte.
     if (op.has_pool && op.pool.kernel > 16)

@@ -24,6 +24,7 @@ class Builder {
       if (!add_backward(i)) break;
     program_.backward_end = op_count();
     add_update();
+    program_.update_end = op_count();
     add_staging();
     find_lifetimes();
   }
@@ -196,6 +197,9 @@ class Builder {
           add(name + ".x", Segment::staging, plan_.recipe.input_type, 0, plan_.sample_bytes() * plan_.slot_samples[slot]);
       plan_.slot_labels[slot] = add(name + ".labels", Segment::staging, DType::i32, 0, 4ull * plan_.slot_samples[slot]);
     }
+    Op& input = program_.ops.front();
+    input.staging_x = plan_.slot_x[0];
+    input.staging_labels = program_.ops[program_.forward_end - 1].staging_labels = plan_.slot_labels[0];
   }
 
   void find_lifetimes() {

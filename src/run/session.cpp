@@ -30,8 +30,12 @@ Status Session::create(std::shared_ptr<const Plan> plan, void* arena, size_t byt
                 plan->recipe.name.c_str(), needed_bytes, plan_largest_micro_batch(*plan, bytes), plan->program.micro_batch);
   std::unique_ptr<Session> result(new Session(std::move(plan)));
   const Plan& p = *result->plan_;
-  LT_TRY(arena ? result->region_.adopt(arena, bytes, needed_bytes) : result->region_.reserve(needed_bytes));
-  LT_TRY(p.device->attach(p.program, result->region_.bytes(), &result->executor_));
+  auto* region = static_cast<std::byte*>(arena);
+  if (p.device->host_regions()) {
+    LT_TRY(arena ? result->region_.adopt(arena, bytes, needed_bytes) : result->region_.reserve(needed_bytes));
+    region = result->region_.bytes();
+  }
+  LT_TRY(p.device->attach(p.program, region, &result->executor_));
   for (uint32_t i = 0; i < p.parameters.size(); ++i) LT_TRY(weights_initialize(p, i, result->executor_.get()));
   result->indices_.resize(p.program.micro_batch);
   *session = std::move(result);
@@ -51,6 +55,9 @@ Status Session::bind(Split split, const Dataset* dataset) {
   if (info.count == 0 || info.count > recipe_max_elements)
     return fail(Status::mismatch, "the %s set of %s has %" PRIu64 " samples, expected 1 to %" PRIu64, split_name(split),
                 info.name, info.count, recipe_max_elements);
+  bool& kept = kept_[static_cast<int>(split)];
+  datasets_[static_cast<int>(split)] = nullptr;
+  LT_TRY(executor_->keep(split, *dataset, &kept));
   datasets_[static_cast<int>(split)] = dataset;
   if (split == Split::train) {
     position_ = 0;
@@ -92,7 +99,7 @@ Status Session::train_batch(uint32_t n, const Fetch& fetch, Report* report) {
     LT_TRY(fetch(first, run.samples, &run));
     wait_seconds += now_seconds() - before;
     const bool last = first + run.samples == n;
-    LT_TRY(executor_->run(0, last ? static_cast<uint32_t>(program.ops.size()) : program.backward_end, run));
+    LT_TRY(executor_->run(0, last ? program.update_end : program.backward_end, run));
   }
   Statistics statistics;
   LT_TRY(executor_->download(plan_->statistics, 0, &statistics, sizeof statistics));

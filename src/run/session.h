@@ -57,8 +57,6 @@ class Session {
   Status load_weights(const char* path, uint32_t* ignored);
 
   void request_stop() { stop_.store(true, std::memory_order_relaxed); }
-  // Safe to call where the memory of the region may be looked at: tests check guard zones.
-  std::byte* region() { return region_.bytes(); }
 
  private:
   explicit Session(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)) {}
@@ -75,6 +73,7 @@ class Session {
   Region region_;
   std::unique_ptr<Executor> executor_;
   const Dataset* datasets_[2] = {nullptr, nullptr};
+  bool kept_[2] = {false, false};  // by the device, in its own memory
   std::vector<uint32_t> indices_;  // of one micro-batch
   uint64_t step_ = 0;
   uint64_t epoch_ = 0;     // finished passes over the training set

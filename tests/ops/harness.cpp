@@ -32,6 +32,7 @@ class FaultyExecutor final : public Executor {
     return executor_->download(from, offset, to, bytes);
   }
   Status synchronize() override { return executor_->synchronize(); }
+  std::byte* staging(TensorId tensor) override { return executor_->staging(tensor); }
 
  private:
   Program program_;

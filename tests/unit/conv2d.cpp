@@ -33,6 +33,7 @@ class ConvExecutor final : public Executor {
   Status upload(TensorId, uint64_t, const void*, uint64_t) override { return Status::unsupported; }
   Status download(TensorId, uint64_t, void*, uint64_t) override { return Status::unsupported; }
   Status synchronize() override { return Status::ok; }
+  std::byte* staging(TensorId) override { return nullptr; }
 
  private:
   const Program& program_;
