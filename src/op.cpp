@@ -15,7 +15,6 @@ const char* op_kind_name(OpKind kind) {
     case OpKind::update_sgd: return "update_sgd";
     case OpKind::update_momentum: return "update_momentum";
     case OpKind::update_adam: return "update_adam";
-    case OpKind::round_parameters: return "round_parameters";
   }
   return nullptr;
 }

@@ -110,7 +110,9 @@ struct Op {
   TensorId statistics = no_tensor;  // one Statistics: written by the loss, read by updates
   // Updates: the whole blocks. `state` is no_tensor, v (momentum), or m with `state2` = v (Adam).
   TensorId parameters = no_tensor, gradients = no_tensor, state = no_tensor, state2 = no_tensor;
-  TensorId copies = no_tensor;  // bf16: a block of bfloat16 with the parameters' places, which the update writes too
+  // bf16: the parameters rounded to bfloat16, in the same places of a block of their own; written by the update, and by the
+  // device after parameters were uploaded.
+  TensorId copies = no_tensor;
 };
 
 constexpr uint64_t mask_row_bytes(uint64_t elements) { return (elements + 63) / 64 * 8; }
@@ -123,15 +125,14 @@ struct Statistics {
 };
 
 // The whole list. ops[0, forward_end) is the forward pass up to the loss (the loss included); [forward_end, backward_end)
-// the backward pass; [backward_end, update_end) the update. Evaluation runs [0, forward_end) with training = false. Ops
-// from update_end on run after parameters were uploaded.
+// the backward pass; [backward_end, size) the update. Evaluation runs [0, forward_end) with training = false.
 //
 // Under Precision::bf16 the tensors between operations (x, y, dx, dy) are bfloat16, the logits (float) apart, and `weight`
 // of a product is a part of the block of copies; bias, dweight and dbias stay float.
 struct Program {
   std::vector<Tensor> tensors;
   std::vector<Op> ops;
-  uint32_t forward_end = 0, backward_end = 0, update_end = 0;
+  uint32_t forward_end = 0, backward_end = 0;
   uint32_t micro_batch = 0;  // most samples in one run
   WeightLayout weight_layout = WeightLayout::in_out;
   uint64_t scratch_offset = 0, scratch_bytes = 0;  // shared by all ops, one after the other

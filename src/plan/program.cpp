@@ -24,7 +24,6 @@ class Builder {
       if (!add_backward(i)) break;
     program_.backward_end = op_count();
     add_update();
-    program_.update_end = op_count();
     add_staging();
     find_lifetimes();
   }

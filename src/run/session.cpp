@@ -99,7 +99,7 @@ Status Session::train_batch(uint32_t n, const Fetch& fetch, Report* report) {
     LT_TRY(fetch(first, run.samples, &run));
     wait_seconds += now_seconds() - before;
     const bool last = first + run.samples == n;
-    LT_TRY(executor_->run(0, last ? program.update_end : program.backward_end, run));
+    LT_TRY(executor_->run(0, last ? static_cast<uint32_t>(program.ops.size()) : program.backward_end, run));
   }
   Statistics statistics;
   LT_TRY(executor_->download(plan_->statistics, 0, &statistics, sizeof statistics));

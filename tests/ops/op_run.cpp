@@ -93,7 +93,6 @@ void OpRun::add_tensors() {
       op.statistics = add("statistics", DType::u8, 0, sizeof(Statistics));
       labels_.resize(case_.samples);
       break;
-    case OpKind::round_parameters: break;
     case OpKind::update_adam: op.state2 = add("state2", DType::f32, 0, op.parameter_elements); [[fallthrough]];
     case OpKind::update_momentum: op.state = add("state", DType::f32, 0, op.parameter_elements); [[fallthrough]];
     case OpKind::update_sgd:
@@ -140,7 +139,6 @@ void OpRun::add_tensors() {
   const bool update = op.parameters != no_tensor;
   program_.forward_end = backward ? 1 : update ? 0 : 1;
   program_.backward_end = update ? 0 : static_cast<uint32_t>(program_.ops.size());
-  program_.update_end = static_cast<uint32_t>(program_.ops.size());
 }
 
 void OpRun::lay_out() {
