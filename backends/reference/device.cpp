@@ -101,7 +101,6 @@ class ReferenceDevice final : public Device {
       case OpKind::update_sgd:
       case OpKind::update_momentum:
       case OpKind::update_adam: break;
-      case OpKind::round_parameters: return fail(Status::unsupported, "the reference device computes in fp32 alone");
     }
     // The winner's place in its window is kept in a byte.
     if (op.has_pool && op.pool.kernel > 16)

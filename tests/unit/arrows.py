@@ -39,7 +39,7 @@ MAY_INCLUDE = {
     "tests/": ["src/", "backends/", "data/", "tools/"],
 }
 # Installed headers of others that are written with quotes.
-OUTSIDE = ("hwy/",)
+OUTSIDE = ("hwy/", "cuda_emulation.h")  # the latter by the include path of tests that compile kernels for the host
 GENERATED = ("src/api/version.h",)
 # Folders that only one machine has: homes, mounts and work places; and what lies beside the checkout. Written so that this
 # file does not find itself.

@@ -19,7 +19,6 @@ std::unique_ptr<Kernel> make_kernel(const Program& program, const KernelRequest&
     case OpKind::update_sgd:
     case OpKind::update_momentum:
     case OpKind::update_adam: return make_update(program, request, target);
-    case OpKind::round_parameters: break;
   }
   (void)fail(Status::unsupported, "%s: there is no Highway kernel for operation kind %u", request.op->layer.c_str(),
              static_cast<unsigned>(request.op->kind));
