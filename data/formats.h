@@ -5,7 +5,9 @@
 
 namespace lt::data {
 
+extern const DatasetFormat cifar10;
 extern const DatasetFormat mnist;
 extern const DatasetFormat synthetic_digits;
+extern const DatasetFormat synthetic_images;
 
 }  // namespace lt::data

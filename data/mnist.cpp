@@ -1,13 +1,11 @@
 // MNIST: two IDX files a split, mapped where the publishers' archive left them. A data set owns its two mappings; reading
 // copies out of them and allocates nothing, from any thread.
-#define XXH_INLINE_ALL
-#include <sys/stat.h>
-#include <xxhash.h>
-
 #include <cstring>
 #include <string>
 
+#include "data/folder.h"
 #include "data/formats.h"
+#include "data/hash.h"
 #include "data/idx.h"
 
 namespace lt::data {
@@ -30,21 +28,11 @@ constexpr SplitNames split_names[] = {
     {{{"train-images-idx3-ubyte", "train-images.idx3-ubyte"}}, {{"train-labels-idx1-ubyte", "train-labels.idx1-ubyte"}}},
     {{{"t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"}}, {{"t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte"}}}};
 
-bool exists(const std::string& path) {
-  struct stat about;
-  return ::stat(path.c_str(), &about) == 0;
-}
-
-std::string join(const std::string& folder, const char* name) {
-  if (*name == 0) return folder;
-  return folder.empty() || folder.back() == '/' ? folder + name : folder + "/" + name;
-}
-
 // The path of the file in `folder` in the spelling that is there, with `suffix` at its end; "" where there is none.
 std::string find_file(const std::string& folder, const FileNames& names, const char* suffix) {
   for (const char* name : names.spellings) {
-    std::string path = join(folder, name) + suffix;
-    if (exists(path)) return path;
+    std::string path = join_path(folder, name) + suffix;
+    if (path_exists(path)) return path;
   }
   return "";
 }
@@ -64,7 +52,7 @@ Place look_in(const std::string& folder, Split split, const char* suffix) {
 Place locate(const std::string& directory, Split split, const char* suffix, std::string* folder) {
   Place half;
   for (const char* subfolder : subfolders) {
-    const std::string candidate = join(directory, subfolder);
+    const std::string candidate = join_path(directory, subfolder);
     const Place place = look_in(candidate, split, suffix);
     if (!place.any() || (!place.both() && half.any())) continue;
     *folder = candidate;
@@ -75,15 +63,14 @@ Place locate(const std::string& directory, Split split, const char* suffix, std:
 }
 
 Status missing(const char* directory, Split split) {
-  struct stat about;
   const char* image_name = split_names[split == Split::test].images.spellings[0];
-  if (::stat(directory, &about) != 0) {
+  if (!path_exists(directory)) {
     return fail(
         Status::io,
         "%s: there is no such folder; fetch MNIST with `lean-train data get mnist`, or name the folder with its files",
         directory);
   }
-  if (!S_ISDIR(about.st_mode)) {
+  if (!is_folder(directory)) {
     return fail(Status::io,
                 "%s: is not a folder; name the folder that holds %s, or fetch it with `lean-train data get mnist`",
                 directory, image_name);
@@ -107,7 +94,7 @@ Status missing_half(const Place& place, const std::string& folder, Split split) 
                 packed.c_str(), present.c_str(), folder.c_str());
   }
   return fail(Status::io, "%s: is missing beside %s; fetch it with `lean-train data get mnist`",
-              join(folder, missing_names.spellings[0]).c_str(), present.c_str());
+              join_path(folder, missing_names.spellings[0]).c_str(), present.c_str());
 }
 
 class Mnist final : public Dataset {
@@ -145,13 +132,8 @@ class Mnist final : public Dataset {
 
   Status hash(uint8_t out[16]) const override {
     LT_TRY(check_sizes());
-    XXH3_state_t state;
-    XXH3_128bits_reset(&state);
-    XXH3_128bits_update(&state, images_.file.bytes(), images_.file.size());
-    XXH3_128bits_update(&state, labels_.file.bytes(), labels_.file.size());
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
-    std::memcpy(out, canonical.digest, sizeof canonical.digest);
+    const HashedPart parts[] = {{images_.file.bytes(), images_.file.size()}, {labels_.file.bytes(), labels_.file.size()}};
+    hash_parts(parts, out);
     return Status::ok;
   }
 

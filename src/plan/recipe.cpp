@@ -26,6 +26,7 @@ const Names<LayerKind> layer_kinds = {{"conv2d", LayerKind::conv2d},
 const Names<OptimizerKind> optimizers = {
     {"sgd", OptimizerKind::sgd}, {"momentum", OptimizerKind::momentum}, {"adam", OptimizerKind::adam}};
 const Names<Init> inits = {{"torch", Init::torch}, {"xavier", Init::xavier}, {"he", Init::he}, {"zeros", Init::zeros}};
+const Names<bool> last_batches = {{"keep", false}, {"drop", true}};
 const Names<DType> input_types = {{"u8", DType::u8}, {"f32", DType::f32}};
 
 template <class Kind>
@@ -180,6 +181,9 @@ Status parse_training(const toml::table& table, const char* origin, Recipe* reci
     recipe->batch = 0;
   else
     LT_TRY(section.integer("batch", true, 1, recipe_max_batch, &recipe->batch));
+  LT_TRY(section.choice("last_batch", last_batches, false, &recipe->drop_last_batch));
+  if (recipe->batch == 0 && recipe->drop_last_batch)
+    return section.wrong("last_batch", "is \"drop\", but with batch = \"all\" there is no short one");
   LT_TRY(section.integer("epochs", true, 1, recipe_max_epochs, &recipe->epochs));
   LT_TRY(section.choice("optimizer", optimizers, true, &recipe->optimizer));
   LT_TRY(section.number("lr", 0, 1e30, &recipe->lr));

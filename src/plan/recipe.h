@@ -35,7 +35,8 @@ struct Recipe {
   DType input_type = DType::u8;
   double scale = 1;  // the network sees (value * scale - mean[c]) / deviation[c]
   std::vector<double> mean, deviation;
-  uint32_t batch = 64;  // 0: the whole training set in one step
+  uint32_t batch = 64;           // 0: the whole training set in one step
+  bool drop_last_batch = false;  // an epoch's last batch, where it would be short: left out, or trained on
   uint32_t epochs = 1;
   OptimizerKind optimizer = OptimizerKind::sgd;
   double lr = 0.01, momentum = 0.9, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;

@@ -66,8 +66,8 @@ std::string recipe_write(const Recipe& recipe) {
   if (!recipe.mean.empty()) text += "mean = " + numbers(recipe.mean) + "\n";
   if (!recipe.deviation.empty()) text += "deviation = " + numbers(recipe.deviation) + "\n";
   text += "\n[training]\nbatch = " + (recipe.batch == 0 ? quoted("all") : std::to_string(recipe.batch)) +
-          "\nepochs = " + std::to_string(recipe.epochs) + "\noptimizer = " + quoted(optimizer_name(recipe.optimizer)) +
-          "\nlr = " + number(recipe.lr) + "\n";
+          (recipe.drop_last_batch ? "\nlast_batch = \"drop\"" : "") + "\nepochs = " + std::to_string(recipe.epochs) +
+          "\noptimizer = " + quoted(optimizer_name(recipe.optimizer)) + "\nlr = " + number(recipe.lr) + "\n";
   if (recipe.optimizer == OptimizerKind::momentum) text += "momentum = " + number(recipe.momentum) + "\n";
   if (recipe.optimizer == OptimizerKind::adam)
     text += "beta1 = " + number(recipe.beta1) + "\nbeta2 = " + number(recipe.beta2) +

@@ -55,6 +55,10 @@ Status Session::bind(Split split, const Dataset* dataset) {
   if (info.count == 0 || info.count > recipe_max_elements)
     return fail(Status::mismatch, "the %s set of %s has %" PRIu64 " samples, expected 1 to %" PRIu64, split_name(split),
                 info.name, info.count, recipe_max_elements);
+  if (split == Split::train && recipe.drop_last_batch && info.count < recipe.batch)
+    return fail(Status::mismatch,
+                "the training set of %s has %" PRIu64 " samples, model %s trains on whole batches of %u alone (last_batch)",
+                info.name, info.count, recipe.name.c_str(), recipe.batch);
   bool& kept = kept_[static_cast<int>(split)];
   datasets_[static_cast<int>(split)] = nullptr;
   LT_TRY(executor_->keep(split, *dataset, &kept));
@@ -136,7 +140,8 @@ Status Session::step(Report* report) {
   if (!dataset) return fail(Status::state, "no training set is bound");
   const auto count = static_cast<uint32_t>(dataset->info().count);
   const uint32_t batch = plan_->recipe.batch == 0 ? count : plan_->recipe.batch;
-  const uint32_t n = std::min(batch, count - position_);
+  const uint32_t epoch_samples = plan_->recipe.drop_last_batch ? count - count % batch : count;
+  const uint32_t n = std::min(batch, epoch_samples - position_);
   const Shuffle shuffle(plan_->seed, epoch_ + 1, count);
   std::byte* const region = region_.bytes();
   void* const x = region + plan_->program.tensors[plan_->slot_x[0]].offset;
@@ -155,9 +160,9 @@ Status Session::step(Report* report) {
       report));
   report->epoch = epoch_ + 1;
   report->batch = position_ / batch + 1;
-  report->batches = (uint64_t{count} + batch - 1) / batch;
+  report->batches = (uint64_t{epoch_samples} + batch - 1) / batch;
   position_ += n;
-  if (position_ == count) {
+  if (position_ == epoch_samples) {
     ++epoch_;
     position_ = 0;
     epoch_sums_ = {};

@@ -246,6 +246,48 @@ TEST_P(Api, FullBatchIsOneStepAnEpoch) {
   EXPECT_EQ(lt_session_push(s.get(), x_.data(), 0, &r), LT_ERR_STATE);
 }
 
+TEST_P(Api, ShortLastBatchesAreDroppedWhereTheRecipeSaysSo) {
+  lt_config asked = config(), kept = config();
+  std::string text = recipe_text;
+  text.replace(text.find("batch = 16"), 10, "batch = 16\nlast_batch = \"drop\"");
+  asked.recipe = text.c_str();
+  asked.flags = kept.flags = LT_NO_SHUFFLE;
+  const PlanHandle p = plan(asked), q = plan(kept);
+  const SessionHandle s = session(p), other = session(q);
+  lt_report r = report();
+  lt_report last = report();
+  for (uint64_t step = 1; step <= 6; ++step) {
+    ASSERT_EQ(lt_session_step(s.get(), &r), LT_OK) << lt_last_error();
+    ASSERT_EQ(lt_session_step(other.get(), &last), LT_OK);
+    EXPECT_EQ(r.epoch, step <= 3 ? 1u : 2u);
+    EXPECT_EQ(r.batch, (step - 1) % 3 + 1);
+    EXPECT_EQ(r.batches, 3u);
+    EXPECT_EQ(r.samples, 16u);
+    EXPECT_EQ(r.epoch_samples, 16 * r.batch);
+    // Then comes the other's short batch.
+    EXPECT_EQ(same_bits(weights(s.get()), weights(other.get())), step <= 3) << "step " << step;
+    EXPECT_EQ(last.samples, step == 4 ? 2u : 16u);
+  }
+  ASSERT_EQ(lt_session_eval(s.get(), LT_TEST, &r), LT_OK);
+  EXPECT_EQ(r.samples, sample_count);  // every sample is tested
+  EXPECT_EQ(lt_session_step_on(s.get(), x_.data(), labels_.data(), 3, &r), LT_OK);
+
+  asked.batch = sample_count;  // the whole set is one whole batch
+  const PlanHandle whole = plan(asked);
+  const SessionHandle once = session(whole);
+  ASSERT_EQ(lt_session_epoch(once.get(), &r), LT_OK) << lt_last_error();
+  EXPECT_EQ(r.batches, 1u);
+  asked.batch = sample_count + 1;
+  const PlanHandle larger = plan(asked);
+  lt_session* raw = nullptr;
+  ASSERT_EQ(lt_session_create(larger.get(), nullptr, 0, &raw), LT_OK);
+  const SessionHandle none(raw);
+  EXPECT_EQ(lt_session_bind(raw, LT_TRAIN, dataset_.get()), LT_ERR_MISMATCH);
+  for (const char* word : {"50 samples", "51", "last_batch"})
+    EXPECT_NE(std::string(lt_last_error()).find(word), std::string::npos) << lt_last_error();
+  EXPECT_EQ(lt_session_bind(raw, LT_TEST, dataset_.get()), LT_OK);
+}
+
 TEST_P(Api, SavedWeightsLoadIntoTheSameBits) {
   const std::string path = ::testing::TempDir() + "lean-train-api-" + std::to_string(getpid()) + ".safetensors";
   const PlanHandle p = plan(config());

@@ -26,6 +26,7 @@ TEST(Plan, CountsTheParametersOfTheBenchmarks) {
   EXPECT_EQ(plan_of(request("mnist/cnn-valid"))->parameter_count(), 1111946u);
   EXPECT_EQ(plan_of(request("mnist/linear"))->parameter_count(), 7850u);
   EXPECT_EQ(plan_of(request("mnist/nn"))->parameter_count(), 101770u);
+  EXPECT_EQ(plan_of(request("cifar10"))->parameter_count(), 3441592u);
 }
 
 void expect_no_overlap(const Plan& plan) {

@@ -26,8 +26,14 @@ TEST(Recipe, BuiltInOnesSurviveWritingAndReading) {
     EXPECT_EQ(recipe_write(again), text);
     EXPECT_EQ(again.lr, recipe.lr);
     EXPECT_EQ(again.scale, recipe.scale);
+    EXPECT_EQ(again.drop_last_batch, recipe.drop_last_batch);
     EXPECT_EQ(again.layers.size(), recipe.layers.size());
   }
+}
+
+TEST(Recipe, LastBatchesAreKeptUnlessDropped) {
+  EXPECT_FALSE(built_in("mnist/cnn-same").drop_last_batch);
+  EXPECT_TRUE(built_in("cifar10").drop_last_batch);
 }
 
 TEST(Recipe, LayersAreJoined) {
@@ -73,6 +79,11 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{head + "[[layer]]\ntype = \"linear\"\nname = \"x\"\nout_features = 0", "whole number from 1"},
         Refused{head + "[[layer]]\ntype = \"linear\"\nname = \"x\"\nout_features = 99999999999", "whole number from 1"},
         Refused{head + "[[layer]]\ntype = \"linear\"\nname = \"x\"\nout_features = 3.5", "whole number from 1"},
+        Refused{"name = \"a\"\n[input]\nshape = [1, 8, 8]\n[training]\nbatch = 4\nlast_batch = true\nepochs = 1", "string"},
+        Refused{"name = \"a\"\n[input]\nshape = [1, 8, 8]\n[training]\nbatch = 4\nlast_batch = \"pad\"\nepochs = 1",
+                "line 6: [training]: last_batch is \"pad\", expected one of: keep, drop"},
+        Refused{"name = \"a\"\n[input]\nshape = [1, 8, 8]\n[training]\nbatch = \"all\"\nlast_batch = \"drop\"\nepochs = 1",
+                "there is no short one"},
         Refused{head + linear + "bais = false", "line 12: [[layer]] 1: bais is not a key"},
         Refused{head + linear + linear, "two layers are called \"fc\""},
         Refused{head + "[[layer]]\ntype = \"relu\"", "no layer has weights"},
