@@ -35,8 +35,9 @@ struct StateBeginArguments {
   uint64_t loop_handles[graph_loops];  // of conditional nodes; 0: there is none
 };
 
-// The end of a step of `samples` samples: takes its statistics in and moves on, or halts. Where last_of_loop is below
-// graph_loops, that loop has gone round once more.
+// The end of a step of `samples` samples. With statistics (training): takes them in and moves on, or halts where a loss was
+// not finite: then `last` is that step's and nothing else changes. Without: the position alone moves on. Where last_of_loop
+// is below graph_loops, that loop has gone round once more, and goes on while it has rounds to go and nothing halted.
 struct StateAdvanceArguments {
   StepState* state;
   const Statistics* statistics;
@@ -46,9 +47,10 @@ struct StateAdvanceArguments {
   uint64_t loop_handle;
 };
 
-// *result = *state, in pinned host memory.
+// *result = *state, in pinned host memory; with statistics (evaluation) they stand in result->sum.
 struct StateEndArguments {
   const StepState* state;
+  const Statistics* statistics;
   StepState* result;
 };
 
