@@ -11,20 +11,22 @@
 namespace lt::cuda {
 
 // Around a library's product. A product, z, is [sample][conv_extent] for a convolution and [sample][y_extent] else, of
-// `type` f32 or bf16; memory that these are given is aligned to tensor_alignment.
+// `type` f32 or bf16. Libraries want channels in whole 16 bytes: in memory a pixel of z takes `channels` of them, at least
+// as many as z has. All memory is aligned to tensor_alignment.
 
-// y = dropout(relu(max_pool(product + bias))), with argmax and mask where the op has them. `bias` is null where the product
-// holds it already or the op has none. Without a pool, product may be y itself where their types are equal.
-Status enqueue_epilogue(const Site& site, const Op& op, const void* product, DType type, const float* bias);
+// y = dropout(relu(max_pool(z + bias))), with argmax and mask where the op has them. `bias` is null where z holds it
+// already or the op has none. Without a pool, z may be y itself where type and channels are the same.
+Status enqueue_epilogue(const Site& site, const Op& op, const void* z, DType type, uint32_t channels, const float* bias);
 
-// dz = the gradient in front of all that: dropout, ReLU and pool undone, in any case converted from dy's type to `type`.
-// Without a pool, dz may be dy itself where their types are equal.
-Status enqueue_epilogue_backward(const Site& site, const Op& op, void* dz, DType type);
+// dz = the gradient in front of all that: dropout, ReLU and pool undone, converted from dy's type to `type`; zero in the
+// channels past those of z. Without a pool, dz may be dy itself where type and channels are the same.
+Status enqueue_epilogue_backward(const Site& site, const Op& op, void* dz, DType type, uint32_t channels);
 
-// dbias[column] = the sum over `rows` of dz[row][column], added to dbias where the site accumulates. In an order that
-// depends on `rows` and `columns` alone. `partials` is scratch.
+// dbias[column] = the sum over `rows` of dz[row][column], added to dbias where the site accumulates. From one row to the
+// next are `channels` elements, at least `columns`. The order of the sum depends on `rows` and `columns` alone. `partials`
+// is scratch.
 uint64_t column_sums_scratch_bytes(uint64_t rows, uint32_t columns);
-Status enqueue_column_sums(const Site& site, const void* dz, DType type, uint64_t rows, uint32_t columns, float* dbias,
-                           void* partials);
+Status enqueue_column_sums(const Site& site, const void* dz, DType type, uint64_t rows, uint32_t columns, uint32_t channels,
+                           float* dbias, void* partials);
 
 }  // namespace lt::cuda
