@@ -8,7 +8,7 @@
 //
 // `a` is the argument. The same file compiles for the host, against tests/cuda's emulation of blocks and threads. For that:
 // shared memory is declared by LT_SHARED(name, float[32]), loops are unrolled by LT_UNROLL, and no kernel keeps static
-// data.
+// data; the launch's own shared memory is dynamic_shared<T>().
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,13 @@ template <class T>
 struct SharedType {
   using type = T;
 };
+
+// The launch's shared_bytes of shared memory.
+template <class T>
+LT_DEVICE T* dynamic_shared() {
+  extern __shared__ __align__(128) unsigned char dynamic_shared_bytes[];
+  return reinterpret_cast<T*>(dynamic_shared_bytes);
+}
 }  // namespace lt::cuda
 #else
 #include "cuda_emulation.h"
