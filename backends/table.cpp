@@ -8,7 +8,12 @@
 
 namespace lt {
 
+namespace cuda {
+extern const Backend backend;
+}
+
 const Backend* const backend_table[] = {
+    &cuda::backend,
     &cpu::backend,
     &reference::backend,
 };

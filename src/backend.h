@@ -44,6 +44,17 @@ struct OpNeeds {
   char kernel[48] = "";        // which kernel serves it, such as "highway conv2d AVX3"
 };
 
+// A walk over a data set that the executor keeps: whole batches of `batch` samples, one after the other from `position` on,
+// the last one of a pass shorter; never past the set's end.
+struct KeptBatches {
+  Split split = Split::train;
+  uint64_t epoch = 0;     // of the shuffled order, counted from 1
+  bool shuffle = false;   // false: the set's own order
+  uint32_t position = 0;  // of the first sample, in that order
+  uint32_t batch = 0;     // samples of a full step; evaluation: all that are left of the set
+  uint32_t steps = 1;     // training: how many
+};
+
 // What changes from run to run.
 struct RunArguments {
   uint32_t samples = 0;        // of this micro-batch, 1 .. Program::micro_batch
@@ -57,17 +68,7 @@ struct RunArguments {
   float learning_rate = 0, momentum = 0, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
   const void* x = nullptr;  // raw samples of this micro-batch, as the recipe's input type, [sample][channel][row][column]
   const int32_t* labels = nullptr;  // checked by the caller against the number of classes; null in prediction: no loss then
-};
-
-// A walk over a data set that the executor keeps: whole batches of `batch` samples, one after the other from `position` on,
-// the last one of a pass shorter; never past the set's end.
-struct KeptBatches {
-  Split split = Split::train;
-  uint64_t epoch = 0;     // of the shuffled order, counted from 1
-  bool shuffle = false;   // false: the set's own order
-  uint32_t position = 0;  // of the first sample, in that order
-  uint32_t batch = 0;     // samples of a full step; evaluation: all that are left of the set
-  uint32_t steps = 1;     // training: how many
+  const KeptBatches* kept = nullptr;  // instead of x and labels: the samples from kept->position + sample_offset on
 };
 
 struct KeptResult {
@@ -79,8 +80,8 @@ struct KeptResult {
 class Executor {
  public:
   virtual ~Executor() = default;
-  // Runs ops[first, last) of the program on the region. Allocates nothing. x and labels of the arguments are read before
-  // it returns or, on a device that works behind the host's back, before the next `synchronize`.
+  // Runs ops[first, last) of the program on the region, perhaps behind the host's back until `synchronize`. Allocates
+  // nothing. x and labels of the arguments are read before it returns.
   virtual Status run(uint32_t first, uint32_t last, const RunArguments& arguments) = 0;
   virtual Status upload(TensorId destination, uint64_t offset_bytes, const void* source, uint64_t bytes) = 0;
   virtual Status download(TensorId source, uint64_t offset_bytes, void* destination, uint64_t bytes) = 0;

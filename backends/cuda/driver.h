@@ -21,7 +21,6 @@
   F(cuDevicePrimaryCtxRetain)          \
   F(cuDevicePrimaryCtxRelease)         \
   F(cuCtxSetCurrent)                   \
-  F(cuCtxGetCurrent)                   \
   F(cuMemGetInfo)                      \
   F(cuGetErrorName)                    \
   F(cuGetErrorString)                  \
@@ -37,15 +36,10 @@
   F(cuStreamCreate)                    \
   F(cuStreamDestroy)                   \
   F(cuStreamSynchronize)               \
-  F(cuStreamBeginCapture)              \
   F(cuStreamBeginCaptureToGraph)       \
   F(cuStreamEndCapture)                \
   F(cuStreamGetCaptureInfo)            \
   F(cuStreamUpdateCaptureDependencies) \
-  F(cuEventCreate)                     \
-  F(cuEventDestroy)                    \
-  F(cuEventRecord)                     \
-  F(cuEventSynchronize)                \
   F(cuGraphCreate)                     \
   F(cuGraphDestroy)                    \
   F(cuGraphAddNode)                    \
@@ -56,7 +50,6 @@
   F(cuModuleLoadData)                  \
   F(cuModuleUnload)                    \
   F(cuModuleGetFunction)               \
-  F(cuFuncSetAttribute)                \
   F(cuLaunchKernel)
 
 namespace lt::cuda {
