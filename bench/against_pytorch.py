@@ -10,7 +10,7 @@ step; a ratio is taken within a round first. A step's arithmetic is counted as i
 import argparse, datetime, json, os, platform, statistics, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-STEPS = {"cnn-same": 60, "cnn-valid": 24, "linear": 12, "nn": 8}
+STEPS = {"cnn-same": 60, "cnn-valid": 24, "linear": 12, "nn": 8, "cifar10": 20}
 
 # Multiply-adds of one sample: each layer's product, and whether a gradient goes on to its input.
 PRODUCTS = {
@@ -18,6 +18,8 @@ PRODUCTS = {
     "cnn-valid": (256, [(24 * 24 * 32 * 25, False), (8 * 8 * 64 * 32 * 25, True), (1024 * 1024, True), (1024 * 10, True)]),
     "linear": (60000, [(784 * 10, False)]),
     "nn": (60000, [(784 * 128, False), (128 * 10, True)]),
+    "cifar10": (64, [(32 * 32 * 50 * 27, False), (32 * 32 * 50 * 450, True), (16 * 16 * 100 * 450, True), (16 * 16 * 100 * 900, True),
+                     (6400 * 512, True), (512 * 10, True)]),
 }
 
 
@@ -29,7 +31,8 @@ def step_operations(model):
 def ours(options, model):
     with tempfile.TemporaryDirectory() as folder:
         log = os.path.join(folder, "run.jsonl")
-        command = [options.lean_train, "mnist", "--model", model, "--steps", str(STEPS[model]), "--log", log, "--quiet"]
+        command = [options.lean_train, *(["cifar10"] if model == "cifar10" else ["mnist", "--model", model]), "--steps", str(STEPS[model]),
+                   "--log", log, "--quiet"]
         if options.threads: command += ["--threads", str(options.threads)]
         if options.data: command += ["--data", options.data]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

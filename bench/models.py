@@ -1,4 +1,6 @@
 """The benchmark models in PyTorch, named like the built-in recipes, with PyTorch's initial weights and their optimizers."""
+from typing import Callable, NamedTuple
+
 import torch
 from torch import nn
 import torch.nn.functional as F
@@ -50,14 +52,44 @@ class Nn(nn.Module):
         return self.fc2(F.relu(self.fc1(x.flatten(1))))
 
 
-def sgd(parameters):
-    return torch.optim.SGD(parameters, 0.01)
+class Cifar10(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 50, 3, padding=1), nn.Conv2d(50, 50, 3, padding=1)
+        self.conv3, self.conv4 = nn.Conv2d(50, 100, 3, padding=1), nn.Conv2d(100, 100, 3, padding=1)
+        self.fc1, self.fc2 = nn.Linear(6400, 512), nn.Linear(512, 10)
+        self.dropout, self.dropout_wide = nn.Dropout(0.25), nn.Dropout(0.5)
+
+    def forward(self, x):
+        x = F.relu(F.max_pool2d(self.conv2(F.relu(self.conv1(x))), 2))
+        x = self.dropout(x)
+        x = F.relu(F.max_pool2d(self.conv4(F.relu(self.conv3(x))), 2))
+        x = self.dropout(x)
+        return self.fc2(self.dropout_wide(F.relu(self.fc1(x.flatten(1)))))
 
 
-# Name: model, optimizer, samples a step (0: all of them), mean and deviation of the input after its division by 255.
-MNIST = {
-    "cnn-same": (CnnSame, sgd, 64, (0.1307, 0.3081)),
-    "cnn-valid": (CnnValid, lambda parameters: torch.optim.Adam(parameters, 3e-4), 256, (0.0, 1.0)),
-    "linear": (Linear, lambda parameters: torch.optim.SGD(parameters, 1.0), 0, (0.0, 1.0)),
-    "nn": (Nn, lambda parameters: torch.optim.Adam(parameters, 1e-3), 0, (0.0, 1.0)),
+class Model(NamedTuple):
+    command: list[str]  # of lean-train
+    network: type
+    optimizer: Callable  # of the parameters
+    batch: int = 0  # samples a step; 0: all of them
+    shape: tuple[int, int, int] = (1, 28, 28)
+    mean: float = 0.0  # of the input after its division by 255
+    deviation: float = 1.0
+
+
+def sgd(lr, momentum=0.0):
+    return lambda parameters: torch.optim.SGD(parameters, lr, momentum=momentum)
+
+
+def adam(lr):
+    return lambda parameters: torch.optim.Adam(parameters, lr)
+
+
+MODELS = {
+    "cnn-same": Model(["mnist", "--model", "cnn-same"], CnnSame, sgd(0.01), 64, mean=0.1307, deviation=0.3081),
+    "cnn-valid": Model(["mnist", "--model", "cnn-valid"], CnnValid, adam(3e-4), 256),
+    "linear": Model(["mnist", "--model", "linear"], Linear, sgd(1.0)),
+    "nn": Model(["mnist", "--model", "nn"], Nn, adam(1e-3)),
+    "cifar10": Model(["cifar10"], Cifar10, sgd(0.01, 0.9), 64, (3, 32, 32)),
 }

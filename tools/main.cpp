@@ -21,6 +21,7 @@ constexpr const char* examples =
     "Examples:\n"
     "  lean-train mnist                      train a digit classifier; needs no files\n"
     "  lean-train mnist --plan               see its memory, to the byte, before it starts\n"
+    "  lean-train cifar10                    train a classifier of colour pictures\n"
     "  lean-train mnist --help               every option of a training\n"
     "  lean-train devices                    what this machine can compute on\n";
 
@@ -92,6 +93,7 @@ int run(int argc, char** argv) {
   app.formatter(help_formatter());
   app.require_subcommand(0, 1);  // the name of a data set is no second command
   add_mnist_command(app, &exit_status);
+  add_cifar10_command(app, &exit_status);
   add_train_command(app, &exit_status);
   add_devices_command(app, &exit_status);
   add_data_command(app, &exit_status);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Step times of an MNIST model in PyTorch. Prints one JSON line.
+"""Step times of a benchmark model in PyTorch. Prints one JSON line.
 
-usage: pytorch_bench.py MODEL [--steps N] [--threads N] [--contiguous]      MODEL: cnn-same, cnn-valid, linear, nn
+usage: pytorch_bench.py MODEL [--steps N] [--threads N] [--contiguous]      MODEL: cnn-same, cnn-valid, linear, nn, cifar10
 
 Inputs are floats that lie in memory before the first step, channels-last unless told otherwise, so that nothing but the step
 is timed. This flatters PyTorch: its users pay for a DataLoader too. Needs torch.
@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import models
 
 parser = argparse.ArgumentParser()
-parser.add_argument("model", choices=sorted(models.MNIST))
+parser.add_argument("model", choices=sorted(models.MODELS))
 parser.add_argument("--steps", type=int, default=60)
 parser.add_argument("--warm-steps", type=int, default=3)
 parser.add_argument("--threads", type=int, default=0, help="0: PyTorch's own choice")
@@ -24,12 +24,12 @@ options = parser.parse_args()
 if options.threads: torch.set_num_threads(options.threads)
 torch.manual_seed(1)
 
-make_model, make_optimizer, batch, _ = models.MNIST[options.model]
-samples, batches = (batch, 8) if batch else (60000, 1)
+about = models.MODELS[options.model]
+samples, batches = (about.batch, 8) if about.batch else (60000, 1)
 layout = torch.contiguous_format if options.contiguous else torch.channels_last
-model = make_model().to(memory_format=layout)
-optimizer = make_optimizer(model.parameters())
-inputs = [torch.randn(samples, 1, 28, 28).contiguous(memory_format=layout) for _ in range(batches)]
+model = about.network().to(memory_format=layout)
+optimizer = about.optimizer(model.parameters())
+inputs = [torch.randn(samples, *about.shape).contiguous(memory_format=layout) for _ in range(batches)]
 targets = [torch.randint(0, 10, (samples,)) for _ in range(batches)]
 
 seconds = []

@@ -23,6 +23,7 @@ MEAN, DEVIATION = [0.25, 0.5], [0.125, 0.25]  # exact in float32
 
 
 class CnnSame(nn.Module):
+    full_batch = False
     shape, sizes, optimizer, normalised = (2, 12, 10), [8] * (STEPS - 1) + [5], ("sgd", 0.25, 0), True
     layers = [("conv2d", "conv1", 4, 5, 2), ("max_pool", 2), ("relu",), ("conv2d", "conv2", 6, 5, 2), ("max_pool", 2), ("relu",),
               ("linear", "fc1", 16, True), ("relu",), ("dropout", 0.4), ("linear", "fc2", CLASSES, False)]
@@ -43,6 +44,7 @@ class CnnSameMomentum(CnnSame):
 
 
 class CnnValid(nn.Module):
+    full_batch = False
     shape, sizes, optimizer, normalised = (2, 18, 16), [7] * (STEPS - 1) + [3], ("adam", 3e-3, 0), False
     layers = [("conv2d", "conv1", 5, 5, 0), ("max_pool", 2), ("conv2d", "conv2", 7, 5, 0), ("max_pool", 2),
               ("linear", "fc1", 17, True), ("relu",), ("dropout", 0.5), ("linear", "fc2", CLASSES, True)]
@@ -57,7 +59,27 @@ class CnnValid(nn.Module):
         return self.fc2(F.relu(self.fc1(x.flatten(1))))
 
 
+class Cifar10(nn.Module):
+    full_batch = False
+    shape, sizes, optimizer, normalised = (3, 12, 8), [8] * STEPS, ("momentum", 0.2, 0.9), False
+    layers = [("conv2d", "conv1", 17, 3, 1), ("relu",), ("conv2d", "conv2", 17, 3, 1), ("max_pool", 2), ("relu",), ("dropout", 0.25),
+              ("conv2d", "conv3", 9, 3, 1), ("relu",), ("conv2d", "conv4", 9, 3, 1), ("max_pool", 2), ("relu",), ("dropout", 0.25),
+              ("linear", "fc1", 17, True), ("relu",), ("dropout", 0.5), ("linear", "fc2", CLASSES, True)]
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 17, 3, padding=1), nn.Conv2d(17, 17, 3, padding=1)
+        self.conv3, self.conv4 = nn.Conv2d(17, 9, 3, padding=1), nn.Conv2d(9, 9, 3, padding=1)
+        self.fc1, self.fc2 = nn.Linear(9 * 3 * 2, 17), nn.Linear(17, CLASSES)
+
+    def forward(self, x):
+        x = F.relu(F.max_pool2d(self.conv2(F.relu(self.conv1(x))), 2))
+        x = F.relu(F.max_pool2d(self.conv4(F.relu(self.conv3(x))), 2))
+        return self.fc2(F.relu(self.fc1(x.flatten(1))))
+
+
 class Linear(nn.Module):
+    full_batch = True
     shape, sizes, optimizer, normalised = (2, 5, 7), [60] * STEPS, ("sgd", 0.5, 0), False
     layers = [("linear", "fc", CLASSES, True)]
 
@@ -71,6 +93,7 @@ class Linear(nn.Module):
 
 
 class Nn(nn.Module):
+    full_batch = True
     shape, sizes, optimizer, normalised = (2, 5, 7), [60] * STEPS, ("adam", 1e-2, 0), False
     layers = [("linear", "fc1", 19, True), ("relu",), ("linear", "fc2", CLASSES, True)]
 
@@ -84,10 +107,9 @@ class Nn(nn.Module):
 
 def recipe(name, model):
     kind, lr, momentum = model.optimizer
-    full_batch = len(set(model.sizes)) == 1
     lines = [f'name = "golden/{name}"', "", "[input]", f"shape = {list(model.shape)}", 'type = "u8"', f"scale = {1 / 255!r}"]
     if model.normalised: lines += [f"mean = {MEAN}", f"deviation = {DEVIATION}"]
-    lines += ["", "[training]", 'batch = "all"' if full_batch else f"batch = {model.sizes[0]}", "epochs = 1", f'optimizer = "{kind}"', f"lr = {lr}"]
+    lines += ["", "[training]", 'batch = "all"' if model.full_batch else f"batch = {model.sizes[0]}", "epochs = 1", f'optimizer = "{kind}"', f"lr = {lr}"]
     if momentum: lines.append(f"momentum = {momentum}")
     for layer in model.layers:
         lines += ["", "[[layer]]", f'type = "{layer[0]}"']
@@ -102,7 +124,7 @@ def recipe(name, model):
 def samples(model, generator):
     """Bytes with something to learn in them: each class has a pattern, a quarter of every sample is noise. Three batches,
     or the one full batch, come again and again."""
-    count = model.sizes[0] * (1 if len(set(model.sizes)) == 1 else 3)
+    count = model.sizes[0] * (1 if model.full_batch else 3)
     patterns = generator.integers(0, 256, (CLASSES, *model.shape))
     labels = generator.integers(0, CLASSES, count)
     noise = generator.integers(0, 256, (count, *model.shape))
@@ -143,5 +165,5 @@ def train(name, make_model, seed):
 
 
 for seed, (name, make_model) in enumerate({"cnn-same": CnnSame, "cnn-same-momentum": CnnSameMomentum, "cnn-valid": CnnValid, "linear": Linear,
-                                           "nn": Nn}.items(), 1):
+                                           "nn": Nn, "cifar10": Cifar10}.items(), 1):
     train(name, make_model, seed)

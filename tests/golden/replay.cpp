@@ -17,7 +17,7 @@
 namespace lt::test {
 namespace {
 
-const char* const models[] = {"cnn-same", "cnn-same-momentum", "cnn-valid", "linear", "nn"};
+const char* const models[] = {"cnn-same", "cnn-same-momentum", "cnn-valid", "linear", "nn", "cifar10"};
 
 struct Choice {
   std::string device, kernels;
