@@ -231,10 +231,9 @@ ExitCode get(const Arguments& arguments) {
   const bool live = is_live_terminal(2);
   DataGetEvents events;
   events.say = [](const std::string& line) { say("%s", line.c_str()); };
-  events.progress = [live](const PublishedFile& file, uint64_t bytes) {
+  events.progress = [live](const std::string& name, uint64_t bytes, uint64_t of_bytes) {
     if (!live) return;
-    const std::string line =
-        std::string(file.name) + ".gz  " + format_bytes(bytes) + " of " + format_bytes(file.packed_bytes);
+    const std::string line = name + "  " + format_bytes(bytes) + " of " + format_bytes(of_bytes);
     draw_live_line(line.c_str());
   };
   const Fetched fetched = get_data(what, events);
@@ -252,7 +251,7 @@ ExitCode get(const Arguments& arguments) {
 std::vector<std::string> places_in(const std::string& folder, const PublishedSet& set) {
   std::vector<std::string> places;
   for (const std::string& below : {std::string(""), "/" + std::string(set.folder), std::string("/MNIST"),
-                                   std::string("/MNIST/raw"), std::string("/raw")}) {
+                                   std::string("/MNIST/raw"), std::string("/raw"), std::string("/cifar10")}) {
     places.push_back(folder + below);
   }
   return places;
@@ -308,6 +307,7 @@ void add_data_command(CLI::App& app, int* exit_code) {
       "  lean-train data list\n"
       "  lean-train data get mnist                   into the cache folder, where training looks for it\n"
       "  lean-train data get mnist --to ./mnist      train with: lean-train mnist --data ./mnist\n"
+      "  lean-train data get cifar10\n"
       "  lean-train data check ./mnist\n");
   const auto add = [&](const char* name, const char* description, ExitCode (*run)(const Arguments&)) {
     CLI::App* const command = data->add_subcommand(name, description);

@@ -8,12 +8,14 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <vector>
 
+#include "tools/data_archive.h"
 #include "tools/data_unpack.h"
 
 namespace lt::tool {
@@ -98,22 +100,24 @@ Fetched fetch_from(const std::string& base, bool published, const PublishedFile&
     packed.bytes = file.packed_bytes;
     packed.sha256 = file.packed_sha256;
   }
-  Fetched result = download(packed, program, [&](uint64_t bytes) { events.progress(file, bytes); });
+  Fetched result = download(
+      packed, program, [&](uint64_t bytes) { events.progress(std::string(file.name) + ".gz", bytes, file.packed_bytes); });
   if (result.result != Fetched::ok) return result;
   result = unpack(packed.path, place, file.bytes, file.sha256, nullptr);
   ::unlink(packed.path.c_str());
   return result;
 }
 
-Fetched fetch_file(const DataGet& what, const PublishedFile& file, const std::string& place, const std::string& program,
-                   const DataGetEvents& events) {
+// Tries one web folder after the other: the mirrors, or the one that the user named.
+template <class Fetch>
+Fetched from_mirrors(const DataGet& what, const std::string& name, const DataGetEvents& events, const Fetch& fetch) {
   std::vector<std::string> bases(what.set->mirrors, what.set->mirrors + what.set->mirror_count);
   if (!what.from.empty()) bases = {what.from};
   std::string failures;
   Fetched::Result worst = Fetched::unreachable;
   for (size_t i = 0; i < bases.size(); ++i) {
-    events.say("fetching " + std::string(file.name) + ".gz from " + host(bases[i]));
-    Fetched result = fetch_from(bases[i], what.from.empty(), file, place, program, events);
+    events.say("fetching " + name + " from " + host(bases[i]));
+    Fetched result = fetch(bases[i]);
     if (result.result == Fetched::ok || result.result == Fetched::local) return result;
     if (result.result == Fetched::wrong_bytes) worst = Fetched::wrong_bytes;
     if (i + 1 < bases.size()) events.say(result.why + "; trying the next mirror");
@@ -122,15 +126,28 @@ Fetched fetch_file(const DataGet& what, const PublishedFile& file, const std::st
   return {worst, failures};
 }
 
-}  // namespace
+Fetched fetch_file(const DataGet& what, const PublishedFile& file, const std::string& place, const std::string& program,
+                   const DataGetEvents& events) {
+  return from_mirrors(what, std::string(file.name) + ".gz", events, [&](const std::string& base) {
+    return fetch_from(base, what.from.empty(), file, place, program, events);
+  });
+}
 
-Fetched get_data(const DataGet& what, const DataGetEvents& events) {
-  std::error_code error;
-  std::filesystem::create_directories(what.to, error);
-  if (error && !is_folder(what.to)) return {Fetched::local, what.to + ": cannot be made: " + error.message()};
-  FolderLock lock;
-  if (Fetched result = lock.take(what.to); result.result != Fetched::ok) return result;
+bool is_folder_of_this_machine(const DataGet& what) { return !what.from.empty() && !is_url(what.from); }
 
+// What the user needs before the first byte is fetched: room, and a folder or a program to fetch from or with.
+Fetched check_means(const DataGet& what, uint64_t needed_bytes, std::string* program) {
+  if (Fetched result = check_space(what.to, needed_bytes); result.result != Fetched::ok) return result;
+  if (is_folder_of_this_machine(what)) {
+    return is_folder(what.from) ? Fetched{} : Fetched{Fetched::unreachable, what.from + ": is no folder"};
+  }
+  *program = download_program();
+  if (!program->empty()) return {};
+  return {Fetched::local, "neither curl nor wget is there to fetch with; install one, or put the files of " +
+                              std::string(what.set->mirrors[0]) + " into a folder and say --from FOLDER"};
+}
+
+Fetched get_files(const DataGet& what, const DataGetEvents& events) {
   std::vector<const PublishedFile*> missing;
   uint64_t needed_bytes = 0;
   for (size_t i = 0; i < what.set->file_count; ++i) {
@@ -150,15 +167,9 @@ Fetched get_data(const DataGet& what, const DataGetEvents& events) {
     needed_bytes += file.bytes + file.packed_bytes;
   }
   if (missing.empty()) return {};
-  if (Fetched result = check_space(what.to, needed_bytes); result.result != Fetched::ok) return result;
-
-  const bool local = !what.from.empty() && !is_url(what.from);
-  if (local && !is_folder(what.from)) return {Fetched::unreachable, what.from + ": is no folder"};
-  const std::string program = local ? "" : download_program();
-  if (!local && program.empty()) {
-    return {Fetched::local, "neither curl nor wget is there to fetch with; install one, or put the files of " +
-                                std::string(what.set->mirrors[0]) + " into a folder and say --from FOLDER"};
-  }
+  std::string program;
+  if (Fetched result = check_means(what, needed_bytes, &program); result.result != Fetched::ok) return result;
+  const bool local = is_folder_of_this_machine(what);
   for (const PublishedFile* file : missing) {
     const std::string place = what.to + "/" + file->name;
     if (Fetched result = local ? copy_local(what, *file, place) : fetch_file(what, *file, place, program, events);
@@ -170,11 +181,100 @@ Fetched get_data(const DataGet& what, const DataGetEvents& events) {
   return {};
 }
 
+std::vector<ArchiveMember> members_of(const PublishedSet& set, const std::string& to) {
+  std::vector<ArchiveMember> members;
+  for (size_t i = 0; i < set.file_count; ++i) {
+    const PublishedFile& file = set.files[i];
+    members.push_back({std::string(set.folder) + "/" + file.name, to + "/" + file.name, file.bytes});
+  }
+  return members;
+}
+
+// The archive from the first web folder that has it.
+Fetched fetch_archive(const DataGet& what, const std::string& place, const std::string& program,
+                      const DataGetEvents& events) {
+  const PublishedArchive& archive = *what.set->archive;
+  return from_mirrors(what, archive.name, events, [&](const std::string& base) {
+    const Download packed = {base + "/" + archive.name, place, archive.bytes, archive.sha256, 0};
+    return download(packed, program, [&](uint64_t bytes) { events.progress(archive.name, bytes, archive.bytes); });
+  });
+}
+
+// One archive with all files. What is there already is compared with the archive's files when they are unpacked: nobody
+// publishes digests of them.
+Fetched get_archive(const DataGet& what, const DataGetEvents& events) {
+  const PublishedArchive& archive = *what.set->archive;
+  const std::vector<ArchiveMember> members = members_of(*what.set, what.to);
+  size_t whole = 0;
+  for (const ArchiveMember& member : members) {
+    std::error_code ignored;
+    const bool right_size = is_file(member.place) && file_bytes(member.place) == member.bytes;
+    whole += right_size;
+    if (right_size || what.force || !std::filesystem::exists(member.place, ignored)) continue;
+    return {Fetched::wrong_bytes, member.place + ": is there and is not the published file (" +
+                                      std::to_string(file_bytes(member.place)) + " bytes, published " +
+                                      std::to_string(member.bytes) + "); move it away, or replace it with --force"};
+  }
+  if (whole == members.size() && !what.force) {
+    events.say(what.to + ": all " + std::to_string(whole) +
+               " files are there already, of the published sizes; --force fetches them anew");
+    return {};
+  }
+  std::string program;
+  if (Fetched result = check_means(what, archive.bytes + what.set->bytes(), &program); result.result != Fetched::ok)
+    return result;
+  const bool local = is_folder_of_this_machine(what);
+  const std::string packed = (local ? what.from : what.to) + "/" + archive.name;
+  if (local) {
+    if (!is_file(packed)) return {Fetched::unreachable, what.from + ": holds no " + archive.name};
+    if (const std::string found = file_sha256(packed); found != archive.sha256)
+      return {Fetched::wrong_bytes, packed + ": SHA-256 " + found + ", expected " + archive.sha256};
+  } else if (Fetched result = fetch_archive(what, packed, program, events); result.result != Fetched::ok) {
+    return result;
+  }
+  Fetched result = unpack_archive(packed, members, what.force);
+  if (!local) ::unlink(packed.c_str());
+  if (result.result == Fetched::ok)
+    events.say(what.to + ": " + std::to_string(members.size()) + " files from " + archive.name + ", SHA-256 as published");
+  return result;
+}
+
+// The archive in `folder`, unpacked into the set's folder below it, as tar does, or into `folder` where that is its name.
+Fetched prepare_archive(const PublishedSet& set, const std::string& folder, unsigned* unpacked, std::string* foreign) {
+  const std::string packed = folder + "/" + set.archive->name;
+  if (!is_file(packed)) return {};
+  const std::filesystem::path path = std::filesystem::path(folder).lexically_normal();
+  const std::string last = (path.has_filename() ? path : path.parent_path()).filename().string();
+  const std::string to = last == set.folder ? folder : folder + "/" + set.folder;
+  std::error_code error;
+  std::filesystem::create_directories(to, error);
+  if (error && !is_folder(to)) return {Fetched::local, to + ": cannot be made: " + error.message()};
+  const std::vector<ArchiveMember> members = members_of(set, to);
+  if (std::all_of(members.begin(), members.end(), [](const ArchiveMember& member) { return is_file(member.place); }))
+    return {};
+  if (Fetched result = unpack_archive(packed, members, false); result.result != Fetched::ok) return result;
+  *unpacked = static_cast<unsigned>(members.size());
+  if (file_sha256(packed) != set.archive->sha256) *foreign = set.archive->name;
+  return {};
+}
+
+}  // namespace
+
+Fetched get_data(const DataGet& what, const DataGetEvents& events) {
+  std::error_code error;
+  std::filesystem::create_directories(what.to, error);
+  if (error && !is_folder(what.to)) return {Fetched::local, what.to + ": cannot be made: " + error.message()};
+  FolderLock lock;
+  if (Fetched result = lock.take(what.to); result.result != Fetched::ok) return result;
+  return what.set->archive ? get_archive(what, events) : get_files(what, events);
+}
+
 Fetched prepare_data(const PublishedSet& set, const std::string& folder, unsigned* unpacked, std::string* foreign) {
   *unpacked = 0;
   foreign->clear();
   FolderLock lock;
   if (Fetched result = lock.take(folder); result.result != Fetched::ok) return result;
+  if (set.archive) return prepare_archive(set, folder, unpacked, foreign);
   for (size_t i = 0; i < set.file_count; ++i) {
     const PublishedFile& file = set.files[i];
     for (const std::string& name : {std::string(file.name), with_dots(file.name)}) {

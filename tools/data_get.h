@@ -1,6 +1,6 @@
 // Puts a published data set into a folder: from a mirror, from another web folder, or from a folder of this machine, each
-// file checked against the publishers' SHA-256 before it gets its name. What is there already and right is left alone. One
-// process at a time a folder (a lock sees to it); one thread.
+// file, or the archive that it comes in, checked against the publishers' SHA-256 before it gets its name. What is there
+// already and right is left alone. One process at a time a folder (a lock sees to it); one thread.
 #pragma once
 
 #include <cstdint>
@@ -22,13 +22,14 @@ struct DataGet {
 // What the user is told on the way.
 struct DataGetEvents {
   std::function<void(const std::string& line)> say;
-  std::function<void(const PublishedFile& file, uint64_t bytes)> progress;  // `bytes` of its packed form are there
+  std::function<void(const std::string& name, uint64_t bytes, uint64_t of_bytes)> progress;  // of a packed file
 };
 
 Fetched get_data(const DataGet& what, const DataGetEvents& events);
 
-// Unpacks each NAME.gz in `folder` whose NAME is not there. `unpacked` counts them; `foreign` names those that have the
-// published size and other bytes.
+// Unpacks each NAME.gz in `folder` whose NAME is not there, or the archive in it, where a file of it is not there, as tar
+// does: into the set's folder below. `unpacked` counts the files; `foreign` names what has the published size and other
+// bytes.
 Fetched prepare_data(const PublishedSet& set, const std::string& folder, unsigned* unpacked, std::string* foreign);
 
 }  // namespace lt::tool

@@ -21,9 +21,25 @@ constexpr const char* mnist_mirrors[] = {
     "https://raw.githubusercontent.com/fgnt/mnist/master",
 };
 
+constexpr PublishedFile cifar10_files[] = {
+    {"data_batch_1.bin", 30730000, ""}, {"data_batch_2.bin", 30730000, ""}, {"data_batch_3.bin", 30730000, ""},
+    {"data_batch_4.bin", 30730000, ""}, {"data_batch_5.bin", 30730000, ""}, {"test_batch.bin", 30730000, ""},
+};
+
+// The publishers give its MD5, c32a1d4ab5d03f1284b67883e8d87530; this is the SHA-256 of the same file.
+constexpr PublishedArchive cifar10_archive = {"cifar-10-binary.tar.gz", 170052171,
+                                              "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"};
+
+constexpr const char* cifar10_mirrors[] = {
+    "https://www.cs.toronto.edu/~kriz",
+    "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10",
+};
+
 constexpr PublishedSet sets[] = {
     {"mnist", "mnist", mnist_files, sizeof mnist_files / sizeof *mnist_files, mnist_mirrors,
      sizeof mnist_mirrors / sizeof *mnist_mirrors},
+    {"cifar10", "cifar-10-batches-bin", cifar10_files, sizeof cifar10_files / sizeof *cifar10_files, cifar10_mirrors,
+     sizeof cifar10_mirrors / sizeof *cifar10_mirrors, &cifar10_archive},
 };
 
 }  // namespace
@@ -35,7 +51,7 @@ uint64_t PublishedSet::bytes() const {
 }
 
 uint64_t PublishedSet::packed_bytes() const {
-  uint64_t sum = 0;
+  uint64_t sum = archive ? archive->bytes : 0;
   for (size_t i = 0; i < file_count; ++i) sum += files[i].packed_bytes;
   return sum;
 }

@@ -52,19 +52,22 @@ class Help(Case):
         self.assertRegex(self.ok(run("--version")).stdout, r"^lean-train \d+\.\d+\.\d+ \(.+\)\n$")
 
     def test_every_help_ends_in_examples(self):
-        for arguments in ([], ["mnist"], ["train"], ["devices"], ["data"], ["data", "get"]):
+        for arguments in ([], ["mnist"], ["cifar10"], ["train"], ["devices"], ["data"], ["data", "get"]):
             text = self.ok(run(*arguments, "--help")).stdout
             examples = text[text.index("Examples:\n"):].splitlines()[1:]
             self.assertTrue(all(line == "" or line.startswith("  lean-train ") for line in examples), examples)
             self.assertLessEqual(max(map(len, text.splitlines())), 120)
 
     def test_examples_are_accepted(self):
-        text = self.ok(run("mnist", "--help")).stdout
-        for line in text[text.index("Examples:\n"):].splitlines()[1:]:
-            if not line.startswith("  lean-train mnist"): continue
-            words = re.split(r"  +", line.strip())[0].split()[1:]
-            # --plan ends the run before it trains and writes nothing.
-            self.ok(run(*words, *([] if "--plan" in words else ["--plan"]), cwd=self.folder))
+        for command in ("mnist", "cifar10"):
+            text = self.ok(run(command, "--help")).stdout
+            examples = text[text.index("Examples:\n"):].splitlines()[1:]
+            self.assertTrue(any(line.startswith(f"  lean-train {command}") for line in examples), examples)
+            for line in examples:
+                if not line.startswith(f"  lean-train {command}"): continue
+                words = re.split(r"  +", line.strip())[0].split()[1:]
+                # --plan ends the run before it trains and writes nothing.
+                self.ok(run(*words, *([] if "--plan" in words else ["--plan"]), cwd=self.folder))
 
     def test_devices(self):
         self.assertRegex(self.ok(run("devices")).stdout, r"(?m)^cpu +\S")
@@ -395,6 +398,53 @@ class Files(Case):
         err = process.communicate(timeout=PATIENCE_SECONDS)[1]
         self.assertEqual(process.returncode, 8, err)
         self.assertIn(self.folder, [line for line in err.splitlines() if line.startswith("lean-train: ")][0])
+
+
+class Cifar10(Case):
+    def pictures(self, folder, train=30, test=7):
+        """Small files of CIFAR-10's format, five batches of `train` records: pictures of one grey, labels in turn."""
+        os.mkdir(folder)
+        for name, count in [*((f"data_batch_{i}", train) for i in range(1, 6)), ("test_batch", test)]:
+            with open(os.path.join(folder, name + ".bin"), "wb") as batch:
+                for i in range(count): batch.write(bytes([i % 10]) + bytes([i % 256]) * 3072)
+
+    def test_plan(self):
+        plan = json.loads(self.ok(run("cifar10", "--plan", "--json")).stdout)
+        self.assertEqual((plan["model"], plan["parameters"], plan["batch"]), ("cifar10", 3441592, 64))
+        self.assertIn('last_batch = "drop"', self.ok(run("cifar10", "--print-recipe")).stdout)
+
+    def test_synthetic_pictures_stand_in(self):
+        done = self.ok(run("cifar10", "--steps", "2", "--batch", "8", "--log", self.path("run.jsonl")))
+        self.assertIn("data: synthetic images (built in); CIFAR-10: lean-train data get cifar10\n", done.stderr)
+        start = self.records()[0]
+        self.assertEqual((start["command"], start["model"], start["data"]), ("cifar10", "cifar10", "synthetic"))
+        self.assertEqual((start["parameters"], start["optimizer"], start["lr"]), (3441592, "momentum", 0.01))
+
+    def test_whole_batches_alone(self):
+        self.pictures(self.path("cifar-10-batches-bin"))
+        saved, log = self.path("w.safetensors"), self.path("run.jsonl")
+        self.ok(run("cifar10", "--data", self.folder, "--batch", "40", "--epochs", "2", "--log", log, "--save", saved))
+        records = self.records()
+        self.assertEqual((records[0]["data"], records[0]["train_samples"], records[0]["test_samples"]), ("cifar10", 150, 7))
+        self.assertEqual([record["steps"] for record in records if record["type"] == "epoch"], [3, 3])
+        with open(saved, "rb") as file:
+            names = set(json.loads(file.read(struct.unpack("<Q", file.read(8))[0])))
+        self.assertEqual(names - {"__metadata__"}, {f"{layer}.{part}" for part in ("weight", "bias") for layer in
+                                                   ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2")})
+        self.refused(3, ["150 samples", "whole batches of 151"], "cifar10", "--quiet", "--data", self.folder, "--batch", "151")
+
+    def test_data_of_no_use(self):
+        self.pictures(self.path("cifar-10-batches-bin"))
+        third = self.path("cifar-10-batches-bin/data_batch_3.bin")
+        with open(third, "r+b") as batch:
+            batch.seek(3073 * 4)
+            batch.write(b"\xff")
+        self.refused(3, [third, "record 4", "255"], "cifar10", "--data", self.folder)
+        os.truncate(third, 3072)
+        self.refused(3, [third, "3072 bytes"], "cifar10", "--data", self.folder)
+        os.remove(third)
+        self.refused(3, [third, "missing", "lean-train data get cifar10"], "cifar10", "--data", self.folder)
+        self.refused(3, ["/nonexistent"], "cifar10", "--data", "/nonexistent/cifar10")
 
 
 class Memory(Case):

@@ -4,17 +4,20 @@ set, a folder with mnist/*.gz, for the tests that need the published bytes. The 
 
 import fcntl
 import gzip
+import io
 import os
 import pathlib
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 import unittest
 
 PROGRAM = os.environ["LEAN_TRAIN"]
 SHARED = os.environ.get("SHARED_DATA") and pathlib.Path(os.environ["SHARED_DATA"]) / "mnist"
 FILES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
+BATCHES = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
 SIZES = [47040016, 60008, 7840016, 10008]
 
 
@@ -104,7 +107,7 @@ class DataCommand(unittest.TestCase):
         self.data(status=2)
         self.data("get", status=2)
         self.data("got", status=2)
-        self.assertIn("what can be fetched: mnist", self.data("get", "cifar", status=2).stderr)
+        self.assertIn("what can be fetched: mnist, cifar10", self.data("get", "cifar", status=2).stderr)
         self.assertIn("built in", self.data("get", "synthetic-digits", status=2).stderr)
         done = self.data("get", "mnist", status=2, XDG_CACHE_HOME="")
         self.assertIn("--to", done.stderr)
@@ -172,6 +175,32 @@ class DataCommand(unittest.TestCase):
         self.assertFalse((raw / FILES[3]).exists())
         self.data("prepare", "mnist", status=3)
         self.assertIn("nothing to prepare", self.data("prepare", "synthetic-digits").stdout)
+
+    def test_prepare_unpacks_an_archive(self):
+        parent = self.folder / "parent"
+        parent.mkdir()
+        batch = (b"\3" + bytes(3072)) * 10000
+        with tarfile.open(parent / "cifar-10-binary.tar.gz", "w:gz", compresslevel=1) as tar:
+            for name in ["readme.html", *BATCHES]:
+                about = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+                about.size = len(batch) if name in BATCHES else 5
+                tar.addfile(about, io.BytesIO(batch))
+        self.assertIn("lean-train data prepare cifar10", self.data("check", parent, status=3).stderr)
+        done = self.data("prepare", "cifar10", parent)
+        self.assertIn("6 files unpacked", done.stdout)
+        self.assertIn("not the published bytes", done.stderr)
+        self.assertEqual(sorted(path.name for path in (parent / "cifar-10-batches-bin").iterdir()), BATCHES)
+        lines = self.data("check", parent).stdout.splitlines()
+        self.assertRegex(lines[0], "cifar10 +train +50,000 samples of 3 x 32 x 32, 10 classes")
+        self.assertIn("nothing to prepare", self.data("prepare", parent).stdout)
+        # What is not the published archive is not fetched.
+        done = self.data("get", "cifar10", "--from", parent, "--to", self.folder / "to", status=3)
+        self.assertIn("expected c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd", done.stderr)
+        self.assertEqual(list((self.folder / "to").iterdir()), [])
+        url = self.serve(parent)
+        self.assertIn("came, expected 170052171", self.data("get", "cifar10", "--from", f"{url}/good", "--to", self.folder / "to",
+                                                           status=3).stderr)
+        self.assertIn("404", self.data("get", "cifar10", "--from", f"{url}/404", "--to", self.folder / "to", status=8).stderr)
 
     # with the published bytes
 

@@ -269,6 +269,14 @@ TEST(Publishers, ListsAreWhole) {
     EXPECT_EQ(std::string(mnist->files[i].sha256).size(), 64u);
     EXPECT_EQ(std::string(mnist->files[i].packed_sha256).size(), 64u);
   }
+  const PublishedSet* cifar10 = published_set("cifar10");
+  ASSERT_NE(cifar10, nullptr);
+  EXPECT_EQ(cifar10->file_count, 6u);
+  EXPECT_EQ(cifar10->bytes(), 60000u * 3073);
+  EXPECT_EQ(cifar10->packed_bytes(), 170052171u);
+  EXPECT_GE(cifar10->mirror_count, 1u);
+  ASSERT_NE(cifar10->archive, nullptr);
+  EXPECT_EQ(std::string(cifar10->archive->sha256).size(), 64u);
   EXPECT_EQ(published_set("synthetic-digits"), nullptr);
 }
 
