@@ -17,16 +17,14 @@
 #define LT_KERNEL(name, Arguments, threads) \
   extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Arguments a)
 #define LT_SHARED(name, ...)                                     \
-  __shared__ lt::cuda::SharedType<__VA_ARGS__>::type name##_own; \
+  __shared__ lt::cuda::SharedType<__VA_ARGS__> name##_own;       \
   auto& name = name##_own
 #define LT_UNROLL _Pragma("unroll")
 #define LT_DEVICE __device__ __forceinline__
 
 namespace lt::cuda {
 template <class T>
-struct SharedType {
-  using type = T;
-};
+using SharedType = T;  // so that an array's type stands in front of the name
 
 // The launch's shared_bytes of shared memory.
 template <class T>

@@ -29,4 +29,10 @@ uint64_t column_sums_scratch_bytes(uint64_t rows, uint32_t columns);
 Status enqueue_column_sums(const Site& site, const void* dz, DType type, uint64_t rows, uint32_t columns, uint32_t channels,
                            float* dbias, void* partials);
 
+// Products: convolutions and linear layers.
+std::unique_ptr<Kernel> make_own_conv2d(const KernelRequest& request);
+std::unique_ptr<Kernel> make_own_conv2d_backward(const KernelRequest& request);
+std::unique_ptr<Kernel> make_own_linear(const KernelRequest& request);
+std::unique_ptr<Kernel> make_own_linear_backward(const KernelRequest& request);
+
 }  // namespace lt::cuda

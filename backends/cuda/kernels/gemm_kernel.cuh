@@ -1,0 +1,113 @@
+// A block's work: one tile of the result, in steps of gemm_step_bytes along k. Three steps' operands lie in shared memory,
+// two of them on their way while the block computes with the third; then the sums take their place.
+#pragma once
+
+#include "backends/cuda/kernels/gemm_result.cuh"
+#include "backends/cuda/kernels/gemm_tile.cuh"
+
+namespace lt::cuda {
+
+template <uint32_t bytes>
+struct alignas(128) GemmMemory {
+  std::byte all[bytes];
+};
+
+template <GemmPrecision precision, uint32_t tile_m, uint32_t tile_n, bool a_rows, bool b_rows>
+struct TileOf {
+  using type = MmaTile<precision, tile_m, tile_n, a_rows, b_rows>;
+};
+template <uint32_t tile_m, uint32_t tile_n, bool a_rows, bool b_rows>
+struct TileOf<GemmPrecision::f32, tile_m, tile_n, a_rows, b_rows> {
+  using type = FmaTile<tile_m, tile_n, a_rows, b_rows>;
+};
+
+// The grid: tiles of m, tiles of n, parts of k.
+template <GemmKind kind, GemmPrecision precision, uint32_t tile_m, uint32_t tile_n>
+LT_DEVICE void gemm(const GemmArguments& a) {
+  using T = std::conditional_t<precision == GemmPrecision::bf16, Bf16, float>;
+  using Kinds = Operands<kind, T, tile_m, tile_n>;
+  using A = typename Kinds::A;
+  using B = typename Kinds::B;
+  constexpr uint32_t stages = 3, stage_bytes = A::bytes + B::bytes;
+  constexpr uint32_t sums_bytes = tile_m * sums_stride<tile_n> * sizeof(float);
+  constexpr uint32_t memory_bytes = stages * stage_bytes > sums_bytes ? stages * stage_bytes : sums_bytes;
+  static_assert(memory_bytes <= 48 * 1024);
+  LT_SHARED(memory, GemmMemory<memory_bytes>);
+
+  const uint32_t first_m = blockIdx.x * tile_m, first_n = blockIdx.y * tile_n;
+  const uint32_t begin = min(blockIdx.z * a.part_k, a.k), end = min(begin + a.part_k, a.k);
+  const uint32_t steps = (end - begin + step_k<T> - 1) / step_k<T>;
+  const A operand_a(a, first_m);
+  const B operand_b(a, first_n);
+  typename TileOf<precision, tile_m, tile_n, Kinds::a_rows, Kinds::b_rows>::type tile;
+
+  const auto load = [&](uint32_t step) {
+    if (step < steps) {
+      std::byte* stage = memory.all + step % stages * stage_bytes;
+      operand_a.load(stage, begin + step * step_k<T>);
+      operand_b.load(stage + A::bytes, begin + step * step_k<T>);
+    }
+    copy_commit();
+  };
+  for (uint32_t step = 0; step + 1 < stages; ++step) load(step);
+  for (uint32_t step = 0; step < steps; ++step) {
+    copy_wait<static_cast<int>(stages) - 2>();
+    __syncthreads();  // the step's operands are there for all, and all have done with those of the step before
+    load(step + stages - 1);
+    const std::byte* stage = memory.all + step % stages * stage_bytes;
+    tile.step(stage, stage + A::bytes);
+  }
+  copy_wait<0>();
+  __syncthreads();
+  auto* sums = reinterpret_cast<float*>(memory.all);
+  tile.deposit(sums);
+  __syncthreads();
+
+  const GemmResult& r = a.result;
+  constexpr uint32_t groups = tile_n / gemm_group;
+  if (a.partials != nullptr) {
+    for (uint32_t i = threadIdx.x; i < tile_m * groups; i += gemm_threads) {
+      const uint32_t row = i / groups, column = i % groups * gemm_group;
+      if (first_m + row >= r.m || first_n + column >= r.n) continue;
+      const float* from = sums + row * sums_stride<tile_n> + column;
+      float* to = a.partials + (uint64_t{blockIdx.z} * r.m + first_m + row) * r.n + first_n + column;
+      if (r.n % gemm_group == 0) {
+        *reinterpret_cast<float4*>(to) = *reinterpret_cast<const float4*>(from);
+        *reinterpret_cast<float4*>(to + 4) = *reinterpret_cast<const float4*>(from + 4);
+      } else {
+        LT_UNROLL
+        for (uint32_t j = 0; j < gemm_group; ++j)
+          if (first_n + column + j < r.n) to[j] = from[j];
+      }
+    }
+    return;
+  }
+  const uint32_t window = r.pooled != 0 ? 4 : 1;
+  for (uint32_t i = threadIdx.x; i < tile_m / window * groups; i += gemm_threads) {
+    const uint32_t row = first_m / window + i / groups, column = first_n + i % groups * gemm_group;
+    if (row * window >= r.m || column >= r.n) continue;
+    finish_group(r, row, column, [&](uint32_t product_row, GroupValues& values) {
+      const float* from = sums + (product_row - first_m) * sums_stride<tile_n> + (column - first_n);
+      LT_UNROLL
+      for (uint32_t j = 0; j < gemm_group; ++j) values[j] = from[j];
+    });
+  }
+}
+
+}  // namespace lt::cuda
+
+// One kernel a kind and tile, such as gemm_forward_f32_128x64.
+#define LT_GEMM_KERNEL(kind, precision, tile, m, n)                                              \
+  LT_KERNEL(gemm_##kind##_##precision##_##tile, ::lt::cuda::GemmArguments, 128) {                \
+    ::lt::cuda::gemm<::lt::cuda::GemmKind::kind, ::lt::cuda::GemmPrecision::precision, m, n>(a); \
+  }
+#define LT_GEMM_KERNELS(precision)                    \
+  LT_GEMM_KERNEL(forward, precision, 128x64, 128, 64) \
+  LT_GEMM_KERNEL(forward, precision, 64x64, 64, 64)   \
+  LT_GEMM_KERNEL(forward, precision, 64x32, 64, 32)   \
+  LT_GEMM_KERNEL(dx, precision, 128x64, 128, 64)      \
+  LT_GEMM_KERNEL(dx, precision, 64x64, 64, 64)        \
+  LT_GEMM_KERNEL(dx, precision, 64x32, 64, 32)        \
+  LT_GEMM_KERNEL(weights, precision, 128x64, 128, 64) \
+  LT_GEMM_KERNEL(weights, precision, 64x64, 64, 64)   \
+  LT_GEMM_KERNEL(weights, precision, 64x32, 64, 32)
