@@ -21,6 +21,10 @@ namespace lt {
 // float.
 enum class Precision : uint8_t { fp32, tf32, bf16 };
 
+const char* precision_name(Precision precision);
+// Fails with the names where `name` is none of them.
+Status precision_from_name(const char* name, Precision* precision);
+
 struct DeviceConfig {
   uint32_t index = 0;            // of the device within its backend
   uint32_t threads = 0;          // 0: as many as the process may use
@@ -51,8 +55,8 @@ struct KeptBatches {
   uint64_t epoch = 0;     // of the shuffled order, counted from 1
   bool shuffle = false;   // false: the set's own order
   uint32_t position = 0;  // of the first sample, in that order
-  uint32_t batch = 0;     // samples of a full step; evaluation: all that are left of the set
-  uint32_t steps = 1;     // training: how many
+  uint32_t batch = 0;     // samples of a full step
+  uint32_t steps = 1;
 };
 
 // What changes from run to run.
@@ -100,7 +104,7 @@ class Executor {
   // in the batch apart). Ends in front of the update of a step whose loss is not finite. Returns when all is done.
   virtual Status train_kept(const KeptBatches&, const RunArguments& first, KeptResult*);
   // The forward pass over the kept set, with the statistics of all its samples.
-  virtual Status evaluate_kept(const KeptBatches&, const RunArguments& first, Statistics*);
+  virtual Status evaluate_kept(Split, const RunArguments& arguments, Statistics*);
 };
 
 class Device {
@@ -123,8 +127,15 @@ class Device {
   virtual Status attach(const Program& program, std::byte* region, std::unique_ptr<Executor>* executor) const = 0;
 };
 
+// A set of precisions: bit 0 fp32, bit 1 tf32, bit 2 bf16.
+template <class... P>
+constexpr uint32_t precision_set(P... precisions) {
+  return ((1u << static_cast<int>(precisions)) | ...);
+}
+
 struct Backend {
-  const char* name;  // what --device takes
+  const char* name;     // what --device takes
+  uint32_t precisions;  // that it computes in
   uint32_t (*device_count)();
   // All there is to say about a device, its libraries included, which are loaded for it: for lists, not on a training's
   // way.

@@ -92,7 +92,7 @@ typedef struct {
     const char *recipe;    /* a built-in name, or TOML text                                                */
     const char *device;    /* "auto" (or NULL), "cpu", "reference"; one asked for by name never falls back */
     const char *kernels;   /* "auto" (or NULL), "highway", "onednn"                                        */
-    const char *precision; /* "fp32" (or NULL)                                                             */
+    const char *precision; /* "fp32" (or NULL); "tf32" and "bf16" where the device computes in them           */
     const char *optimizer; /* NULL: the recipe's; "sgd", "momentum", "adam"                                */
     uint64_t    seed;      /* initial weights, order of samples, dropout                                   */
     uint32_t    batch;     /* 0: the recipe's                                                              */
@@ -131,6 +131,7 @@ typedef struct {
     double   lr, momentum;
     uint32_t channels, height, width, classes; /* of the input and of the output       */
     uint64_t sample_bytes;    /* of one raw input sample                               */
+    char     passed_over[512]; /* device "auto": why the devices in front of this one were not taken, or "" */
 } lt_plan_info;
 
 typedef enum { LT_TEXT = 0, LT_JSON = 1 } lt_form;
@@ -196,6 +197,7 @@ typedef struct {
     /* Sums over the epoch up to and with this step: */
     uint64_t epoch_samples;
     double   epoch_loss, epoch_accuracy, epoch_seconds, epoch_data_wait_seconds;
+    uint32_t steps;           /* that `seconds` covers: more than 1 by lt_session_advance alone; loss and accuracy are the last one's */
 } lt_report;
 
 typedef void (*lt_event_fn)(void *user, const lt_report *report);
@@ -209,6 +211,9 @@ LT_API lt_status lt_session_bind(lt_session *session, lt_split split, const lt_d
 LT_API lt_status lt_session_on_event(lt_session *session, lt_event_fn event, void *user);
 /* One step on the bound training set's next batch. LT_ERR_NUMERIC: weights are as before the step. */
 LT_API lt_status lt_session_step(lt_session *session, lt_report *out);
+/* Steps on as many batches as the device takes in one go, `most` or fewer, and not past the end of the epoch: a GPU that keeps
+ * the data in its memory is asked once for all of them; where the host feeds the device that is one step. */
+LT_API lt_status lt_session_advance(lt_session *session, uint64_t most, lt_report *out);
 /* Steps to the end of the epoch; LT_STOPPED after a whole step where a stop was asked for, `out` then written too. */
 LT_API lt_status lt_session_epoch(lt_session *session, lt_report *out);
 /* One step on the caller's batch: x is n raw samples, labels n bytes; n from 1 to the batch size (a full-batch model: any n). */

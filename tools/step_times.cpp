@@ -8,7 +8,11 @@ namespace lt::tool {
 
 StepTimes::StepTimes() : seconds_(new float[capacity]), sorted_(new float[capacity + 2]) {}
 
-void StepTimes::add(double seconds) {
+void StepTimes::add(double seconds, uint64_t steps) {
+  for (uint64_t i = 0; i < steps; ++i) add_one(seconds / static_cast<double>(steps));
+}
+
+void StepTimes::add_one(double seconds) {
   const uint64_t index = count_++;
   if (index < 2) {
     first_[index] = seconds;

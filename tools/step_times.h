@@ -14,12 +14,15 @@ class StepTimes {
   static constexpr size_t capacity = 1u << 15;
 
   StepTimes();
-  void add(double seconds);
+  // Steps that took so long together.
+  void add(double seconds, uint64_t steps);
   uint64_t count() const { return count_; }
   // Leaves out the first two steps where there are more than three. NaN without steps.
   double median() const;
 
  private:
+  void add_one(double seconds);
+
   std::unique_ptr<float[]> seconds_;  // of step numbers 2, 2 + stride, 2 + 2 * stride, ... counted from 0
   std::unique_ptr<float[]> sorted_;   // room for median()
   double first_[2] = {0, 0};

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
@@ -56,6 +57,7 @@ class Training {
   bool open_session();
   void announce() const;
   void steps();
+  uint64_t steps_wanted() const;
   bool finish_epoch(const lt_report& train, Progress* progress);
   void save();
   void hash_data();
@@ -123,6 +125,7 @@ bool Training::set_up() {
 
 void Training::announce() const {
   const lt_plan_info& plan = facts_.plan;
+  if (*plan.passed_over != '\0') say("device: not %s", plan.passed_over);
   say("device: %s (%s), kernels: %s, precision: %s, threads: %u, seed: %" PRIu64 ", data: %s", plan.device,
       plan.device_name, plan.kernels, plan.precision, plan.threads, plan.seed, facts_.data.c_str());
   say("data: %s", source_.description.c_str());
@@ -178,13 +181,22 @@ bool Training::finish_epoch(const lt_report& train, Progress* progress) {
   return train.epoch < facts_.plan.epochs;
 }
 
+// Up to the next step whose loss is logged, or to the last one.
+uint64_t Training::steps_wanted() const {
+  uint64_t wanted = UINT64_MAX;
+  if (options_.steps != 0) wanted = options_.steps - end_.steps;
+  if (options_.log_every != 0) wanted = std::min(wanted, options_.log_every - end_.steps % options_.log_every);
+  // The first step apart: its time since the start of the program is a figure of its own.
+  return end_.steps == 0 ? 1 : wanted;
+}
+
 void Training::steps() {
   Progress progress(options_.quiet, facts_.plan.epochs, options_.steps);
   lt_report report = sized<lt_report>();
   memory_.sample();
   stop_on_signal(session_.get());
   while (true) {
-    const lt_status status = lt_session_step(session_.get(), &report);
+    const lt_status status = lt_session_advance(session_.get(), steps_wanted(), &report);
     if (status == LT_STOPPED && report.step == end_.steps) break;  // the stop came before the step
     if (status != LT_OK && status != LT_STOPPED) {
       fail(status, Stage::training);
@@ -193,7 +205,7 @@ void Training::steps() {
     end_.steps = report.step;
     if (step_times_.count() == 0) end_.first_step_seconds = seconds_since_exec();
     if (step_times_.count() < 2) memory_.sample();
-    step_times_.add(report.seconds);
+    step_times_.add(report.seconds, report.steps);
     if (options_.log_every != 0 && report.step % options_.log_every == 0) log_.step(report);
     if (received_signal() != 0) break;
     if (report.batch == report.batches) {

@@ -187,6 +187,6 @@ Status open_with(const DeviceConfig& config, highway::Target target, std::unique
   return Status::ok;
 }
 
-const Backend backend = {"cpu", device_count, describe, open};
+const Backend backend = {"cpu", precision_set(Precision::fp32), device_count, describe, open};
 
 }  // namespace lt::cpu

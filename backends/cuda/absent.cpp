@@ -21,6 +21,6 @@ Status open(const DeviceConfig&, std::unique_ptr<Device>*) { return fail(Status:
 }  // namespace
 
 extern const Backend backend;
-const Backend backend = {"cuda", device_count, describe, open};
+const Backend backend = {"cuda", ~0u, device_count, describe, open};
 
 }  // namespace lt::cuda

@@ -31,7 +31,7 @@ class CudaExecutor final : public Executor {
   std::byte* staging(TensorId tensor) override;
   Status keep(Split split, const Dataset& dataset, bool* kept) override;
   Status train_kept(const KeptBatches& batches, const RunArguments& first, KeptResult* result) override;
-  Status evaluate_kept(const KeptBatches& batches, const RunArguments& first, Statistics* statistics) override;
+  Status evaluate_kept(Split split, const RunArguments& arguments, Statistics* statistics) override;
 
  private:
   // A graph that walks over a kept set, with what it was captured for.

@@ -172,8 +172,8 @@ Status CudaExecutor::train_kept(const KeptBatches& batches, const RunArguments& 
   return Status::ok;
 }
 
-Status CudaExecutor::evaluate_kept(const KeptBatches& batches, const RunArguments& first, Statistics* statistics) {
-  Kept* const kept = kept_[static_cast<int>(batches.split)].get();
+Status CudaExecutor::evaluate_kept(Split split, const RunArguments& arguments, Statistics* statistics) {
+  Kept* const kept = kept_[static_cast<int>(split)].get();
   if (kept == nullptr) return fail(Status::state, "evaluate_kept: no such data set is kept");
   LT_TRY(context_.enter());
   LT_TRY(refresh_copies());
@@ -189,7 +189,9 @@ Status CudaExecutor::evaluate_kept(const KeptBatches& batches, const RunArgument
         },
         true, &walk));
   }
-  LT_TRY(launch(walk, state_of(first, &batches), count / walk.batch, count % walk.batch > 0 ? 1 : 0));
+  StepState start = state_of(arguments, nullptr);
+  start.count = count;
+  LT_TRY(launch(walk, start, count / walk.batch, count % walk.batch > 0 ? 1 : 0));
   *statistics = control()->result.sum;
   return Status::ok;
 }

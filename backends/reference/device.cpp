@@ -140,6 +140,6 @@ Status open(const DeviceConfig& config, std::unique_ptr<Device>* device) {
 
 }  // namespace
 
-const Backend backend = {"reference", device_count, describe, open};
+const Backend backend = {"reference", precision_set(Precision::fp32), device_count, describe, open};
 
 }  // namespace lt::reference

@@ -24,8 +24,7 @@ Status choose_recipe(const char* text, Recipe* recipe) {
 Status apply(const lt_config& config, PlanRequest* request) {
   Recipe& recipe = request->recipe;
   if (config.flags & ~known_flags) return fail(Status::argument, "flags %#x: unknown bits", config.flags & ~known_flags);
-  if (config.precision && std::strcmp(config.precision, "fp32") != 0)
-    return fail(Status::argument, "precision \"%.40s\": this build computes in fp32", config.precision);
+  LT_TRY(precision_from_name(config.precision ? config.precision : "fp32", &request->device_config.precision));
   if (config.batch > recipe_max_batch)
     return fail(Status::argument, "batch %u: at most %u", config.batch, recipe_max_batch);
   if (config.epochs > recipe_max_epochs)
@@ -99,7 +98,8 @@ lt_status lt_plan_get(const lt_plan* plan, lt_plan_info* out) {
     copy_text(result.device, p.device_name);
     copy_text(result.device_name, p.device->description());
     copy_text(result.kernels, p.device->kernels());
-    copy_text(result.precision, "fp32");
+    copy_text(result.precision, precision_name(p.precision));
+    copy_text(result.passed_over, p.passed_over);
     copy_text(result.optimizer, optimizer_name(p.recipe.optimizer));
     result.parameters = p.parameter_count();
     result.seed = p.seed;

@@ -17,6 +17,7 @@ lt_report to_public(const Report& report) {
   result.accuracy = report.accuracy;
   result.seconds = report.seconds;
   result.data_wait_seconds = report.data_wait_seconds;
+  result.steps = report.steps;
   result.epoch_samples = report.epoch_samples;
   result.epoch_loss = report.epoch_loss;
   result.epoch_accuracy = report.epoch_accuracy;
@@ -79,6 +80,10 @@ lt_status lt_session_on_event(lt_session* session, lt_event_fn event, void* user
 
 lt_status lt_session_step(lt_session* session, lt_report* out) {
   return reporting(session, out, [](Session& s, Report* report) { return s.step(report); });
+}
+
+lt_status lt_session_advance(lt_session* session, uint64_t most, lt_report* out) {
+  return reporting(session, out, [most](Session& s, Report* report) { return s.advance(most, report); });
 }
 
 lt_status lt_session_epoch(lt_session* session, lt_report* out) {

@@ -12,6 +12,8 @@ Status open_at(const Backend& backend, const DeviceConfig& config, std::shared_p
                std::string* backend_name) {
   if (config.index >= backend.device_count())
     return fail(Status::device, "device %s:%u: there are %u", backend.name, config.index, backend.device_count());
+  if ((backend.precisions >> static_cast<int>(config.precision) & 1) == 0)
+    return fail(Status::unsupported, "device %s does not compute in %s", backend.name, precision_name(config.precision));
   std::unique_ptr<Device> opened;
   LT_TRY(backend.open(config, &opened));
   *device = std::move(opened);
@@ -19,21 +21,24 @@ Status open_at(const Backend& backend, const DeviceConfig& config, std::shared_p
   return Status::ok;
 }
 
-Status open_automatic(const DeviceConfig& config, std::shared_ptr<const Device>* device, std::string* backend_name) {
+Status open_automatic(const DeviceConfig& config, std::shared_ptr<const Device>* device, std::string* backend_name,
+                      std::string* passed_over) {
   for (size_t i = 0; i < backend_table_size; ++i) {
     const Backend& backend = *backend_table[i];
     if (std::strcmp(backend.name, "reference") == 0 || backend.device_count() == 0) continue;
     const Status status = open_at(backend, config, device, backend_name);
-    if (status != Status::device) return status;
+    // What one device refuses another may take: its name, its precision, its kernels.
+    if (ok(status)) return status;
+    *passed_over += (passed_over->empty() ? "" : "; ") + std::string(backend.name) + ": " + last_error();
   }
-  return fail(Status::device, "no device of this build can be used; the last one: %s", last_error());
+  return fail(Status::device, "no device of this build can be used: %s", passed_over->c_str());
 }
 
 }  // namespace
 
 Status open_device(const std::string& name, DeviceConfig config, std::shared_ptr<const Device>* device,
-                   std::string* backend_name) {
-  if (name == "auto") return open_automatic(config, device, backend_name);
+                   std::string* backend_name, std::string* passed_over) {
+  if (name == "auto") return open_automatic(config, device, backend_name, passed_over);
   const std::string backend_part = name.substr(0, name.find(':'));
   if (backend_part.size() != name.size()) {
     const char* begin = name.c_str() + backend_part.size() + 1;

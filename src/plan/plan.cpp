@@ -18,6 +18,7 @@ Status plan_for(const PlanRequest& request, const std::vector<JoinedLayer>& join
   plan->shuffle = request.shuffle;
   plan->dropout = request.dropout;
   plan->device = std::move(device);
+  plan->precision = request.device_config.precision;
   plan->program.weight_layout = plan->device->weight_layout();
   program_build(joined, micro_batch, plan);
   LT_TRY(program_prepare(plan));
@@ -53,6 +54,7 @@ uint64_t Plan::parameter_count() const {
 uint32_t plan_largest_micro_batch(const Plan& plan, uint64_t bytes) {
   PlanRequest request;
   request.recipe = plan.recipe;
+  request.device_config.precision = plan.precision;
   std::vector<JoinedLayer> joined;
   if (!ok(join_layers(plan.recipe, &joined))) return 0;
   const auto fits = [&](uint32_t micro_batch) {
@@ -71,8 +73,8 @@ Status plan_make(const PlanRequest& request, std::shared_ptr<const Plan>* plan) 
   std::vector<JoinedLayer> joined;
   LT_TRY(join_layers(request.recipe, &joined));
   std::shared_ptr<const Device> device;
-  std::string device_name;
-  LT_TRY(open_device(request.device, request.device_config, &device, &device_name));
+  std::string device_name, passed_over;
+  LT_TRY(open_device(request.device, request.device_config, &device, &device_name, &passed_over));
 
   const uint32_t batch = request.recipe.batch;
   auto result = std::make_shared<Plan>();
@@ -92,6 +94,7 @@ Status plan_make(const PlanRequest& request, std::shared_ptr<const Plan>* plan) 
     if (result->program.region_bytes > cap) LT_TRY(plan_for(request, joined, device, largest, result.get()));
   }
   result->device_name = device_name;
+  result->passed_over = passed_over;
   *plan = std::move(result);
   return Status::ok;
 }

@@ -37,7 +37,9 @@ struct SegmentPlace {
 struct Plan {
   Recipe recipe;
   std::string device_name;  // the backend's: "cpu"
+  std::string passed_over;  // device "auto": why not the ones in front of it
   std::shared_ptr<const Device> device;
+  Precision precision = Precision::fp32;
   Program program;
   std::vector<OpNeeds> needs;  // one an op
   std::vector<Parameter> parameters;
@@ -76,8 +78,9 @@ uint32_t plan_largest_micro_batch(const Plan& plan, uint64_t bytes);
 std::string plan_text(const Plan& plan);
 std::string plan_json(const Plan& plan);
 
-// Opens the device that `name` asks for; "auto" takes the first usable one that is not `reference`.
+// Opens the device that `name` asks for; "auto" takes the first usable one that is not `reference`, and says in
+// `passed_over` why not those before it.
 Status open_device(const std::string& name, DeviceConfig config, std::shared_ptr<const Device>* device,
-                   std::string* backend_name);
+                   std::string* backend_name, std::string* passed_over);
 
 }  // namespace lt

@@ -17,7 +17,7 @@ class Builder {
   void build() {
     add_statistics();
     add_parameters();
-    for (const JoinedLayer& layer : joined_) add_forward(layer);
+    for (const JoinedLayer& layer : joined_) add_forward(layer, &layer == &joined_.back());
     add_loss();
     program_.forward_end = op_count();
     for (size_t i = joined_.size(); i-- > 1;)
@@ -42,6 +42,13 @@ class Builder {
     return static_cast<TensorId>(program_.tensors.size() - 1);
   }
 
+  bool bf16() const { return plan_.precision == Precision::bf16; }
+
+  // What runs between operations; the last one's output, the logits, is float all the same.
+  TensorId add_flow(std::string name, uint64_t sample_elements, bool is_logits = false) {
+    return add_activation(std::move(name), bf16() && !is_logits ? DType::bf16 : DType::f32, sample_elements);
+  }
+
   TensorId add_activation(std::string name, DType dtype, uint64_t sample_elements) {
     return add(std::move(name), Segment::activations, dtype, sample_elements,
                sample_elements * dtype_bytes(dtype) * program_.micro_batch);
@@ -54,7 +61,7 @@ class Builder {
     const uint64_t bytes = parameter.elements() * sizeof(float);
     parameter.tensor = add(parameter.name, Segment::parameters, DType::f32, 0, bytes);
     program_.tensors[parameter.tensor].offset = parameter_bytes_;
-    parameter_bytes_ += align_up(bytes, tensor_alignment);
+    parameter_bytes_ += align_up(bytes, bf16() ? 2 * tensor_alignment : tensor_alignment);
     plan_.parameters.push_back(std::move(parameter));
   }
 
@@ -96,10 +103,28 @@ class Builder {
       program_.tensors[parameter.tensor].part_of = plan_.parameter_block;
       gradients_[parameter.tensor] = gradient;
     }
+    if (bf16()) add_copies();
     if (plan_.recipe.optimizer != OptimizerKind::sgd)
       plan_.state_block = add("state.first", Segment::state, DType::f32, 0, parameter_bytes_);
     if (plan_.recipe.optimizer == OptimizerKind::adam)
       plan_.state2_block = add("state.second", Segment::state, DType::f32, 0, parameter_bytes_);
+  }
+
+  // A block of bfloat16 in which every parameter has the place that it has in its own block, and the weights as parts of
+  // it.
+  void add_copies() {
+    copy_block_ = add("copies", Segment::activations, DType::bf16, 0, parameter_bytes_ / 2);
+    copies_.assign(program_.tensors.size(), no_tensor);
+    for (const Parameter& parameter : plan_.parameters) {
+      if (parameter.is_bias) continue;
+      const uint64_t offset = program_.tensors[parameter.tensor].offset / 2, bytes = parameter.elements() * 2;
+      const TensorId copy = add(parameter.name + ".copy", Segment::activations, DType::bf16, 0, bytes);
+      program_.tensors[copy].offset = offset;
+      program_.tensors[copy].part_of = copy_block_;
+      copies_[parameter.tensor] = copy;
+      gradients_.resize(program_.tensors.size(), no_tensor);
+      gradients_[copy] = gradients_[parameter.tensor];
+    }
   }
 
   TensorId parameter_tensor(const std::string& name) const {
@@ -108,15 +133,16 @@ class Builder {
     return no_tensor;
   }
 
-  void add_forward(const JoinedLayer& layer) {
+  void add_forward(const JoinedLayer& layer, bool is_last) {
     Op op = layer.op;
     const uint64_t elements = op.y_extent.elements();
     op.x = plan_.logits;  // the output so far
-    op.y = add_activation(op.layer, DType::f32, elements);
+    op.y = add_flow(op.layer, elements, is_last);
     if (op.has_pool) op.argmax = add_activation(op.layer + ".argmax", DType::u8, elements);
     if (op.dropout > 0) op.mask = add_activation(op.layer + ".mask", DType::u8, mask_row_bytes(elements));
     if (layer.fan_in != 0) {
       op.weight = parameter_tensor(op.layer + ".weight");
+      if (bf16()) op.weight = copies_[op.weight];
       op.bias = parameter_tensor(op.layer + ".bias");
     }
     if (op.kind == OpKind::input) plan_.input = op.y;
@@ -132,7 +158,7 @@ class Builder {
     loss.layer_index = last.layer_index + 1;
     loss.x_extent = loss.y_extent = last.y_extent;
     loss.x = last.y;
-    loss.dx = add_activation(last.layer + ".gradient", DType::f32, last.y_extent.elements());
+    loss.dx = add_flow(last.layer + ".gradient", last.y_extent.elements());
     loss.statistics = plan_.statistics;
     gradient_ = loss.dx;
     program_.ops.push_back(std::move(loss));
@@ -160,7 +186,7 @@ class Builder {
     // x is kept for the weights' gradient alone, y for ReLU's alone: what is not read need not be kept.
     if (joined_[i].fan_in == 0) op.x = no_tensor;
     if (!op.has_relu || op.dropout > 0) op.y = no_tensor;
-    if (further) op.dx = add_activation(program_.ops[i - 1].layer + ".gradient", DType::f32, forward.x_extent.elements());
+    if (further) op.dx = add_flow(program_.ops[i - 1].layer + ".gradient", forward.x_extent.elements());
     if (op.weight != no_tensor) op.dweight = gradients_[op.weight];
     if (op.bias != no_tensor) op.dbias = gradients_[op.bias];
     gradient_ = op.dx;
@@ -181,6 +207,7 @@ class Builder {
     update.gradients = plan_.gradient_block;
     update.state = plan_.state_block;
     update.state2 = plan_.state2_block;
+    update.copies = copy_block_;
     update.statistics = plan_.statistics;
     program_.ops.push_back(std::move(update));
   }
@@ -213,12 +240,12 @@ class Builder {
     for (uint32_t i = 0; i < op_count(); ++i) {
       const Op& op = program_.ops[i];
       for (const TensorId id : {op.x, op.y, op.weight, op.bias, op.argmax, op.mask, op.saved, op.dx, op.dy, op.dweight,
-                                op.dbias, op.statistics, op.parameters, op.gradients, op.state, op.state2})
+                                op.dbias, op.statistics, op.parameters, op.gradients, op.state, op.state2, op.copies})
         use(id, i);
     }
     // Statistics are read after the run. Gradients and parameters outlive a run where batches are split.
-    for (const TensorId id :
-         {plan_.statistics, plan_.parameter_block, plan_.gradient_block, plan_.state_block, plan_.state2_block}) {
+    for (const TensorId id : {plan_.statistics, plan_.parameter_block, plan_.gradient_block, plan_.state_block,
+                              plan_.state2_block, copy_block_}) {
       if (id == no_tensor) continue;
       program_.tensors[id].first_op = 0;
       program_.tensors[id].last_op = op_count() - 1;
@@ -235,7 +262,9 @@ class Builder {
   Program& program_;
   uint64_t parameter_bytes_ = 0;
   TensorId gradient_ = no_tensor;    // of the output that the next backward op starts from
-  std::vector<TensorId> gradients_;  // by the parameter's tensor
+  std::vector<TensorId> gradients_;  // by the parameter's tensor, or its copy's
+  TensorId copy_block_ = no_tensor;
+  std::vector<TensorId> copies_;  // by the parameter's tensor
 };
 
 struct Placed {

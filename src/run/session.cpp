@@ -1,22 +1,17 @@
 #include "src/run/session.h"
 
-#include <ctime>
-
 #include <algorithm>
 #include <cinttypes>
 #include <cmath>
+#include <cstring>
 
+#include "src/base/checked.h"
+#include "src/base/clock.h"
 #include "src/base/shuffle.h"
 #include "src/run/weights.h"
 
 namespace lt {
 namespace {
-
-double now_seconds() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
 
 const char* split_name(Split split) { return split == Split::train ? "training" : "test"; }
 
@@ -110,42 +105,64 @@ Status Session::train_batch(uint32_t n, const Fetch& fetch, Report* report) {
   LT_TRY(executor_->synchronize());
   if (statistics.non_finite != 0) return report_non_finite(run);
   ++step_;
-  finish_report(statistics, n, now_seconds() - start, wait_seconds, report);
+  const double seconds = now_seconds() - start;
+  take_in(statistics, n, seconds, wait_seconds);
+  finish_report(statistics, n, 1, seconds, wait_seconds, report);
   return Status::ok;
 }
 
-void Session::finish_report(const Statistics& statistics, uint32_t n, double seconds, double wait_seconds, Report* report) {
-  *report = {};
+// Adds steps to the epoch's sums.
+void Session::take_in(const Statistics& sum, uint64_t samples, double seconds, double wait_seconds) {
+  epoch_sums_.epoch_samples += samples;
+  epoch_loss_sum_ += sum.loss_sum;
+  epoch_correct_ += static_cast<double>(sum.correct);
+  epoch_sums_.epoch_seconds += seconds;
+  epoch_sums_.epoch_data_wait_seconds += wait_seconds;
+}
+
+void Session::finish_report(const Statistics& last, uint32_t samples, uint32_t steps, double seconds, double wait_seconds,
+                            Report* report) {
+  const auto epoch_samples = static_cast<double>(epoch_sums_.epoch_samples);
+  *report = epoch_sums_;
   report->step = step_;
-  report->samples = n;
-  report->loss = statistics.loss_sum / n;
-  report->accuracy = static_cast<double>(statistics.correct) / n;
+  report->steps = steps;
+  report->samples = samples;
+  report->loss = last.loss_sum / samples;
+  report->accuracy = static_cast<double>(last.correct) / samples;
   report->seconds = seconds;
   report->data_wait_seconds = wait_seconds;
-  Report& sums = epoch_sums_;
-  sums.epoch_samples += n;
-  epoch_loss_sum_ += statistics.loss_sum;
-  epoch_correct_ += static_cast<double>(statistics.correct);
-  sums.epoch_seconds += seconds;
-  sums.epoch_data_wait_seconds += wait_seconds;
-  report->epoch_samples = sums.epoch_samples;
-  report->epoch_loss = epoch_loss_sum_ / static_cast<double>(sums.epoch_samples);
-  report->epoch_accuracy = epoch_correct_ / static_cast<double>(sums.epoch_samples);
-  report->epoch_seconds = sums.epoch_seconds;
-  report->epoch_data_wait_seconds = sums.epoch_data_wait_seconds;
+  report->epoch_loss = epoch_loss_sum_ / epoch_samples;
+  report->epoch_accuracy = epoch_correct_ / epoch_samples;
+}
+
+Session::Course Session::course() const {
+  const auto count = static_cast<uint32_t>(datasets_[0]->info().count);
+  const uint32_t batch = plan_->recipe.batch == 0 ? count : plan_->recipe.batch;
+  return {count, batch, plan_->recipe.drop_last_batch ? count - count % batch : count};
+}
+
+// Moves on by steps of `samples` samples in all, and says where the last one stood.
+void Session::finish_place(const Course& course, uint32_t samples, Report* report) {
+  position_ += samples;
+  report->epoch = epoch_ + 1;
+  report->batch = divide_up(position_, course.batch);
+  report->batches = divide_up(course.epoch_samples, course.batch);
+  if (position_ < course.epoch_samples) return;
+  ++epoch_;
+  position_ = 0;
+  epoch_sums_ = {};
+  epoch_correct_ = epoch_loss_sum_ = 0;
 }
 
 Status Session::step(Report* report) {
   const Dataset* dataset = datasets_[0];
   if (!dataset) return fail(Status::state, "no training set is bound");
-  const auto count = static_cast<uint32_t>(dataset->info().count);
-  const uint32_t batch = plan_->recipe.batch == 0 ? count : plan_->recipe.batch;
-  const uint32_t epoch_samples = plan_->recipe.drop_last_batch ? count - count % batch : count;
-  const uint32_t n = std::min(batch, epoch_samples - position_);
-  const Shuffle shuffle(plan_->seed, epoch_ + 1, count);
-  std::byte* const region = region_.bytes();
-  void* const x = region + plan_->program.tensors[plan_->slot_x[0]].offset;
-  auto* const labels = reinterpret_cast<int32_t*>(region + plan_->program.tensors[plan_->slot_labels[0]].offset);
+  if (kept_[0]) return train_kept(1, report);
+  const Course course = this->course();
+  const uint32_t n = std::min(course.batch, course.epoch_samples - position_);
+  const Shuffle shuffle(plan_->seed, epoch_ + 1, course.count);
+  std::byte* const x = executor_->staging(plan_->slot_x[0]);
+  auto* const labels = reinterpret_cast<int32_t*>(executor_->staging(plan_->slot_labels[0]));
   LT_TRY(train_batch(
       n,
       [&](uint32_t first, uint32_t samples, RunArguments* run) {
@@ -158,23 +175,19 @@ Status Session::step(Report* report) {
         return dataset->read(indices_.data(), samples, x, labels);
       },
       report));
-  report->epoch = epoch_ + 1;
-  report->batch = position_ / batch + 1;
-  report->batches = (uint64_t{epoch_samples} + batch - 1) / batch;
-  position_ += n;
-  if (position_ == epoch_samples) {
-    ++epoch_;
-    position_ = 0;
-    epoch_sums_ = {};
-    epoch_correct_ = epoch_loss_sum_ = 0;
-  }
+  finish_place(course, n, report);
   return Status::ok;
+}
+
+Status Session::advance(uint64_t most, Report* report) {
+  if (most == 0) return fail(Status::argument, "no step is asked for");
+  if (!datasets_[0]) return fail(Status::state, "no training set is bound");
+  return kept_[0] ? train_kept(most, report) : step(report);
 }
 
 // Checks n labels and widens them into a slot.
 Status Session::labels_from_bytes(const uint8_t* labels, uint32_t n, int slot) {
-  auto* const widened =
-      reinterpret_cast<int32_t*>(region_.bytes() + plan_->program.tensors[plan_->slot_labels[slot]].offset);
+  auto* const widened = reinterpret_cast<int32_t*>(executor_->staging(plan_->slot_labels[slot]));
   for (uint32_t i = 0; i < n; ++i) {
     if (labels[i] >= plan_->classes())
       return fail(Status::argument, "label %u of sample %u: the model has classes 0 to %u", labels[i], i,
@@ -189,8 +202,7 @@ Status Session::step_on(const void* x, const uint8_t* labels, uint32_t n, Report
   if (n == 0 || (recipe.batch != 0 && n > recipe.batch))
     return fail(Status::argument, "a batch of %u samples; the plan takes 1 to %u", n, recipe.batch);
   const auto* const samples_x = static_cast<const std::byte*>(x);
-  const auto* const slot_labels =
-      reinterpret_cast<const int32_t*>(region_.bytes() + plan_->program.tensors[plan_->slot_labels[0]].offset);
+  const auto* const slot_labels = reinterpret_cast<const int32_t*>(executor_->staging(plan_->slot_labels[0]));
   return train_batch(
       n,
       [&](uint32_t first, uint32_t samples, RunArguments* run) {
@@ -207,10 +219,9 @@ Status Session::push(const void* x, uint8_t label, Report* report) {
                 plan_->recipe.name.c_str());
   if (label >= plan_->classes())
     return fail(Status::argument, "label %u: the model has classes 0 to %u", label, plan_->classes() - 1);
-  std::byte* const region = region_.bytes();
   const uint64_t sample_bytes = plan_->sample_bytes();
-  __builtin_memcpy(region + plan_->program.tensors[plan_->slot_x[1]].offset + pushed_ * sample_bytes, x, sample_bytes);
-  reinterpret_cast<int32_t*>(region + plan_->program.tensors[plan_->slot_labels[1]].offset)[pushed_] = label;
+  __builtin_memcpy(executor_->staging(plan_->slot_x[1]) + pushed_ * sample_bytes, x, sample_bytes);
+  reinterpret_cast<int32_t*>(executor_->staging(plan_->slot_labels[1]))[pushed_] = label;
   if (++pushed_ == plan_->recipe.batch) return step_pushed(report);
   *report = {};
   report->step = step_;
@@ -228,10 +239,8 @@ Status Session::flush(Report* report) {
 Status Session::step_pushed(Report* report) {
   const uint32_t n = pushed_;
   pushed_ = 0;
-  const std::byte* const region = region_.bytes();
-  const std::byte* const x = region + plan_->program.tensors[plan_->slot_x[1]].offset;
-  const auto* const labels =
-      reinterpret_cast<const int32_t*>(region + plan_->program.tensors[plan_->slot_labels[1]].offset);
+  const std::byte* const x = executor_->staging(plan_->slot_x[1]);
+  const auto* const labels = reinterpret_cast<const int32_t*>(executor_->staging(plan_->slot_labels[1]));
   return train_batch(
       n,
       [&](uint32_t first, uint32_t, RunArguments* run) {
@@ -242,15 +251,13 @@ Status Session::step_pushed(Report* report) {
       report);
 }
 
-Status Session::evaluate(Split split, Report* report) {
+// The forward pass over a split that the host feeds, in the set's own order.
+Status Session::evaluate_fed(Split split, Statistics* statistics, double* wait_seconds) {
   const Dataset* dataset = datasets_[static_cast<int>(split)];
-  if (!dataset) return fail(Status::state, "no %s set is bound", split_name(split));
-  const double start = now_seconds();
-  double wait_seconds = 0;
   const Program& program = plan_->program;
   const auto count = static_cast<uint32_t>(dataset->info().count);
-  void* const x = region_.bytes() + program.tensors[plan_->slot_x[0]].offset;
-  auto* const labels = reinterpret_cast<int32_t*>(region_.bytes() + program.tensors[plan_->slot_labels[0]].offset);
+  std::byte* const x = executor_->staging(plan_->slot_x[0]);
+  auto* const labels = reinterpret_cast<int32_t*>(executor_->staging(plan_->slot_labels[0]));
   RunArguments run;
   for (uint32_t first = 0; first < count; first += run.samples) {
     if (stop_.load(std::memory_order_relaxed))
@@ -259,14 +266,26 @@ Status Session::evaluate(Split split, Report* report) {
     for (uint32_t i = 0; i < run.samples; ++i) indices_[i] = first + i;
     const double before = now_seconds();
     LT_TRY(dataset->read(indices_.data(), run.samples, x, labels));
-    wait_seconds += now_seconds() - before;
+    *wait_seconds += now_seconds() - before;
     run.x = x;
     run.labels = labels;
     LT_TRY(executor_->run(0, program.forward_end, run));
   }
+  LT_TRY(executor_->download(plan_->statistics, 0, statistics, sizeof *statistics));
+  return executor_->synchronize();
+}
+
+Status Session::evaluate(Split split, Report* report) {
+  const Dataset* dataset = datasets_[static_cast<int>(split)];
+  if (!dataset) return fail(Status::state, "no %s set is bound", split_name(split));
+  const double start = now_seconds();
+  double wait_seconds = 0;
+  const auto count = static_cast<uint32_t>(dataset->info().count);
   Statistics statistics;
-  LT_TRY(executor_->download(plan_->statistics, 0, &statistics, sizeof statistics));
-  LT_TRY(executor_->synchronize());
+  if (kept_[static_cast<int>(split)])
+    LT_TRY(executor_->evaluate_kept(split, arguments(count, 0, count, false), &statistics));
+  else
+    LT_TRY(evaluate_fed(split, &statistics, &wait_seconds));
   if (statistics.non_finite != 0)
     return fail(Status::numeric, "evaluation after step %" PRIu64 ": the loss of %" PRIu64 " samples is NaN or infinite",
                 step_, statistics.non_finite);
@@ -306,14 +325,21 @@ Status Session::predict(const void* x, uint32_t n, float* probabilities, size_t 
   return Status::ok;
 }
 
+// Whether all numbers of a tensor of floats (or bfloat16, whose exponent is as wide) are finite.
 Status Session::check_values(TensorId tensor, uint64_t elements, bool* finite) {
-  float buffer[1024];
+  const uint32_t element_bytes = dtype_bytes(plan_->program.tensors[tensor].dtype);
+  uint8_t buffer[4096];
   *finite = true;
-  for (uint64_t first = 0; first < elements && *finite; first += std::size(buffer)) {
-    const uint64_t n = std::min<uint64_t>(std::size(buffer), elements - first);
-    LT_TRY(executor_->download(tensor, first * sizeof(float), buffer, n * sizeof(float)));
+  for (uint64_t first = 0; first < elements && *finite; first += sizeof buffer / element_bytes) {
+    const uint64_t n = std::min<uint64_t>(sizeof buffer / element_bytes, elements - first);
+    LT_TRY(executor_->download(tensor, first * element_bytes, buffer, n * element_bytes));
     LT_TRY(executor_->synchronize());
-    for (uint64_t i = 0; i < n; ++i) *finite = *finite && std::isfinite(buffer[i]);
+    for (uint64_t i = 0; i < n; ++i) {
+      // The upper half of a little-endian float, which is the bfloat16: all ones in the exponent are infinities and NaN.
+      uint16_t upper;
+      std::memcpy(&upper, buffer + (i + 1) * element_bytes - sizeof upper, sizeof upper);
+      *finite = *finite && (upper & 0x7f80) != 0x7f80;
+    }
   }
   return Status::ok;
 }

@@ -18,7 +18,7 @@ namespace lt {
 // What a step or an evaluation came to; the fields of lt_report.
 struct Report {
   uint64_t step = 0, epoch = 0, batch = 0, batches = 0;
-  uint32_t samples = 0;
+  uint32_t samples = 0, steps = 0;
   double loss = 0, accuracy = 0, seconds = 0, data_wait_seconds = 0;
   uint64_t epoch_samples = 0;
   double epoch_loss = 0, epoch_accuracy = 0, epoch_seconds = 0, epoch_data_wait_seconds = 0;
@@ -32,6 +32,8 @@ class Session {
   const Plan& plan() const { return *plan_; }
   Status bind(Split split, const Dataset* dataset);
   Status step(Report* report);
+  // Up to `most` steps, not past the end of the epoch: as many as the device takes at a time, one where the host feeds it.
+  Status advance(uint64_t most, Report* report);
   // Steps to the end of the epoch and calls event(report) after each; Status::stopped, with the report, where asked to
   // stop.
   template <class Event>
@@ -63,11 +65,21 @@ class Session {
   RunArguments arguments(uint32_t samples, uint32_t sample_offset, uint32_t batch_samples, bool training) const;
   template <class Fetch>
   Status train_batch(uint32_t n, const Fetch& fetch, Report* report);
+  // Where the next step stands in the data: samples of a step and of an epoch, of the bound training set.
+  struct Course {
+    uint32_t count, batch, epoch_samples;
+  };
+  Course course() const;
+  Status train_kept(uint64_t most, Report* report);
+  Status evaluate_fed(Split split, Statistics* statistics, double* wait_seconds);
+  void take_in(const Statistics& sum, uint64_t samples, double seconds, double wait_seconds);
+  void finish_place(const Course& course, uint32_t samples, Report* report);
   Status labels_from_bytes(const uint8_t* labels, uint32_t n, int slot);
   Status step_pushed(Report* report);
   Status report_non_finite(const RunArguments& last);
   Status check_values(TensorId tensor, uint64_t elements, bool* finite);
-  void finish_report(const Statistics& statistics, uint32_t n, double seconds, double wait_seconds, Report* report);
+  void finish_report(const Statistics& last, uint32_t samples, uint32_t steps, double seconds, double wait_seconds,
+                     Report* report);
 
   std::shared_ptr<const Plan> plan_;
   Region region_;

@@ -107,22 +107,22 @@ TEST(JsonRecord, RoomIsReserved) {
 TEST(StepTimes, LeavesOutTheFirstTwoOfMoreThanThree) {
   StepTimes times;
   EXPECT_TRUE(std::isnan(times.median()));
-  times.add(9);
+  times.add(9, 1);
   EXPECT_EQ(times.median(), 9);
-  times.add(7);
+  times.add(7, 1);
   EXPECT_EQ(times.median(), 8);
-  times.add(1);
+  times.add(1, 1);
   EXPECT_EQ(times.median(), 7);
-  times.add(3);
+  times.add(3, 1);
   EXPECT_EQ(times.median(), 2);
-  times.add(5);
+  times.add(5, 1);
   EXPECT_EQ(times.median(), 3);
 }
 
 TEST(StepTimes, LongRunsKeepAnEvenSample) {
   StepTimes times;
   const uint64_t steps = 5 * StepTimes::capacity + 17;
-  for (uint64_t i = 0; i < steps; ++i) times.add(static_cast<double>(i));
+  for (uint64_t i = 0; i < steps; ++i) times.add(static_cast<double>(i), 1);
   EXPECT_EQ(times.count(), steps);
   // Every eighth step is kept at that length.
   EXPECT_NEAR(times.median(), static_cast<double>(steps + 1) / 2, 8);
