@@ -125,9 +125,9 @@ bool Training::set_up() {
 
 void Training::announce() const {
   const lt_plan_info& plan = facts_.plan;
-  if (*plan.passed_over != '\0') say("device: not %s", plan.passed_over);
   say("device: %s (%s), kernels: %s, precision: %s, threads: %u, seed: %" PRIu64 ", data: %s", plan.device,
       plan.device_name, plan.kernels, plan.precision, plan.threads, plan.seed, facts_.data.c_str());
+  if (*plan.passed_over != '\0') say("device: auto passed over %s", plan.passed_over);
   say("data: %s", source_.description.c_str());
   const std::string batch =
       plan.batch == 0 ? "whole set (" + format_count(plan.micro_batch) + " at a time)" : format_count(plan.batch);
