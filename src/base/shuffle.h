@@ -11,12 +11,12 @@ namespace lt {
 
 class Shuffle {
  public:
-  Shuffle(uint64_t seed, uint64_t epoch, uint32_t count) : seed_(seed), epoch_(epoch), count_(count) {
+  constexpr Shuffle(uint64_t seed, uint64_t epoch, uint32_t count) : seed_(seed), epoch_(epoch), count_(count) {
     while (half_bits_ < 16 && (uint64_t{1} << (2 * half_bits_)) < count) ++half_bits_;
   }
 
   // The sample that stands at `position` (< count) of this epoch.
-  uint32_t at(uint32_t position) const {
+  constexpr uint32_t at(uint32_t position) const {
     uint64_t index = position;
     do index = permute(index);
     while (index >= count_);
@@ -24,7 +24,7 @@ class Shuffle {
   }
 
  private:
-  uint64_t permute(uint64_t index) const {
+  constexpr uint64_t permute(uint64_t index) const {
     const uint64_t mask = (uint64_t{1} << half_bits_) - 1;
     uint64_t left = index >> half_bits_, right = index & mask;
     for (uint32_t round = 0; round < 4; ++round) {

@@ -10,6 +10,19 @@
 
 namespace lt::cuda {
 
+std::unique_ptr<Kernel> make_own_input(const KernelRequest& request);
+std::unique_ptr<Kernel> make_own_activation(const KernelRequest& request);
+std::unique_ptr<Kernel> make_own_activation_backward(const KernelRequest& request);
+std::unique_ptr<Kernel> make_own_softmax_cross_entropy(const KernelRequest& request);
+std::unique_ptr<Kernel> make_own_update(const KernelRequest& request);
+
+// Fills the copies of an update's parameters, for when these were changed otherwise than by the update.
+Status enqueue_parameter_copies(const Site& site, const Op& update);
+
+// Status::unsupported and a sentence where an op's pool, ReLU or dropout is more than the kernels below take: asked once,
+// in set-up, by whoever calls them.
+Status check_epilogue(const Op& op);
+
 // Around a library's product. A product, z, is [sample][conv_extent] for a convolution and [sample][y_extent] else, of
 // `type` f32 or bf16. Libraries want channels in whole 16 bytes: in memory a pixel of z takes `channels` of them, at least
 // as many as z has. All memory is aligned to tensor_alignment.
