@@ -31,8 +31,9 @@ GemmCase linear(uint32_t in, uint32_t out, uint32_t samples) { return convolutio
 
 std::vector<GemmCase> shapes() {
   return {
-      convolution({5, 5, 1}, 3, {5, 1, 2}, 2),    // one channel: copies of 4 and 2 bytes
-      convolution({6, 7, 3}, 10, {3, 1, 1}, 2),   // three
+      convolution({5, 5, 1}, 3, {5, 1, 2}, 2),    // one channel: rows of the kernel are taps
+      convolution({6, 9, 2}, 9, {4, 2, 3}, 3),    // two, with a stride
+      convolution({6, 7, 3}, 10, {3, 1, 1}, 2),   // three: by elements, or as taps that are rows
       convolution({7, 6, 6}, 50, {3, 2, 1}, 1),   // stride; copies of 8 and 4 bytes
       convolution({4, 4, 12}, 66, {3, 1, 0}, 2),  // copies of 16 and 8 bytes; two tiles of n
       convolution({9, 9, 16}, 8, {2, 3, 1}, 2),   // a stride past the kernel: places that no position reaches
@@ -98,7 +99,7 @@ TEST(CudaGemm, ProductsOfAllKindsPrecisionsAndTiles) {
 TEST(CudaGemm, ProductsInParts) {
   for (GemmPrecision precision : precisions)
     for (GemmCase c : shapes())
-      for (uint32_t parts : {2u, 7u}) {  // of which some get nothing
+      for (uint32_t parts : {2u, 7u, 33u}) {  // of which some get nothing
         c.precision = precision;
         c.plan = {parts == 2 ? 1u : 2u, parts};
         expect_products(c);
@@ -243,7 +244,7 @@ TEST(CudaGemm, ForwardWithAllThatFollows) {
   add(convolution({10, 10, 4}, 24, {5, 1, 2}, 3), true, true, 0.5f, true, "pool, dropout; rows of 600 bits in 640");
   for (GemmCase c : cases)
     for (GemmPrecision precision : precisions)
-      for (GemmPlan plan : {GemmPlan{0, 1}, GemmPlan{1, 3}, GemmPlan{2, 1}}) {
+      for (GemmPlan plan : {GemmPlan{0, 1}, GemmPlan{1, 3}, GemmPlan{2, 1}, GemmPlan{2, 17}}) {
         c.precision = precision;
         c.plan = plan;
         c.sample_offset = plan.parts;
@@ -304,8 +305,24 @@ TEST(CudaGemm, PlansFillTheDevice) {
     // Nor is a short sum.
     EXPECT_EQ(plan_gemm(precision, 10, 10, 16, multiprocessors).parts, 1u);
     const GemmPlan one = plan_gemm(precision, 64, 10, 100000, 1);
-    EXPECT_LE(one.parts, 32u);
+    EXPECT_LE(one.parts, 128u);
   }
+}
+
+// One channel in chunks of four or eight would be mostly padding.
+TEST(CudaGemm, FirstLayersTakeRowsOfTheKernelAsTaps) {
+  const auto k_of = [](GemmPrecision precision, Extent x, Window window) {
+    GemmProduct product;
+    const GemmConvolution shape{x, {x.height, x.width, 32}, window, false, 32};
+    EXPECT_EQ(GemmProduct::make(GemmKind::forward, precision, shape, 4, 132, "conv", &product), Status::ok);
+    return product.call(4, nullptr, nullptr, {}, nullptr).arguments.k;
+  };
+  EXPECT_EQ(k_of(GemmPrecision::f32, {28, 28, 1}, {5, 1, 2}), 5u * 8);
+  EXPECT_EQ(k_of(GemmPrecision::bf16, {28, 28, 1}, {5, 1, 2}), 5u * 8);
+  EXPECT_EQ(k_of(GemmPrecision::f32, {32, 32, 3}, {3, 1, 1}), 9u * 4);
+  EXPECT_EQ(k_of(GemmPrecision::bf16, {32, 32, 3}, {3, 1, 1}), 3u * 16);
+  EXPECT_EQ(k_of(GemmPrecision::f32, {32, 32, 50}, {3, 1, 1}), 9u * 52);
+  EXPECT_EQ(k_of(GemmPrecision::bf16, {32, 32, 64}, {3, 1, 1}), 9u * 64);
 }
 
 TEST(CudaGemm, ScratchIsThatOfTheLargestMicroBatch) {

@@ -11,7 +11,9 @@
 //   weights  m = out channel         n = (tap, in channel)    k = (sample, position)       a = dz            b = x gathered
 //
 // Operands travel in chunks of 16 bytes. A chunk never holds two taps: where (tap, channel) is an index its channels are
-// rounded up to whole chunks, and what is past the last channel counts as zero.
+// rounded up to whole chunks, and what is past the last channel counts as zero. Where that would be most of it, as with the
+// one channel of a first layer, a row of the kernel is taken as one tap, of kernel * channels channels: they lie side by
+// side in the image too.
 //
 // Long products may be cut along k into parts, whose sums are added up by gemm_reduce in the order of the parts.
 #pragma once
@@ -67,6 +69,9 @@ inline constexpr uint32_t gemm_step_bytes = 64;   // of k in one step of a block
 inline constexpr uint32_t gemm_group = 8;         // columns of a result that one thread finishes
 inline constexpr uint32_t gemm_reduce_threads = 128;
 
+// How chunks are copied: by as many bytes as all of them begin at a multiple of, or by elements where they begin anywhere.
+enum class CopyMode : uint32_t { elements, four_bytes, eight_bytes, chunks };
+
 // Divides numbers below 2^31. With l = ceil(log2(value)) and multiplier = ceil(2^(31 + l) / value), which is off by less
 // than one, n * multiplier / 2^(31 + l) is off by less than n / 2^(31 + l) < 1 / 2^l <= 1 / value: never past the next
 // whole number.
@@ -88,14 +93,17 @@ constexpr uint32_t divide(uint32_t number, const Divisor& by) {
 // which is nowhere where that is outside or not a whole number; columns likewise.
 struct GemmImage {
   const void* data = nullptr;
-  uint32_t height = 1, width = 1, channels = 1;
+  uint32_t height = 1, width = 1;
+  uint32_t channels = 1;  // of a tap
+  uint32_t taps = 1;
+  uint32_t row_taps = 0;              // 1: a tap is a row of the kernel
   uint32_t pitch = 1;                 // elements from a pixel to the next, at least its channels
-  Divisor kernel;                     // rows and columns of the kernel
+  Divisor tap_columns;                // taps in a row of the kernel
   Divisor padded_channels;            // in whole chunks
   Divisor positions, position_width;  // of one sample; of one row of positions
   int32_t position_step = 1, position_offset = 0, direction = 1;
   uint32_t stride_down = 1;
-  uint32_t copy_bytes = gemm_chunk_bytes;  // 16, 8, 4 or 2: what every pixel's address is a multiple of
+  CopyMode copy = CopyMode::chunks;
   // Positions come in groups of four, those of a 2x2 pool's window; position_width and positions / 4 are the pool's.
   uint32_t pooled = 0;
 };
@@ -106,7 +114,7 @@ struct GemmMatrix {
   uint32_t rows = 0;      // forward: out channels; dx: in channels; weights: samples * positions
   uint32_t channels = 1;  // of a row's pixel, the index that runs fastest
   uint32_t pitch = 1;     // dz: elements from a row to the next; a weight has no gaps
-  uint32_t copy_bytes = gemm_chunk_bytes;
+  CopyMode copy = CopyMode::chunks;
 };
 
 // What happens to the sums. Rows and columns of the result are m and n, but a 2x2 pool leaves a quarter of the rows, and of
@@ -142,6 +150,7 @@ struct GemmArguments {
 struct GemmReduceArguments {
   const float* partials;
   uint32_t parts;
+  uint32_t lanes;  // threads that share the parts of a group, a power of two up to 32
   GemmResult result;
 };
 

@@ -40,23 +40,55 @@ LT_DEVICE void copy_wait() {}
 template <class T>
 inline constexpr uint32_t chunk_elements = gemm_chunk_bytes / sizeof(T);
 
-// A chunk whose first `elements` are copied, the rest being zeros. `from` is a multiple of copy_bytes, and so are the
-// elements' bytes unless copy_bytes is 16; `from` is not looked at where elements is 0.
+// A chunk of a tile: elements [begin, end) of the 16 bytes at `from` are copied, the rest are zeros.
 template <class T>
-LT_DEVICE void copy_chunk(std::byte* to, const T* from, uint32_t elements, uint32_t copy_bytes) {
-  const uint32_t bytes = elements * sizeof(T);
-  const auto* source = reinterpret_cast<const std::byte*>(from);
-  if (copy_bytes == 16) {
-    copy_async<16>(to, source, bytes);
-  } else if (copy_bytes == 8) {
+struct Chunk {
+  std::byte* to;
+  const T* from;  // in memory only where there are elements to copy
+  uint32_t begin, end;
+};
+
+// Copies of `size` bytes; begin is 0, and end a multiple of `size` unless that is the whole chunk's.
+template <uint32_t size, class T>
+LT_DEVICE void copy_chunk(const Chunk<T>& chunk) {
+  const auto* from = reinterpret_cast<const std::byte*>(chunk.from);
+  const uint32_t bytes = chunk.end * sizeof(T);
+  if constexpr (size == gemm_chunk_bytes) {
+    copy_async<size>(chunk.to, from, bytes);
+  } else {
     LT_UNROLL
-    for (uint32_t i = 0; i < 16; i += 8) copy_async<8>(to + i, source + (i < bytes ? i : 0), i < bytes ? 8 : 0);
-  } else if (copy_bytes == 4) {
+    for (uint32_t i = 0; i < gemm_chunk_bytes; i += size) copy_async<size>(chunk.to + i, from + i, i < bytes ? size : 0);
+  }
+}
+
+// Element by element.
+template <class T>
+LT_DEVICE void copy_elements(const Chunk<T>& chunk) {
+  LT_UNROLL
+  for (uint32_t i = 0; i < chunk_elements<T>; ++i) {
+    const bool there = i >= chunk.begin && i < chunk.end;
+    if constexpr (sizeof(T) == 4)
+      copy_async<4>(chunk.to + i * 4, chunk.from + i, there ? 4 : 0);
+    else  // too short for copies that go on by themselves
+      reinterpret_cast<T*>(chunk.to)[i] = there ? chunk.from[i] : T{};
+  }
+}
+
+// All chunks of a thread: `chunk(pass)`.
+template <uint32_t passes, class ChunkOf>
+LT_DEVICE void copy_chunks(CopyMode mode, const ChunkOf& chunk) {
+  if (mode == CopyMode::chunks) {
     LT_UNROLL
-    for (uint32_t i = 0; i < 16; i += 4) copy_async<4>(to + i, source + (i < bytes ? i : 0), i < bytes ? 4 : 0);
-  } else if constexpr (sizeof(T) == 2) {  // too short for copies that go on by themselves
+    for (uint32_t pass = 0; pass < passes; ++pass) copy_chunk<16>(chunk(pass));
+  } else if (mode == CopyMode::eight_bytes) {
     LT_UNROLL
-    for (uint32_t i = 0; i < 8; ++i) reinterpret_cast<T*>(to)[i] = i < elements ? from[i] : T{};
+    for (uint32_t pass = 0; pass < passes; ++pass) copy_chunk<8>(chunk(pass));
+  } else if (mode == CopyMode::four_bytes) {
+    LT_UNROLL
+    for (uint32_t pass = 0; pass < passes; ++pass) copy_chunk<4>(chunk(pass));
+  } else {
+    LT_UNROLL
+    for (uint32_t pass = 0; pass < passes; ++pass) copy_elements(chunk(pass));
   }
 }
 

@@ -1,5 +1,8 @@
 // A block's work: one tile of the result, in steps of gemm_step_bytes along k. Three steps' operands lie in shared memory,
 // two of them on their way while the block computes with the third; then the sums take their place.
+//
+// As nvcc 13.0 compiles them for sm_90a, nothing spilled: registers of a thread for the tiles 64x32, 64x64, 128x64 up to 72,
+// 128, 168 (f32), 56, 80, 158 (tf32), 56, 72, 128 (bf16); shared memory up to 23, 30, 45 KiB.
 #pragma once
 
 #include "backends/cuda/kernels/gemm_result.cuh"
@@ -86,7 +89,7 @@ LT_DEVICE void gemm(const GemmArguments& a) {
   for (uint32_t i = threadIdx.x; i < tile_m / window * groups; i += gemm_threads) {
     const uint32_t row = first_m / window + i / groups, column = first_n + i % groups * gemm_group;
     if (row * window >= r.m || column >= r.n) continue;
-    finish_group(r, row, column, [&](uint32_t product_row, GroupValues& values) {
+    finish_group(r, row, column, true, [&](uint32_t product_row, GroupValues& values) {
       const float* from = sums + (product_row - first_m) * sums_stride<tile_n> + (column - first_n);
       LT_UNROLL
       for (uint32_t j = 0; j < gemm_group; ++j) values[j] = from[j];

@@ -47,8 +47,8 @@ struct Tap {
   int32_t row, column;
 };
 LT_DEVICE Tap kernel_tap(const GemmImage& image, uint32_t tap) {
-  const uint32_t row = divide(tap, image.kernel);
-  return {static_cast<int32_t>(row), static_cast<int32_t>(tap - row * image.kernel.value)};
+  const uint32_t row = divide(tap, image.tap_columns);
+  return {static_cast<int32_t>(row), static_cast<int32_t>(tap - row * image.tap_columns.value)};
 }
 
 // The channel-th element of the pixel at a place and tap; null outside.
@@ -68,6 +68,20 @@ LT_DEVICE const T* image_pixel(const GemmImage& image, ImagePlace place, Tap tap
   return static_cast<const T*>(image.data) + pixel * image.pitch + channel;
 }
 
+// The chunk that begins at an element of the tap that is a row of the kernel at a place; what lies before or behind the
+// image's row is zero.
+template <class T>
+LT_DEVICE Chunk<T> row_chunk(const GemmImage& image, ImagePlace place, Tap tap, uint32_t element, std::byte* to) {
+  const int32_t row = place.row + tap.row;
+  if (row < 0 || static_cast<uint32_t>(row) >= image.height) return {to, static_cast<const T*>(image.data), 0, 0};
+  const auto pitch = static_cast<int32_t>(image.pitch), width = static_cast<int32_t>(image.width) * pitch;
+  const int32_t first = place.column * pitch + static_cast<int32_t>(element);  // in the image's row
+  const int32_t begin = max(-first, 0);
+  const int32_t end = min(static_cast<int32_t>(min(image.channels - element, chunk_elements<T>)), width - first);
+  const int64_t at = (int64_t{place.sample} * image.height + row) * width + first;
+  return {to, static_cast<const T*>(image.data) + at, static_cast<uint32_t>(begin), static_cast<uint32_t>(max(end, begin))};
+}
+
 template <class T>
 LT_DEVICE uint32_t chunk_length(uint32_t channel, uint32_t channels) {
   return channel >= channels ? 0 : min(channels - channel, chunk_elements<T>);
@@ -84,6 +98,10 @@ LT_DEVICE TapChannel split_taps(const GemmImage& image, uint32_t index) {
 
 inline constexpr uint32_t chunks_of_row = gemm_step_bytes / gemm_chunk_bytes;
 inline constexpr uint32_t rows_of_pass = gemm_threads / chunks_of_row;
+// The first of a thread's chunks in a tile of rows.
+LT_DEVICE uint32_t thread_of_rows() {
+  return threadIdx.x / chunks_of_row * RowsLayout::stride + threadIdx.x % chunks_of_row * gemm_chunk_bytes;
+}
 
 // forward, dx: rows are positions, k runs over the image's (tap, channel).
 template <class T, uint32_t rows>
@@ -91,11 +109,9 @@ struct GatheredRows {
   static constexpr uint32_t bytes = RowsLayout::bytes(rows), passes = rows / rows_of_pass;
 
   const GemmImage& image;
-  uint32_t taps;
   ImagePlace places[passes];
 
-  LT_DEVICE GatheredRows(const GemmArguments& a, uint32_t first_row)
-      : image(a.image), taps(a.image.kernel.value * a.image.kernel.value) {
+  LT_DEVICE GatheredRows(const GemmArguments& a, uint32_t first_row) : image(a.image) {
     LT_UNROLL
     for (uint32_t pass = 0; pass < passes; ++pass) {
       const uint32_t row = first_row + pass * rows_of_pass + threadIdx.x / chunks_of_row;
@@ -103,18 +119,23 @@ struct GatheredRows {
     }
   }
   LT_DEVICE void load(std::byte* tile, uint32_t k) const {
-    const uint32_t chunk = threadIdx.x % chunks_of_row;
-    const auto [tap, channel] = split_taps(image, k + chunk * chunk_elements<T>);
+    std::byte* const to = tile + thread_of_rows();
+    const auto [tap, channel] = split_taps(image, k + threadIdx.x % chunks_of_row * chunk_elements<T>);
     const Tap at = kernel_tap(image, tap);
-    const uint32_t length = tap < taps ? chunk_length<T>(channel, image.channels) : 0;
-    LT_UNROLL
-    for (uint32_t pass = 0; pass < passes; ++pass) {
-      const uint32_t row = pass * rows_of_pass + threadIdx.x / chunks_of_row;
-      const T* pixel = image_pixel<T>(image, places[pass], at, channel);
-      copy_chunk(tile + row * RowsLayout::stride + chunk * gemm_chunk_bytes,
-                 pixel != nullptr ? pixel : static_cast<const T*>(image.data), pixel != nullptr ? length : 0,
-                 image.copy_bytes);
+    const uint32_t length = tap < image.taps ? chunk_length<T>(channel, image.channels) : 0;
+    if (image.row_taps != 0) {
+      LT_UNROLL
+      for (uint32_t pass = 0; pass < passes; ++pass) {
+        const ImagePlace place = length != 0 ? places[pass] : ImagePlace{0, no_row, no_row};
+        copy_elements(row_chunk<T>(image, place, at, channel, to + pass * rows_of_pass * RowsLayout::stride));
+      }
+      return;
     }
+    copy_chunks<passes>(image.copy, [&](uint32_t pass) {
+      const T* pixel = image_pixel<T>(image, places[pass], at, channel);
+      return Chunk<T>{to + pass * rows_of_pass * RowsLayout::stride,
+                      pixel != nullptr ? pixel : static_cast<const T*>(image.data), 0, pixel != nullptr ? length : 0};
+    });
   }
 };
 
@@ -125,22 +146,21 @@ struct WeightRows {
 
   const GemmImage& image;
   const GemmMatrix& matrix;
-  uint32_t first_row, taps;
+  uint32_t first_row;
 
   LT_DEVICE WeightRows(const GemmArguments& a, uint32_t first)
-      : image(a.image), matrix(a.matrix), first_row(first), taps(a.image.kernel.value * a.image.kernel.value) {}
+      : image(a.image), matrix(a.matrix), first_row(first + threadIdx.x / chunks_of_row) {}
   LT_DEVICE void load(std::byte* tile, uint32_t k) const {
-    const uint32_t chunk = threadIdx.x % chunks_of_row;
-    const auto [tap, channel] = split_taps(image, k + chunk * chunk_elements<T>);
-    const uint32_t length = tap < taps ? chunk_length<T>(channel, matrix.channels) : 0;
-    LT_UNROLL
-    for (uint32_t pass = 0; pass < passes; ++pass) {
-      const uint32_t row = pass * rows_of_pass + threadIdx.x / chunks_of_row;
-      const bool inside = length != 0 && first_row + row < matrix.rows;
-      const uint64_t at = inside ? (uint64_t{first_row + row} * taps + tap) * matrix.channels + channel : 0;
-      copy_chunk(tile + row * RowsLayout::stride + chunk * gemm_chunk_bytes, static_cast<const T*>(matrix.data) + at,
-                 inside ? length : 0, matrix.copy_bytes);
-    }
+    std::byte* const to = tile + thread_of_rows();
+    const auto [tap, channel] = split_taps(image, k + threadIdx.x % chunks_of_row * chunk_elements<T>);
+    const uint32_t length = tap < image.taps ? chunk_length<T>(channel, matrix.channels) : 0;
+    copy_chunks<passes>(matrix.copy, [&](uint32_t pass) {
+      const uint32_t row = first_row + pass * rows_of_pass;
+      const bool inside = length != 0 && row < matrix.rows;
+      const uint64_t at = inside ? (uint64_t{row} * image.taps + tap) * matrix.channels + channel : 0;
+      return Chunk<T>{to + pass * rows_of_pass * RowsLayout::stride, static_cast<const T*>(matrix.data) + at, 0,
+                      inside ? length : 0};
+    });
   }
 };
 
@@ -154,6 +174,8 @@ struct ColumnChunks {
 
   LT_DEVICE static uint32_t first_column() { return threadIdx.x % of_k * chunk_elements<T>; }
   LT_DEVICE static uint32_t first_k() { return threadIdx.x / of_k; }
+  // The first of a thread's chunks.
+  LT_DEVICE static std::byte* place(std::byte* tile) { return tile + first_k() * stride + first_column() * sizeof(T); }
 };
 
 // dx: columns are the weight's in channels, k runs over (tap, out channel).
@@ -163,24 +185,22 @@ struct WeightColumns : ColumnChunks<T, columns> {
 
   const GemmImage& image;
   const GemmMatrix& matrix;
-  uint32_t taps, channel, length;
+  uint32_t channel, length;
 
   LT_DEVICE WeightColumns(const GemmArguments& a, uint32_t first)
       : image(a.image),
         matrix(a.matrix),
-        taps(a.image.kernel.value * a.image.kernel.value),
         channel(first + Chunks::first_column()),
         length(chunk_length<T>(channel, a.matrix.channels)) {}
   LT_DEVICE void load(std::byte* tile, uint32_t k) const {
-    LT_UNROLL
-    for (uint32_t pass = 0; pass < Chunks::passes; ++pass) {
-      const uint32_t of_step = pass * Chunks::k_of_pass + Chunks::first_k();
-      const auto [tap, out] = split_taps(image, k + of_step);
-      const bool inside = length != 0 && tap < taps && out < image.channels;
-      const uint64_t at = inside ? (uint64_t{out} * taps + tap) * matrix.channels + channel : 0;
-      copy_chunk(tile + of_step * Chunks::stride + Chunks::first_column() * sizeof(T),
-                 static_cast<const T*>(matrix.data) + at, inside ? length : 0, matrix.copy_bytes);
-    }
+    std::byte* const to = Chunks::place(tile);
+    copy_chunks<Chunks::passes>(matrix.copy, [&](uint32_t pass) {
+      const auto [tap, out] = split_taps(image, k + Chunks::first_k() + pass * Chunks::k_of_pass);
+      const bool inside = length != 0 && tap < image.taps && out < image.channels;
+      const uint64_t at = inside ? (uint64_t{out} * image.taps + tap) * matrix.channels + channel : 0;
+      return Chunk<T>{to + pass * Chunks::k_of_pass * Chunks::stride, static_cast<const T*>(matrix.data) + at, 0,
+                      inside ? length : 0};
+    });
   }
 };
 
@@ -195,14 +215,14 @@ struct MatrixColumns : ColumnChunks<T, columns> {
   LT_DEVICE MatrixColumns(const GemmArguments& a, uint32_t first)
       : matrix(a.matrix), channel(first + Chunks::first_column()), length(chunk_length<T>(channel, a.matrix.channels)) {}
   LT_DEVICE void load(std::byte* tile, uint32_t k) const {
-    LT_UNROLL
-    for (uint32_t pass = 0; pass < Chunks::passes; ++pass) {
-      const uint32_t of_step = pass * Chunks::k_of_pass + Chunks::first_k();
-      const bool inside = length != 0 && k + of_step < matrix.rows;
-      const uint64_t at = inside ? uint64_t{k + of_step} * matrix.pitch + channel : 0;
-      copy_chunk(tile + of_step * Chunks::stride + Chunks::first_column() * sizeof(T),
-                 static_cast<const T*>(matrix.data) + at, inside ? length : 0, matrix.copy_bytes);
-    }
+    std::byte* const to = Chunks::place(tile);
+    copy_chunks<Chunks::passes>(matrix.copy, [&](uint32_t pass) {
+      const uint32_t row = k + Chunks::first_k() + pass * Chunks::k_of_pass;
+      const bool inside = length != 0 && row < matrix.rows;
+      const uint64_t at = inside ? uint64_t{row} * matrix.pitch + channel : 0;
+      return Chunk<T>{to + pass * Chunks::k_of_pass * Chunks::stride, static_cast<const T*>(matrix.data) + at, 0,
+                      inside ? length : 0};
+    });
   }
 };
 
@@ -218,19 +238,28 @@ struct GatheredColumns : ColumnChunks<T, columns> {
   LT_DEVICE GatheredColumns(const GemmArguments& a, uint32_t first) : image(a.image), rows(a.matrix.rows) {
     const TapChannel split = split_taps(image, first + Chunks::first_column());
     channel = split.channel;
-    length = split.tap < image.kernel.value * image.kernel.value ? chunk_length<T>(channel, image.channels) : 0;
+    length = split.tap < image.taps ? chunk_length<T>(channel, image.channels) : 0;
     at = kernel_tap(image, split.tap);
   }
   LT_DEVICE void load(std::byte* tile, uint32_t k) const {
-    LT_UNROLL
-    for (uint32_t pass = 0; pass < Chunks::passes; ++pass) {
-      const uint32_t of_step = pass * Chunks::k_of_pass + Chunks::first_k();
-      const T* pixel =
-          length != 0 && k + of_step < rows ? image_pixel<T>(image, image_place(image, k + of_step), at, channel) : nullptr;
-      copy_chunk(tile + of_step * Chunks::stride + Chunks::first_column() * sizeof(T),
-                 pixel != nullptr ? pixel : static_cast<const T*>(image.data), pixel != nullptr ? length : 0,
-                 image.copy_bytes);
+    std::byte* const to = Chunks::place(tile);
+    if (image.row_taps != 0) {
+      LT_UNROLL
+      for (uint32_t pass = 0; pass < Chunks::passes; ++pass)
+        copy_elements(row_chunk<T>(image, place_of(k, pass), at, channel, to + pass * Chunks::k_of_pass * Chunks::stride));
+      return;
     }
+    copy_chunks<Chunks::passes>(image.copy, [&](uint32_t pass) {
+      const T* pixel = image_pixel<T>(image, place_of(k, pass), at, channel);
+      return Chunk<T>{to + pass * Chunks::k_of_pass * Chunks::stride,
+                      pixel != nullptr ? pixel : static_cast<const T*>(image.data), 0, pixel != nullptr ? length : 0};
+    });
+  }
+
+ private:
+  LT_DEVICE ImagePlace place_of(uint32_t k, uint32_t pass) const {
+    const uint32_t row = k + Chunks::first_k() + pass * Chunks::k_of_pass;
+    return length != 0 && row < rows ? image_place(image, row) : ImagePlace{0, no_row, no_row};
   }
 };
 

@@ -84,10 +84,11 @@ LT_DEVICE void drop_group(const GemmResult& r, uint32_t row, uint32_t column, ui
     for (uint32_t byte = element / 8 + 1; byte < mask_row_bytes(elements); ++byte) mask[byte] = 0;
 }
 
-// `sums(row, values)` gives the group's sums in a row of the product.
+// `sums(row, values)` gives the group's sums in a row of the product. Threads for which `stores` is false do no more than
+// to call it as often as the others.
 template <class Sums>
-LT_DEVICE void finish_group(const GemmResult& r, uint32_t row, uint32_t column, const Sums& sums) {
-  const uint32_t count = min(r.n - column, gemm_group);
+LT_DEVICE void finish_group(const GemmResult& r, uint32_t row, uint32_t column, bool stores, const Sums& sums) {
+  const uint32_t count = stores ? min(r.n - column, gemm_group) : 0;
   GroupValues values, bias = {};
   if (r.bias != nullptr) {
     LT_UNROLL
@@ -112,7 +113,7 @@ LT_DEVICE void finish_group(const GemmResult& r, uint32_t row, uint32_t column, 
         }
       }
     }
-    if (r.argmax != nullptr) {
+    if (r.argmax != nullptr && stores) {
       uint8_t* to = r.argmax + uint64_t{row} * r.n + column;
       if (r.n % gemm_group == 0) {
         uint32_t words[2] = {};
@@ -126,6 +127,7 @@ LT_DEVICE void finish_group(const GemmResult& r, uint32_t row, uint32_t column, 
       }
     }
   }
+  if (!stores) return;
   if (r.relu != 0) {
     LT_UNROLL
     for (uint32_t i = 0; i < gemm_group; ++i) values[i] = values[i] < 0 ? 0.0f : values[i];

@@ -9,7 +9,7 @@
 namespace lt::cuda {
 namespace {
 
-constexpr uint32_t tile_count = std::size(gemm_tiles), most_parts = 32;
+constexpr uint32_t tile_count = std::size(gemm_tiles), most_parts = 128;
 // A part has at least so many steps, or its start and end outweigh them.
 constexpr uint64_t least_part_steps = 4;
 
@@ -50,10 +50,19 @@ static_assert(static_cast<uint32_t>(KernelId::gemm_weights_bf16_64x32) -
                   static_cast<uint32_t>(KernelId::gemm_forward_f32_128x64) ==
               9 * tile_count - 1);
 
-// The largest copy that never begins off its own size in an array of pixels of `channels`.
-uint32_t copy_bytes(uint32_t channels, uint32_t element_bytes) {
-  const uint32_t bytes = channels * element_bytes;
-  return std::min(bytes & (~bytes + 1), gemm_chunk_bytes);
+// The largest copy that never begins off its own size in an array of pixels of so many bytes.
+CopyMode copy_mode(uint32_t pixel_bytes) {
+  return pixel_bytes % 16 == 0  ? CopyMode::chunks
+         : pixel_bytes % 8 == 0 ? CopyMode::eight_bytes
+         : pixel_bytes % 4 == 0 ? CopyMode::four_bytes
+                                : CopyMode::elements;
+}
+
+// Each of them adds up four parts or so.
+uint32_t reduce_lanes(uint32_t parts) {
+  uint32_t lanes = 1;
+  while (lanes < 32 && lanes * 8 <= parts) lanes *= 2;
+  return lanes;
 }
 
 }  // namespace
@@ -89,8 +98,7 @@ GemmConvolution gemm_convolution(const Op& op) {
 
 GemmProduct::Shape GemmProduct::shape(uint32_t samples) const {
   const auto& [x, z, window, pooled, z_pitch] = convolution_;
-  const uint64_t taps = uint64_t{window.kernel} * window.kernel;
-  const uint64_t image_k = taps * image_.padded_channels.value;
+  const uint64_t image_k = uint64_t{image_.taps} * image_.padded_channels.value;
   const uint64_t z_positions = uint64_t{samples} * z.height * z.width;
   switch (kind_) {
     case GemmKind::forward:
@@ -122,10 +130,21 @@ Status GemmProduct::make(GemmKind kind, GemmPrecision precision, const GemmConvo
   image.height = pixels.height;
   image.width = pixels.width;
   image.channels = pixels.channels;
+  image.taps = window.kernel * window.kernel;
   image.pitch = kind == GemmKind::dx ? z_pitch : pixels.channels;
-  image.kernel = make_divisor(window.kernel);
-  image.padded_channels =
-      make_divisor(static_cast<uint32_t>(align_up(uint64_t{pixels.channels}, uint64_t{gemm_chunk_bytes / element_bytes})));
+  image.tap_columns = make_divisor(window.kernel);
+  const uint64_t chunk = gemm_chunk_bytes / element_bytes;
+  image.copy = copy_mode(image.pitch * element_bytes);
+  const uint64_t row_channels = uint64_t{window.kernel} * pixels.channels;
+  const bool by_elements = image.pitch * element_bytes % gemm_chunk_bytes != 0 && pixels.channels < chunk;
+  if (kind != GemmKind::dx && by_elements &&
+      window.kernel * align_up(row_channels, chunk) < image.taps * align_up(pixels.channels, chunk)) {
+    image.row_taps = 1;
+    image.taps = window.kernel;
+    image.tap_columns = make_divisor(1);
+    image.channels = static_cast<uint32_t>(row_channels);
+  }
+  image.padded_channels = make_divisor(static_cast<uint32_t>(align_up(image.channels, chunk)));
   image.pooled = pooled ? 1 : 0;
   image.positions =
       make_divisor(pooled ? positions.height / 2 * (positions.width / 2) * 4 : positions.height * positions.width);
@@ -134,12 +153,12 @@ Status GemmProduct::make(GemmKind kind, GemmPrecision precision, const GemmConvo
   image.position_offset = kind == GemmKind::dx ? padding : -padding;
   image.direction = kind == GemmKind::dx ? -1 : 1;
   image.stride_down = kind == GemmKind::dx ? window.stride : 1;
-  image.copy_bytes = copy_bytes(image.pitch, element_bytes);
   GemmMatrix& matrix = made.matrix_;
-  matrix.channels = kind == GemmKind::weights ? z.channels : x.channels;
+  // A weight's taps are the image's.
+  matrix.channels = kind == GemmKind::forward ? image.channels : kind == GemmKind::dx ? x.channels : z.channels;
   matrix.rows = kind == GemmKind::dx ? x.channels : z.channels;
   matrix.pitch = kind == GemmKind::weights ? z_pitch : matrix.channels;
-  matrix.copy_bytes = copy_bytes(matrix.pitch, element_bytes);
+  matrix.copy = copy_mode(matrix.pitch * element_bytes);
 
   // Tiles past the end are counted too.
   const Shape all = made.shape(micro_batch);
@@ -187,8 +206,8 @@ GemmCall GemmProduct::call(uint32_t samples, const void* image, const void* matr
   a.result = result;
   if (plan_.parts > 1) {
     const uint64_t rows = m / (convolution_.pooled ? 4 : 1), groups = rows * divide_up(n, uint64_t{gemm_group});
-    call.reduce = {a.partials, plan_.parts, result};
-    call.reduce_blocks = static_cast<uint32_t>(divide_up(groups, uint64_t{gemm_reduce_threads}));
+    call.reduce = {a.partials, plan_.parts, reduce_lanes(plan_.parts), result};
+    call.reduce_blocks = static_cast<uint32_t>(divide_up(groups * call.reduce.lanes, uint64_t{gemm_reduce_threads}));
   }
   return call;
 }
