@@ -27,7 +27,7 @@ Parts parts_of(uint64_t rows, uint32_t columns) {
   const uint32_t column_shift = column_shift_of(columns);
   const uint64_t count = most_parts_of(rows, columns);
   const uint64_t part_rows = (rows + count - 1) / count;
-  return {column_shift, divide_up(rows, part_rows), part_rows};
+  return {column_shift, grid_blocks(rows, part_rows), part_rows};
 }
 
 }  // namespace
@@ -47,11 +47,12 @@ Status enqueue_column_sums(const Site& site, const void* dz, DType type, uint64_
                                       parts.rows, columns,
                                       channels,   parts.column_shift,
                                       accumulate};
-  const Grid grid{divide_up(columns, 1u << parts.column_shift), parts.count};
+  const Grid grid{grid_blocks(columns, 1u << parts.column_shift), parts.count};
   LT_TRY(type == DType::bf16 ? site.launcher.launch<KernelId::column_sums_bf16>(grid, column_sums_threads, arguments)
                              : site.launcher.launch<KernelId::column_sums_f32>(grid, column_sums_threads, arguments));
   if (whole) return Status::ok;
-  return site.launcher.launch<KernelId::column_sums_finish>({divide_up(columns, elementwise_threads)}, elementwise_threads,
+  return site.launcher.launch<KernelId::column_sums_finish>({grid_blocks(columns, elementwise_threads)},
+                                                            elementwise_threads,
                                                             {arguments.partials, dbias, parts.count, columns, accumulate});
 }
 

@@ -13,8 +13,8 @@ struct LossBlocks {
 constexpr uint32_t warps = loss_threads / 32, most_blocks = 1024;
 LossBlocks blocks_of(uint32_t samples) {
   if (samples <= 2 * warps) return {samples, 1};
-  const uint32_t of_block = std::max(warps, divide_up(samples, most_blocks));
-  return {of_block, divide_up(samples, of_block)};
+  const uint32_t of_block = std::max(warps, grid_blocks(samples, most_blocks));
+  return {of_block, grid_blocks(samples, of_block)};
 }
 
 class SoftmaxCrossEntropy final : public Kernel {
@@ -46,7 +46,7 @@ class SoftmaxCrossEntropy final : public Kernel {
 
   // Fewer samples than the most may be cut into more blocks, but not into more than this.
   uint64_t scratch_bytes() const override {
-    return uint64_t{std::min(divide_up(micro_batch_, warps), most_blocks)} * sizeof(Statistics);
+    return uint64_t{std::min(grid_blocks(micro_batch_, warps), most_blocks)} * sizeof(Statistics);
   }
   const char* name() const override { return "own softmax"; }
 

@@ -6,12 +6,15 @@
 #include <cstdint>
 
 #include "backends/cuda/driver.h"
+#include "src/base/checked.h"
 
 namespace lt::cuda {
 
 inline constexpr uint32_t most_grid_rows = 65535;  // of a grid's second side
 
-constexpr uint32_t divide_up(uint64_t number, uint64_t by) { return static_cast<uint32_t>((number + by - 1) / by); }
+constexpr uint32_t grid_blocks(uint64_t items, uint64_t of_block) {
+  return static_cast<uint32_t>(divide_up(items, of_block));
+}
 
 // For `rows` rows of `items` items, a thread each.
 constexpr Rows make_rows(uint32_t rows, uint32_t items) {
@@ -19,8 +22,8 @@ constexpr Rows make_rows(uint32_t rows, uint32_t items) {
 }
 constexpr Grid rows_grid(const Rows& rows, uint32_t items) {
   const uint32_t rows_of_block = elementwise_threads >> rows.row_shift;
-  return {std::max(divide_up(items, 1u << rows.row_shift), 1u),
-          std::min(divide_up(rows.rows, rows_of_block), most_grid_rows)};
+  return {std::max(grid_blocks(items, 1u << rows.row_shift), 1u),
+          std::min(grid_blocks(rows.rows, rows_of_block), most_grid_rows)};
 }
 
 // One of four kernels of the same argument: that of what is read and what is written.

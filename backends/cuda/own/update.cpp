@@ -12,7 +12,8 @@ class Update final : public Kernel {
   Update(const Op& op, uint32_t multiprocessors) : op_(op) {
     // As many blocks as are resident at once, each of which works Adam's corrections out for itself.
     constexpr uint32_t blocks_of_multiprocessor = 4;
-    blocks_ = std::clamp(divide_up(op.parameter_elements, block_elements), 1u, blocks_of_multiprocessor * multiprocessors);
+    blocks_ =
+        std::clamp(grid_blocks(op.parameter_elements, block_elements), 1u, blocks_of_multiprocessor * multiprocessors);
   }
 
   Status enqueue(const Site& site) override {
@@ -49,7 +50,7 @@ std::unique_ptr<Kernel> make_own_update(const KernelRequest& request) {
 
 Status enqueue_parameter_copies(const Site& site, const Op& update) {
   constexpr uint32_t most_blocks = 1024;
-  const Grid grid{std::clamp(divide_up(update.parameter_elements, block_elements), 1u, most_blocks)};
+  const Grid grid{std::clamp(grid_blocks(update.parameter_elements, block_elements), 1u, most_blocks)};
   return site.launcher.launch<KernelId::parameter_copies>(
       grid, elementwise_threads,
       {site.at<const float>(update.parameters), site.at<Bf16>(update.copies), update.parameter_elements});
