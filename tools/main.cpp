@@ -96,6 +96,7 @@ int run(int argc, char** argv) {
   add_cifar10_command(app, &exit_status);
   add_train_command(app, &exit_status);
   add_devices_command(app, &exit_status);
+  add_bench_command(app, &exit_status);
   add_data_command(app, &exit_status);
   StandardOutput out;
   try {

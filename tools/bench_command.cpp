@@ -1,0 +1,205 @@
+// lean-train bench ops: how fast each operation of the built-in models runs, and how far it is from the reference.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cinttypes>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tools/bench_ops.h"
+#include "tools/commands.h"
+#include "tools/exit_code.h"
+#include "tools/handles.h"
+#include "tools/json_record.h"
+#include "tools/machine_peak.h"
+#include "tools/terminal.h"
+#include "tools/text.h"
+
+namespace lt::tool {
+namespace {
+
+using Words = std::vector<std::string>;
+
+// Rounding of float sums over some thousands of terms stays a hundred times below.
+constexpr double error_bound = 1e-4;
+
+constexpr const char* examples =
+    "Examples:\n"
+    "  lean-train bench ops\n"
+    "  lean-train bench ops --model cifar10 --kernels highway --threads 1\n"
+    "  lean-train bench ops --no-check --rounds 100 -o json > ops.jsonl\n";
+
+struct Arguments {
+  Words models, kernels = {"highway", "onednn"};
+  bool kernels_named = false, check = true, json = false;
+  uint32_t threads = 0, rounds = 20;
+};
+
+Words built_in_models() {
+  Words names;
+  for (uint32_t index = 0; index < lt_recipe_count(); ++index) names.emplace_back(lt_recipe_name(index));
+  return names;
+}
+
+[[noreturn]] void reject(const char* option, const std::string& expected, const std::string& found) {
+  throw CLI::ValidationError(option, "expected " + expected + ", found '" + found + "'");
+}
+
+// "a,b" of these words.
+Words parse_words(const char* option, const std::string& text, const Words& known) {
+  Words words = CLI::detail::split(text, ',');
+  for (const std::string& word : words)
+    if (std::find(known.begin(), known.end(), word) == known.end())
+      reject(option, "one or several of " + CLI::detail::join(known, ", "), word);
+  return words;
+}
+
+void add_whole_number(CLI::App* command, const char* option, uint32_t* target, const char* help) {
+  const auto read = [=](const std::string& text) {
+    const auto value = parse_whole_number(text);
+    if (!value || *value < 1 || *value > 100000) reject(option, "a whole number from 1 to 100000", text);
+    *target = static_cast<uint32_t>(*value);
+  };
+  command->add_option_function<std::string>(option, read, help)->type_name("N");
+}
+
+// Without a list of the user's own, families that this machine lacks are left out, and that is said. Fills in the threads.
+ExitCode settle(Arguments* arguments) {
+  Words usable;
+  for (const std::string& kernels : arguments->kernels) {
+    lt_config config;
+    lt_config_init(&config);
+    config.recipe = "mnist/linear";
+    config.device = "cpu";
+    config.kernels = kernels.c_str();
+    config.threads = arguments->threads;
+    lt_plan* plan = nullptr;
+    lt_plan_info info = sized<lt_plan_info>();
+    lt_status status = lt_plan_create(&config, &plan);
+    const PlanPtr owner(plan);
+    if (status == LT_OK) status = lt_plan_get(plan, &info);
+    if (status == LT_OK) {
+      arguments->threads = info.threads;
+      usable.push_back(kernels);
+    } else if (arguments->kernels_named || status != LT_ERR_DEVICE) {
+      complain("%s", lt_last_error());
+      return exit_code(status, Stage::plan);
+    } else {
+      say("without %s: %s", kernels.c_str(), lt_last_error());
+    }
+  }
+  arguments->kernels = usable;
+  return ExitCode::ok;
+}
+
+double share_of_peak(const OpTime& row, const MachinePeak& peak) {
+  return row.operations / row.seconds / peak.flops_per_second;
+}
+
+void print_table(const std::vector<OpTime>& rows, const MachinePeak& peak, StandardOutput* out) {
+  out->print("%u threads; at most %.0f GFLOP/s (fp32, %s), %.1f GB/s in memory\n", rows[0].threads,
+             peak.flops_per_second * 1e-9, peak.kernel, peak.read_and_write_bytes_per_second * 1e-9);
+  out->write(
+      "Operations are counted as the plain loops do them: Winograd's form, and a max-pool whose losers are skipped, do "
+      "fewer,\n"
+      "and so may pass the peak. Errors are relative to the reference device, from equal inputs.\n");
+  std::string model;
+  for (const OpTime& row : rows) {
+    if (row.model != model) {
+      model = row.model;
+      out->print("\n%s\n%2s  %-8s  %-44s  %-36s  %-7s  %9s  %8s  %6s  %8s  %s\n", model.c_str(), "op", "layer", "operation",
+                 "shape", "kernels", "ms", "GFLOP/s", "peak", "error", "kernel");
+    }
+    char speed[64] = "       -       -", error[32] = "-";
+    if (row.operations > 0)
+      std::snprintf(speed, sizeof speed, "%8.1f  %5.1f%%", row.operations / row.seconds * 1e-9,
+                    100 * share_of_peak(row, peak));
+    if (row.error >= 0) std::snprintf(error, sizeof error, "%.1e", row.error);
+    out->print("%2u  %-8s  %-44s  %-36s  %-7s  %9.4f  %16s  %8s  %s\n", row.op, row.layer.c_str(), row.operation.c_str(),
+               row.shape.c_str(), row.kernels.c_str(), 1e3 * row.seconds, speed, error, row.kernel.c_str());
+  }
+}
+
+void print_json(const std::vector<OpTime>& rows, const MachinePeak& peak, StandardOutput* out) {
+  JsonRecord machine("machine");
+  machine.whole("threads", rows[0].threads).text("vectors", peak.kernel);
+  machine.number("peak_flops_per_second", peak.flops_per_second);
+  machine.number("peak_read_and_write_bytes_per_second", peak.read_and_write_bytes_per_second);
+  machine.text("version", lt_build_info());
+  out->write(machine.line());
+  for (const OpTime& row : rows) {
+    JsonRecord record("op");
+    record.text("model", row.model).whole("op", row.op).text("layer", row.layer).text("operation", row.operation);
+    record.text("shape", row.shape).text("kernels", row.kernels).text("kernel", row.kernel).whole("threads", row.threads);
+    record.number("median_seconds", row.seconds).number("least_seconds", row.least_seconds);
+    row.operations > 0 ? record.number("flops_per_second", row.operations / row.seconds) : record.null("flops_per_second");
+    row.operations > 0 ? record.number("share_of_peak", share_of_peak(row, peak)) : record.null("share_of_peak");
+    row.error >= 0 ? record.number("error", row.error) : record.null("error");
+    out->write(record.line());
+  }
+}
+
+// Beyond its bound, an operation is wrong, and its speed is worth nothing.
+ExitCode judge(const std::vector<OpTime>& rows) {
+  const auto worst =
+      std::max_element(rows.begin(), rows.end(), [](const OpTime& a, const OpTime& b) { return a.error < b.error; });
+  if (worst->error <= error_bound) return ExitCode::ok;
+  complain("%s, operation %u (%s of %s) on %s is %.1e away from the reference, expected %.0e at most", worst->model.c_str(),
+           worst->op, worst->operation.c_str(), worst->layer.c_str(), worst->kernel.c_str(), worst->error, error_bound);
+  return ExitCode::numeric;
+}
+
+ExitCode run(Arguments arguments) {
+  if (const ExitCode code = settle(&arguments); code != ExitCode::ok) return code;
+  if (arguments.models.empty()) arguments.models = built_in_models();
+  const MachinePeak before = measure_machine_peak(arguments.threads);
+  std::vector<OpTime> rows;
+  for (const std::string& model : arguments.models) {
+    const BenchOps what = {model, arguments.kernels, arguments.threads, arguments.rounds, arguments.check};
+    if (const ExitCode code = bench_ops(what, &rows); code != ExitCode::ok) return code;
+  }
+  MachinePeak peak = measure_machine_peak(arguments.threads);
+  peak.flops_per_second = std::max(peak.flops_per_second, before.flops_per_second);
+  peak.read_and_write_bytes_per_second =
+      std::max(peak.read_and_write_bytes_per_second, before.read_and_write_bytes_per_second);
+  StandardOutput out;
+  arguments.json ? print_json(rows, peak, &out) : print_table(rows, peak, &out);
+  if (!out.close()) return ExitCode::io;
+  return judge(rows);
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& app, int* exit_code) {
+  const auto arguments = std::make_shared<Arguments>();
+  CLI::App* const bench = app.add_subcommand("bench", "Measure speed");
+  bench->group("Commands");
+  bench->require_subcommand(1);
+  bench->footer(examples);
+  CLI::App* const ops = bench->add_subcommand(
+      "ops", "Time every operation of the built-in models on the CPU, and compare its results with the reference");
+  ops->footer(examples);
+  const Words models = built_in_models();
+  const auto read_models = [=](const std::string& text) { arguments->models = parse_words("--model", text, models); };
+  ops->add_option_function<std::string>("--model", read_models, "Built-in models, separated by commas [all]")
+      ->type_name("NAME,...");
+  const auto read_kernels = [=](const std::string& text) {
+    arguments->kernels = parse_words("--kernels", text, {"highway", "onednn"});
+    arguments->kernels_named = true;
+  };
+  ops->add_option_function<std::string>("--kernels", read_kernels, "Whose code, separated by commas [highway,onednn]")
+      ->type_name("NAME,...");
+  add_whole_number(ops, "--threads", &arguments->threads, "Threads that compute [as many as this process may use]");
+  add_whole_number(ops, "--rounds", &arguments->rounds, "Steps that are timed; each figure is their median [20]");
+  ops->add_flag_callback(
+      "--no-check", [=] { arguments->check = false; }, "Do not compare with the reference, which is slow");
+  const auto read_form = [=](const std::string& text) {
+    if (text != "table" && text != "json") reject("--output", "table or json", text);
+    arguments->json = text == "json";
+  };
+  ops->add_option_function<std::string>("-o,--output", read_form, "table, or json: one object a line [table]")
+      ->type_name("table|json");
+  ops->callback([arguments, exit_code] { *exit_code = static_cast<int>(run(*arguments)); });
+}
+
+}  // namespace lt::tool

@@ -1,0 +1,277 @@
+// Whole training steps, operation by operation: see bench_ops.h.
+#include "tools/bench_ops.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "src/backend.h"
+#include "src/plan/plan.h"
+#include "tools/terminal.h"
+
+namespace lt::tool {
+namespace {
+
+constexpr uint64_t region_alignment_bytes = 4096;
+
+// Uniform in [0, 1), the same from the same index and salt everywhere (the finaliser of splitmix64).
+double uniform(uint64_t index, uint64_t salt) {
+  uint64_t z = index + (salt + 1) * 0x9E3779B97F4A7C15u;
+  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+  return static_cast<double>((z ^ z >> 31) >> 11) * 0x1p-53;
+}
+
+double now_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+struct FreeRegion {
+  void operator()(std::byte* region) const { std::free(region); }
+};
+
+// A plan on one device, with weights and a batch in place.
+class Bench {
+ public:
+  Status open(const Recipe& recipe, const char* device, const std::string& kernels, uint32_t threads) {
+    PlanRequest request;
+    request.recipe = recipe;
+    request.device = device;
+    request.device_config.kernels = kernels;
+    request.device_config.threads = threads;
+    LT_TRY(plan_make(request, &plan_));
+    const uint64_t bytes = (plan_->program.region_bytes + region_alignment_bytes - 1) & ~(region_alignment_bytes - 1);
+    region_.reset(static_cast<std::byte*>(std::aligned_alloc(region_alignment_bytes, bytes)));
+    if (!region_) return fail(Status::memory, "the system refused %llu bytes", static_cast<unsigned long long>(bytes));
+    std::memset(region_.get(), 0, bytes);
+    LT_TRY(plan_->device->attach(plan_->program, region_.get(), &executor_));
+    LT_TRY(upload_weights());
+    return make_batch();
+  }
+
+  const Plan& plan() const { return *plan_; }
+  const Op& op(uint32_t index) const { return plan_->program.ops[index]; }
+  uint32_t op_count() const { return static_cast<uint32_t>(plan_->program.ops.size()); }
+
+  Status run(uint32_t index, float learning_rate) {
+    RunArguments arguments;
+    arguments.samples = arguments.batch_samples = plan_->program.micro_batch;
+    arguments.training = true;
+    arguments.seed = 1;
+    arguments.step = 1;
+    arguments.learning_rate = learning_rate;
+    arguments.momentum = static_cast<float>(plan_->recipe.momentum);
+    arguments.x = x_.data();
+    arguments.labels = labels_.data();
+    LT_TRY(executor_->run(index, index + 1, arguments));
+    return executor_->synchronize();
+  }
+
+  Status read(TensorId tensor, std::vector<float>* values) {
+    values->resize(plan_->program.tensors[tensor].bytes / sizeof(float));
+    LT_TRY(executor_->download(tensor, 0, values->data(), values->size() * sizeof(float)));
+    return executor_->synchronize();
+  }
+
+  // The op's inputs as the other plan has them, so that rounding in earlier ops (another winner of a max-pool) is not taken
+  // for this one's. What a kernel keeps for itself from its forward pass stays its own.
+  Status take_inputs(Bench& other, uint32_t index) {
+    const Op &to = op(index), &from = other.op(index);
+    LT_TRY(take(other, to.x, from.x));
+    LT_TRY(take(other, to.gradients, from.gradients));
+    if (to.dy == no_tensor) return Status::ok;
+    LT_TRY(take(other, to.dy, from.dy));
+    LT_TRY(take(other, to.y, from.y));
+    LT_TRY(take(other, to.argmax, from.argmax));
+    return take(other, to.mask, from.mask);
+  }
+
+ private:
+  Status take(Bench& other, TensorId to, TensorId from) {
+    if (to == no_tensor || from == no_tensor) return Status::ok;
+    std::vector<std::byte> bytes(plan_->program.tensors[to].bytes);
+    LT_TRY(other.executor_->download(from, 0, bytes.data(), bytes.size()));
+    LT_TRY(other.executor_->synchronize());
+    LT_TRY(executor_->upload(to, 0, bytes.data(), bytes.size()));
+    return executor_->synchronize();
+  }
+
+  // Of the size that PyTorch draws them in: activations neither vanish nor grow.
+  Status upload_weights() {
+    std::vector<float> values;
+    for (const Parameter& parameter : plan_->parameters) {
+      const double bound = 1 / std::sqrt(static_cast<double>(parameter.fan_in));
+      values.resize(parameter.elements());
+      for (uint64_t i = 0; i < values.size(); ++i)
+        values[i] = static_cast<float>((2 * uniform(i, parameter.tensor) - 1) * bound);
+      LT_TRY(executor_->upload(parameter.tensor, 0, values.data(), values.size() * sizeof(float)));
+    }
+    return executor_->synchronize();
+  }
+
+  Status make_batch() {
+    const Recipe& recipe = plan_->recipe;
+    const uint32_t samples = plan_->program.micro_batch;
+    if (recipe.input_type != DType::u8)
+      return fail(Status::unsupported, "%s: its input is not of bytes", recipe.name.c_str());
+    x_.resize(samples * plan_->sample_bytes());
+    for (uint64_t i = 0; i < x_.size(); ++i) x_[i] = static_cast<uint8_t>(256 * uniform(i, 1u << 20));
+    for (uint32_t i = 0; i < samples; ++i) labels_.push_back(static_cast<int32_t>(i * 7 % plan_->classes()));
+    return Status::ok;
+  }
+
+  std::shared_ptr<const Plan> plan_;
+  std::unique_ptr<std::byte, FreeRegion> region_;
+  std::unique_ptr<Executor> executor_;
+  std::vector<uint8_t> x_;
+  std::vector<int32_t> labels_;
+};
+
+std::string text_of(const Extent& extent) {
+  if (extent.height == 1 && extent.width == 1) return std::to_string(extent.channels);
+  return std::to_string(extent.channels) + "x" + std::to_string(extent.height) + "x" + std::to_string(extent.width);
+}
+
+bool is_conv(const Op& op) { return op.kind == OpKind::conv2d || op.kind == OpKind::conv2d_backward; }
+
+std::string shape_of(const Op& op, uint32_t samples) {
+  if (op.parameter_elements != 0) return std::to_string(op.parameter_elements) + " numbers";
+  std::string text = std::to_string(samples) + " x " + text_of(op.x_extent);
+  if (op.kind != OpKind::softmax_cross_entropy && op.kind != OpKind::input) text += " -> " + text_of(op.y_extent);
+  if (is_conv(op)) text += ", " + std::to_string(op.conv.kernel) + "x" + std::to_string(op.conv.kernel);
+  return text;
+}
+
+std::string title_of(const Op& op) {
+  std::string title = op_kind_name(op.kind);
+  if (op.has_pool) title += " + max_pool";
+  if (op.has_relu) title += " + relu";
+  if (op.dropout > 0) title += " + dropout";
+  return title;
+}
+
+double operations_of(const Op& op, uint32_t samples) {
+  double products = 0;
+  if (is_conv(op))
+    products = static_cast<double>(op.conv_extent.elements()) * op.conv.kernel * op.conv.kernel * op.x_extent.channels;
+  else if (op.kind == OpKind::linear || op.kind == OpKind::linear_backward)
+    products = static_cast<double>(op.x_extent.elements()) * static_cast<double>(op.y_extent.elements());
+  const bool backward = op.kind == OpKind::conv2d_backward || op.kind == OpKind::linear_backward;
+  return 2 * products * samples * (backward && op.dx != no_tensor ? 2 : 1);
+}
+
+// The tensors that an op writes and whose floats lie alike on all devices here. An update writes all parameters.
+std::vector<TensorId> outputs_of(const Plan& plan, const Op& op) {
+  std::vector<TensorId> tensors;
+  if (op.parameters != no_tensor)
+    for (const Parameter& parameter : plan.parameters) tensors.push_back(parameter.tensor);
+  const bool backward = op.dy != no_tensor;
+  for (const TensorId tensor : {backward ? no_tensor : op.y, op.dx, op.dweight, op.dbias})
+    if (tensor != no_tensor) tensors.push_back(tensor);
+  return tensors;
+}
+
+// The largest over the op's outputs. Both have just run the op.
+Status compare(Bench& bench, Bench& reference, uint32_t index, double* error) {
+  std::vector<float> found, expected;
+  const std::vector<TensorId> outputs = outputs_of(bench.plan(), bench.op(index));
+  const std::vector<TensorId> others = outputs_of(reference.plan(), reference.op(index));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    LT_TRY(bench.read(outputs[i], &found));
+    LT_TRY(reference.read(others[i], &expected));
+    double differences = 0, squares = 0;
+    for (size_t k = 0; k < expected.size(); ++k) {
+      const double difference = double{found[k]} - double{expected[k]};
+      differences += difference * difference;
+      squares += double{expected[k]} * double{expected[k]};
+    }
+    const double relative = squares > 0 ? std::sqrt(differences / squares) : std::sqrt(differences);
+    *error = std::isnan(relative) ? INFINITY : std::max(*error, relative);
+  }
+  return Status::ok;
+}
+
+// The families take turns, step by step, so that whatever else the machine does meets all of them.
+Status measure(const BenchOps& what, std::vector<Bench>* benches, std::vector<std::vector<OpTime>>* times) {
+  constexpr uint32_t warm_rounds = 2;
+  const uint32_t op_count = benches->front().op_count();
+  std::vector<std::vector<double>> seconds(benches->size() * op_count);
+  for (uint32_t round = 0; round < what.rounds + warm_rounds; ++round) {
+    for (size_t k = 0; k < benches->size(); ++k) {
+      for (uint32_t i = 0; i < op_count; ++i) {
+        const double begun = now_seconds();
+        LT_TRY((*benches)[k].run(i, 0));  // the weights stay
+        if (round >= warm_rounds) seconds[k * op_count + i].push_back(now_seconds() - begun);
+      }
+    }
+  }
+  for (size_t k = 0; k < benches->size(); ++k) {
+    for (uint32_t i = 0; i < op_count; ++i) {
+      std::vector<double>& found = seconds[k * op_count + i];
+      std::sort(found.begin(), found.end());
+      (*times)[k][i].seconds = found[found.size() / 2];
+      (*times)[k][i].least_seconds = found.front();
+    }
+  }
+  return Status::ok;
+}
+
+void describe(const Bench& bench, const std::string& kernels, OpTime* rows) {
+  const Plan& plan = bench.plan();
+  for (uint32_t i = 0; i < bench.op_count(); ++i) {
+    const Op& op = bench.op(i);
+    OpTime& row = rows[i];
+    row.model = plan.recipe.name;
+    row.op = i;
+    row.layer = op.layer;
+    row.operation = title_of(op);
+    row.shape = shape_of(op, plan.program.micro_batch);
+    row.kernels = kernels;
+    row.kernel = plan.needs[i].kernel;
+    row.threads = plan.device->threads();
+    row.operations = operations_of(op, plan.program.micro_batch);
+  }
+}
+
+Status bench_recipe(const BenchOps& what, std::vector<OpTime>* rows) {
+  const BuiltInRecipe* built_in = built_in_recipe(what.recipe);
+  if (!built_in) return fail(Status::argument, "no built-in recipe \"%.60s\"", what.recipe.c_str());
+  Recipe recipe;
+  LT_TRY(recipe_parse(built_in->text, built_in->name, &recipe));
+  std::vector<Bench> benches(what.kernels.size());
+  std::vector<std::vector<OpTime>> times(what.kernels.size());
+  for (size_t k = 0; k < benches.size(); ++k) {
+    LT_TRY(benches[k].open(recipe, "cpu", what.kernels[k], what.threads));
+    times[k].resize(benches[k].op_count());
+    describe(benches[k], what.kernels[k], times[k].data());
+  }
+  if (what.check) {  // first: timed steps leave the optimizer's state changed
+    Bench reference;
+    LT_TRY(reference.open(recipe, "reference", "auto", 1));
+    for (uint32_t i = 0; i < reference.op_count(); ++i) {
+      for (Bench& bench : benches) LT_TRY(bench.take_inputs(reference, i));
+      LT_TRY(reference.run(i, 0.01f));
+      for (size_t k = 0; k < benches.size(); ++k) {
+        LT_TRY(benches[k].run(i, 0.01f));
+        if (!outputs_of(reference.plan(), reference.op(i)).empty())
+          LT_TRY(compare(benches[k], reference, i, &times[k][i].error));
+      }
+    }
+  }
+  LT_TRY(measure(what, &benches, &times));
+  for (size_t i = 0; i < times[0].size(); ++i)
+    for (const std::vector<OpTime>& family : times) rows->push_back(family[i]);
+  return Status::ok;
+}
+
+}  // namespace
+
+ExitCode bench_ops(const BenchOps& what, std::vector<OpTime>* rows) {
+  const Status status = bench_recipe(what, rows);
+  if (ok(status)) return ExitCode::ok;
+  complain("%s", last_error());
+  return exit_code(static_cast<lt_status>(status), Stage::plan);
+}
+
+}  // namespace lt::tool

@@ -1,0 +1,16 @@
+// What this machine can do at most: the ground that speeds are held against. Compiled with -ffp-contract=fast, which makes
+// one instruction of `a * b + c`. Each thread owns its own block; one call at a time.
+#pragma once
+
+namespace lt::tool {
+
+struct MachinePeak {
+  const char* kernel = "";                     // the vectors that were used: "AVX-512"
+  double flops_per_second = 0;                 // fp32 multiply-adds on registers alone, two operations each
+  double read_and_write_bytes_per_second = 0;  // in memory, past the caches
+};
+
+// Each figure is the best of several short runs, so that other work disturbs little. About a second.
+MachinePeak measure_machine_peak(unsigned threads);
+
+}  // namespace lt::tool
