@@ -13,10 +13,10 @@
 #include <utility>
 
 #include "tools/data_source.h"
-#include "tools/digits.h"
 #include "tools/exit_code.h"
 #include "tools/handles.h"
 #include "tools/output_file.h"
+#include "tools/pictures.h"
 #include "tools/process_clock.h"
 #include "tools/process_memory.h"
 #include "tools/progress.h"
@@ -272,7 +272,7 @@ void Training::close() {
   } else if (code_ == ExitCode::ok) {
     print_summary(facts_, end_, saved_, &out_);
     if (!options_.quiet && stopped_by_ == 0 && is_live_terminal(STDOUT_FILENO) && can_draw(source_.test_info)) {
-      const lt_status status = draw_digits(session_.get(), source_.test.get(), source_.test_info, &out_);
+      const lt_status status = draw_pictures(session_.get(), source_.test.get(), source_.test_info, &out_);
       if (status != LT_OK) fail(status, Stage::training);
     }
   }

@@ -551,6 +551,24 @@ class Terminal(Case):
         self.assertTrue(sent.isascii())
         self.assertIn("#", sent)
 
+    def test_colour_pictures(self):
+        few = ("cifar10", "--steps", "1", "--batch", "1")
+        code, sent = self.watch(*few)
+        self.assertEqual(code, 0, sent)
+        self.assertRegex(sent, "\033\\[38;5;\\d+;48;5;\\d+m▀")
+        self.assertGreaterEqual(len(re.findall(r"(?<!\d)\d \d+%", sent)), 10)
+        for cube in map(int, re.findall(r"[34]8;5;(\d+)", sent)): self.assertTrue(16 <= cube <= 231, cube)
+        for columns in (40, 100, 400):
+            code, sent = self.watch(*few, columns=columns, env=environment(COLORTERM="truecolor"))
+            self.assertEqual(code, 0, sent)
+            self.assertRegex(sent, "\033\\[38;2;\\d+;\\d+;\\d+;48;2;\\d+;\\d+;\\d+m▀")
+            drawn = [re.sub("\033\\[[0-9;]*m", "", line) for line in sent.splitlines() if "▀" in line]
+            self.assertLessEqual(max(map(len, drawn)), columns)
+        for plain in (environment(NO_COLOR="1"), environment(TERM="vt100")):
+            code, sent = self.watch(*few, env=plain)
+            self.assertEqual(code, 0, sent)
+            self.assertNotIn("▀", sent)
+
     def test_narrow_and_wide(self):
         for columns in (40, 300):
             code, sent = self.watch("mnist", "--model", "linear", "--steps", "1", columns=columns)

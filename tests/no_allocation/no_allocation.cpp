@@ -17,15 +17,18 @@
 namespace lt::test {
 namespace {
 
-constexpr uint32_t sample_count = 600, sample_bytes = 28 * 28;
+constexpr uint32_t sample_count = 600;
 
 struct Samples {
   std::vector<uint8_t> x, labels;
   lt_dataset* dataset = nullptr;
-  Samples() : x(size_t{sample_count} * sample_bytes), labels(sample_count) {
+  explicit Samples(const lt_plan_info& info) : x(sample_count * info.sample_bytes), labels(sample_count) {
     for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<uint8_t>(i * 2654435761u >> 24);
     for (uint32_t i = 0; i < sample_count; ++i) labels[i] = static_cast<uint8_t>(i % 10);
-    EXPECT_EQ(lt_dataset_wrap(x.data(), labels.data(), sample_count, 1, 28, 28, 10, &dataset), LT_OK) << lt_last_error();
+    EXPECT_EQ(lt_dataset_wrap(x.data(), labels.data(), sample_count, info.channels, info.height, info.width, info.classes,
+                              &dataset),
+              LT_OK)
+        << lt_last_error();
   }
   ~Samples() { lt_dataset_free(dataset); }
 };
@@ -34,7 +37,6 @@ class NoAllocation : public testing::TestWithParam<std::tuple<const char*, const
 
 TEST_P(NoAllocation, AfterTheSecondStep) {
   const auto [recipe, kernels] = GetParam();
-  const Samples samples;
   lt_config config;
   lt_config_init(&config);
   config.recipe = recipe;
@@ -44,6 +46,11 @@ TEST_P(NoAllocation, AfterTheSecondStep) {
   const lt_status planned = lt_plan_create(&config, &plan);
   if (planned == LT_ERR_DEVICE && std::string(kernels) == "onednn") GTEST_SKIP() << lt_last_error();
   ASSERT_EQ(planned, LT_OK) << lt_last_error();
+  lt_plan_info info{};
+  info.size = sizeof info;
+  ASSERT_EQ(lt_plan_get(plan, &info), LT_OK);
+  const uint64_t sample_bytes = info.sample_bytes;
+  const Samples samples(info);
   lt_session* session = nullptr;
   ASSERT_EQ(lt_session_create(plan, nullptr, 0, &session), LT_OK) << lt_last_error();
   ASSERT_EQ(lt_session_bind(session, LT_TRAIN, samples.dataset), LT_OK) << lt_last_error();
@@ -53,9 +60,6 @@ TEST_P(NoAllocation, AfterTheSecondStep) {
   for (int step = 0; step < 2; ++step) ASSERT_EQ(lt_session_step(session, &report), LT_OK) << lt_last_error();
 
   // A model that takes the whole training set in one step does not collect examples.
-  lt_plan_info info{};
-  info.size = sizeof info;
-  ASSERT_EQ(lt_plan_get(plan, &info), LT_OK);
   const bool full_batch = info.batch == 0;
   static float probabilities[64 * 10];
   lt_status statuses[6] = {};
@@ -91,7 +95,8 @@ std::string name_of(const testing::TestParamInfo<NoAllocation::ParamType>& info)
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, NoAllocation,
-                         testing::Combine(testing::Values("mnist/cnn-same", "mnist/cnn-valid", "mnist/linear", "mnist/nn"),
+                         testing::Combine(testing::Values("mnist/cnn-same", "mnist/cnn-valid", "mnist/linear", "mnist/nn",
+                                                          "cifar10"),
                                           testing::Values("highway", "auto", "onednn")),
                          name_of);
 
