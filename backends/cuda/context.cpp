@@ -69,11 +69,10 @@ Status Context::open(const LibrarySource& libraries, uint32_t index, bool with_c
 
 Context::~Context() {
   if (context_ == nullptr) return;
-  if (enter_quietly()) {
-    if (libraries_.cudnn_handle != nullptr) close_cudnn(*libraries_.cudnn, libraries_.cudnn_handle);
-    if (libraries_.cublaslt_handle != nullptr) close_cublaslt(*libraries_.cublaslt, libraries_.cublaslt_handle);
-    modules_.unload(*driver_);
-  }
+  enter_quietly();
+  if (libraries_.cudnn_handle != nullptr) close_cudnn(*libraries_.cudnn, libraries_.cudnn_handle);
+  if (libraries_.cublaslt_handle != nullptr) close_cublaslt(*libraries_.cublaslt, libraries_.cublaslt_handle);
+  modules_.unload(*driver_);
   (void)driver_->cuDevicePrimaryCtxRelease(device_);
 }
 

@@ -31,8 +31,8 @@ class Context {
   // Makes the context the calling thread's.
   Status enter() const { return check(*driver_, driver_->cuCtxSetCurrent(context_), "cuCtxSetCurrent"); }
 
-  // The same where a failure must not hide the one that is being reported.
-  bool enter_quietly() const { return driver_->cuCtxSetCurrent(context_) == CUDA_SUCCESS; }
+  // The same for what gives things back: it must not hide the failure that is being reported, and goes on in any case.
+  void enter_quietly() const { (void)driver_->cuCtxSetCurrent(context_); }
 
   const DriverTable& driver() const { return *driver_; }
   CUcontext handle() const { return context_; }

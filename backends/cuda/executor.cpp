@@ -22,7 +22,7 @@ CudaExecutor::CudaExecutor(const Context& context, const Program& program, const
     : context_(context), program_(program), request_(request), choice_(choice) {}
 
 CudaExecutor::~CudaExecutor() {
-  if (!context_.enter_quietly()) return;
+  context_.enter_quietly();
   const DriverTable& driver = context_.driver();
   if (stream_ != nullptr) (void)driver.cuStreamSynchronize(stream_);
   for (auto& kept : kept_) kept.reset();

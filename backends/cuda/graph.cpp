@@ -19,7 +19,8 @@ Status capture_into(const DriverTable& driver, CUstream stream, CUgraph graph, c
 }  // namespace
 
 LoopGraph::~LoopGraph() {
-  if (context_ == nullptr || !context_->enter_quietly()) return;
+  if (context_ == nullptr) return;
+  context_->enter_quietly();
   if (executable_ != nullptr) (void)context_->driver().cuGraphExecDestroy(executable_);
   if (graph_ != nullptr) (void)context_->driver().cuGraphDestroy(graph_);
 }

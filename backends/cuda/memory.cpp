@@ -20,7 +20,8 @@ Status DeviceMemory::reserve(const Context& context, uint64_t bytes, const char*
 
 void DeviceMemory::free() {
   if (context_ == nullptr) return;
-  if (context_->enter_quietly()) (void)context_->driver().cuMemFree(address_);
+  context_->enter_quietly();
+  (void)context_->driver().cuMemFree(address_);
   context_ = nullptr;
   address_ = 0;
   size_ = 0;
@@ -43,7 +44,9 @@ Status PinnedMemory::reserve(const Context& context, uint64_t bytes) {
 }
 
 PinnedMemory::~PinnedMemory() {
-  if (context_ != nullptr && context_->enter_quietly()) (void)context_->driver().cuMemFreeHost(host_);
+  if (context_ == nullptr) return;
+  context_->enter_quietly();
+  (void)context_->driver().cuMemFreeHost(host_);
 }
 
 }  // namespace lt::cuda

@@ -75,6 +75,11 @@ const Range* range_of(const void* first, size_t bytes) {
 }
 
 // What nearly every function asks first: counted, made to fail, and a context current.
+// A release that is made to fail has done its work all the same: what is left behind is then the caller's fault alone.
+#define LT_FAKE_RELEASE(name) \
+  ++call_counts[#name];       \
+  const bool failing = fails(#name)
+
 #define LT_FAKE_ENTRY(name, needs_context)                                                            \
   ++call_counts[#name];                                                                               \
   if (fails(#name)) return CUDA_ERROR_UNKNOWN;                                                        \
@@ -139,14 +144,14 @@ CUresult fake_primary_ctx_retain(CUcontext* result, CUdevice) {
   return CUDA_SUCCESS;
 }
 CUresult fake_primary_ctx_release(CUdevice) {
-  LT_FAKE_ENTRY(cuDevicePrimaryCtxRelease, false);
+  LT_FAKE_RELEASE(cuDevicePrimaryCtxRelease);
   if (context.retained == 0) {
     complain("the primary context is released more often than retained");
     return CUDA_ERROR_INVALID_CONTEXT;
   }
   count_object(-1);
   if (--context.retained == 0) current = nullptr;
-  return CUDA_SUCCESS;
+  return failing ? CUDA_ERROR_UNKNOWN : CUDA_SUCCESS;
 }
 CUresult fake_ctx_set_current(CUcontext wanted) {
   LT_FAKE_ENTRY(cuCtxSetCurrent, false);
@@ -181,8 +186,9 @@ CUresult fake_mem_alloc(CUdeviceptr* address, size_t bytes) {
   return result;
 }
 CUresult fake_mem_free(CUdeviceptr address) {
-  LT_FAKE_ENTRY(cuMemFree, true);
-  return release(reinterpret_cast<const void*>(address), false);
+  LT_FAKE_RELEASE(cuMemFree);
+  const CUresult result = release(reinterpret_cast<const void*>(address), false);
+  return failing ? CUDA_ERROR_UNKNOWN : result;
 }
 CUresult fake_mem_host_alloc(void** memory, size_t bytes, unsigned) {
   LT_FAKE_ENTRY(cuMemHostAlloc, true);
@@ -193,8 +199,9 @@ CUresult fake_mem_host_alloc(void** memory, size_t bytes, unsigned) {
   return result;
 }
 CUresult fake_mem_free_host(void* memory) {
-  LT_FAKE_ENTRY(cuMemFreeHost, true);
-  return release(memory, true);
+  LT_FAKE_RELEASE(cuMemFreeHost);
+  const CUresult result = release(memory, true);
+  return failing ? CUDA_ERROR_UNKNOWN : result;
 }
 CUresult fake_mem_host_get_device_pointer(CUdeviceptr* address, void* memory, unsigned) {
   LT_FAKE_ENTRY(cuMemHostGetDevicePointer, true);
@@ -260,10 +267,10 @@ CUresult fake_module_load_data(CUmodule* module, const void* image) {
   return CUDA_SUCCESS;
 }
 CUresult fake_module_unload(CUmodule module) {
-  LT_FAKE_ENTRY(cuModuleUnload, true);
+  LT_FAKE_RELEASE(cuModuleUnload);
   delete module;
   count_object(-1);
-  return CUDA_SUCCESS;
+  return failing ? CUDA_ERROR_UNKNOWN : CUDA_SUCCESS;
 }
 CUresult fake_module_get_function(CUfunction* function, CUmodule, const char* name) {
   LT_FAKE_ENTRY(cuModuleGetFunction, true);
@@ -377,11 +384,13 @@ const LibrarySource libraries = {
       return source_of(the_machine.no_driver);
     },
     [](const CudnnTable** table) {
-      *table = &cudnn_table();
+      static const auto filled = cudnn_table();
+      *table = &filled;
       return source_of(the_machine.no_cudnn);
     },
     [](const CublasLtTable** table) {
-      *table = &cublaslt_table();
+      static const auto filled = cublaslt_table();
+      *table = &filled;
       return source_of(the_machine.no_cublaslt);
     },
 };

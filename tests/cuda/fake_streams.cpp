@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,11 @@ std::vector<std::unique_ptr<CUgraph_st>> graphs;
 std::map<uint64_t, uint32_t> conditions;  // the value of each handle
 uint64_t next_condition = 1;
 bool lost = false;
+
+// See fake_driver.cpp.
+#define LT_FAKE_RELEASE(name) \
+  count_call(#name);          \
+  const bool failing = fails(#name)
 
 #define LT_FAKE_ENTRY(name)                                    \
   count_call(#name);                                           \
@@ -106,13 +112,13 @@ CUresult stream_create(CUstream* stream, unsigned flags) {
 }
 
 CUresult stream_destroy(CUstream stream) {
-  LT_FAKE_ENTRY(cuStreamDestroy);
+  LT_FAKE_RELEASE(cuStreamDestroy);
   if (!known(stream)) return CUDA_ERROR_INVALID_HANDLE;
   if (stream->capturing != nullptr) complain("a stream is destroyed while it is captured");
   finish(stream);
   std::erase_if(streams, [&](const auto& s) { return s.get() == stream; });
   count_object(-1);
-  return CUDA_SUCCESS;
+  return failing ? CUDA_ERROR_UNKNOWN : CUDA_SUCCESS;
 }
 
 CUresult stream_synchronize(CUstream stream) {
@@ -180,11 +186,11 @@ CUresult graph_create(CUgraph* graph, unsigned flags) {
 }
 
 CUresult graph_destroy(CUgraph graph) {
-  LT_FAKE_ENTRY(cuGraphDestroy);
+  LT_FAKE_RELEASE(cuGraphDestroy);
   for (const uint64_t condition : graph->conditions) conditions.erase(condition);
   if (std::erase_if(graphs, [&](const auto& g) { return g.get() == graph; }) != 1) complain("no such graph is destroyed");
   count_object(-1);
-  return CUDA_SUCCESS;
+  return failing ? CUDA_ERROR_UNKNOWN : CUDA_SUCCESS;
 }
 
 CUresult conditional_handle_create(CUgraphConditionalHandle* handle, CUgraph graph, CUcontext, unsigned value,
@@ -228,10 +234,10 @@ CUresult graph_instantiate(CUgraphExec* executable, CUgraph graph, unsigned long
 }
 
 CUresult graph_exec_destroy(CUgraphExec executable) {
-  LT_FAKE_ENTRY(cuGraphExecDestroy);
+  LT_FAKE_RELEASE(cuGraphExecDestroy);
   delete executable;
   count_object(-1);
-  return CUDA_SUCCESS;
+  return failing ? CUDA_ERROR_UNKNOWN : CUDA_SUCCESS;
 }
 
 CUresult graph_launch(CUgraphExec executable, CUstream stream) {

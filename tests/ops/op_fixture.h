@@ -90,6 +90,7 @@ class OpRun {
   TensorId add(const std::string& name, DType dtype, uint64_t sample_elements, uint64_t elements);
   void add_tensors();
   void lay_out();
+  Status exchange(bool to_device);
   void fill_tensor(const Tensor& tensor);
   void check_guards(const char* when) const;
   const Tensor& tensor(const std::string& name) const;
@@ -101,6 +102,7 @@ class OpRun {
   Program program_;
   OpNeeds needs_;
   Status status_ = Status::ok;
+  bool in_host_memory_ = true;
   bool sums_exactly_ = true;
   struct FreeRegion {
     void operator()(std::byte* region) const;

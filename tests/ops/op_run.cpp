@@ -27,6 +27,7 @@ bool is_output(const std::string& name, bool backward) {
 
 // Kinds whose one operation changes its tensors in place or writes what other kinds read.
 bool writes(OpKind kind, const std::string& name) {
+  if (name.starts_with("staging")) return true;  // where a device has a place of its own for the host's samples
   if (kind == OpKind::softmax_cross_entropy) return name == "dx" || name == "statistics";
   return name == "parameters" || name == "state" || name == "state2";
 }
@@ -59,8 +60,18 @@ OpRun::OpRun(const Device& device, const OpCase& op_case) : case_(op_case) {
     const TensorId saved = add("saved", DType::u8, 0, saved_bytes);
     for (Op& op : program_.ops) op.saved = saved;
   }
+  in_host_memory_ = device.host_regions();
   lay_out();
-  status_ = device.attach(program_, region_.get(), &executor_);
+  status_ = device.attach(program_, in_host_memory_ ? region_.get() : nullptr, &executor_);
+}
+
+// Between the device's region and its likeness in the host's memory.
+Status OpRun::exchange(bool to_device) {
+  if (in_host_memory_) return Status::ok;
+  const auto whole = static_cast<TensorId>(program_.tensors.size() - 1);
+  if (to_device) return executor_->upload(whole, 0, region_.get(), program_.region_bytes);
+  LT_TRY(executor_->download(whole, 0, region_.get(), program_.region_bytes));
+  return executor_->synchronize();
 }
 
 OpRun::~OpRun() = default;
@@ -70,6 +81,7 @@ TensorId OpRun::add(const std::string& name, DType dtype, uint64_t sample_elemen
   tensor.name = name;
   tensor.dtype = dtype;
   tensor.sample_elements = sample_elements;
+  if (name.starts_with("staging")) tensor.segment = Segment::staging;
   tensor.bytes = (sample_elements == 0 ? elements : sample_elements * case_.micro_batch) * dtype_bytes(dtype);
   program_.tensors.push_back(tensor);
   return static_cast<TensorId>(program_.tensors.size() - 1);
@@ -85,12 +97,14 @@ void OpRun::add_tensors() {
   switch (op.kind) {
     case OpKind::input:
       op.y = add("y", DType::f32, y_elements, 0);
+      op.staging_x = add("staging_x", op.x_dtype, x_elements, 0);
       raw_x_.resize(case_.samples * x_elements * dtype_bytes(op.x_dtype));
       break;
     case OpKind::softmax_cross_entropy:
       op.x = add("x", DType::f32, x_elements, 0);
       if (case_.needs_dx) op.dx = add("dx", DType::f32, x_elements, 0);
       op.statistics = add("statistics", DType::u8, 0, sizeof(Statistics));
+      op.staging_labels = add("staging_labels", DType::i32, 1, 0);
       labels_.resize(case_.samples);
       break;
     case OpKind::update_adam: op.state2 = add("state2", DType::f32, 0, op.parameter_elements); [[fallthrough]];
@@ -150,13 +164,21 @@ void OpRun::lay_out() {
   }
   program_.scratch_offset = offset;
   program_.region_bytes = align_up(offset + program_.scratch_bytes + guard_bytes, 4096);
+  if (!in_host_memory_) {  // by which all of the region is copied
+    Tensor whole;
+    whole.name = "the region";
+    whole.bytes = program_.region_bytes;
+    whole.part_of = 0;
+    program_.tensors.push_back(whole);
+  }
   region_.reset(static_cast<std::byte*>(std::aligned_alloc(4096, program_.region_bytes)));
   std::memset(region_.get(), untouched, program_.region_bytes);
 }
 
 void OpRun::fill() {
   std::memset(region_.get(), untouched, program_.region_bytes);
-  for (const Tensor& tensor : program_.tensors) fill_tensor(tensor);
+  for (const Tensor& tensor : program_.tensors)
+    if (tensor.part_of == no_tensor && tensor.segment != Segment::staging) fill_tensor(tensor);
   for (size_t i = 0; i < raw_x_.size(); ++i)
     raw_x_[i] = static_cast<uint8_t>(philox4x32({{static_cast<uint32_t>(i), 0, 0, 7}}, case_.seed).v[0]);
   if (case_.op.x_dtype == DType::f32)
@@ -217,8 +239,10 @@ RunArguments OpRun::arguments() const {
 
 void OpRun::run(uint32_t first, uint32_t last, const RunArguments& arguments) {
   std::memset(region_.get() + program_.scratch_offset, untouched, program_.scratch_bytes);
+  ASSERT_EQ(exchange(true), Status::ok) << last_error();
   ASSERT_EQ(executor_->run(first, last, arguments), Status::ok) << last_error();
   ASSERT_EQ(executor_->synchronize(), Status::ok) << last_error();
+  ASSERT_EQ(exchange(false), Status::ok) << last_error();
   check_guards(case_.name.c_str());
 }
 
@@ -226,6 +250,7 @@ void OpRun::run_forward() {
   const std::vector<std::byte> before(region_.get(), region_.get() + program_.region_bytes);
   run(0, 1, arguments());
   for (const Tensor& t : program_.tensors) {
+    if (t.part_of != no_tensor) continue;
     if (!is_output(t.name, false) && !writes(case_.op.kind, t.name)) {
       EXPECT_EQ(std::memcmp(before.data() + t.offset, region_.get() + t.offset, t.bytes), 0)
           << case_.name << ": the forward run changed its input " << t.name;
@@ -237,6 +262,7 @@ void OpRun::run_backward() {
   const std::vector<std::byte> before(region_.get(), region_.get() + program_.region_bytes);
   run(1, 2, arguments());
   for (const Tensor& t : program_.tensors) {
+    if (t.part_of != no_tensor) continue;
     if (!is_output(t.name, true) && t.name != "saved") {
       EXPECT_EQ(std::memcmp(before.data() + t.offset, region_.get() + t.offset, t.bytes), 0)
           << case_.name << ": the backward run changed its input " << t.name;
@@ -256,6 +282,7 @@ void OpRun::check_guards(const char* when) const {
       }
   };
   for (const Tensor& t : program_.tensors) {
+    if (t.part_of != no_tensor) continue;
     check(t.offset, t.name);
     from = t.offset + t.bytes;
     in_front = t.name;

@@ -1,0 +1,60 @@
+#include "tests/cuda/small_training.h"
+
+#include <gtest/gtest.h>
+
+namespace lt::cuda {
+
+Digits::Digits(uint32_t count) : x_(count * size_t{784}), labels_(count) {
+  lt_dataset* drawn = nullptr;
+  EXPECT_EQ(lt_dataset_open("synthetic-digits", nullptr, LT_TRAIN, 1, &drawn), LT_OK);
+  const DatasetPtr owner(drawn);
+  for (uint32_t i = 0; i < count; ++i) {
+    uint32_t label = 0;
+    EXPECT_EQ(lt_dataset_read(drawn, i, x_.data() + i * size_t{784}, &label), LT_OK);
+    labels_[i] = static_cast<uint8_t>(label);
+  }
+  lt_dataset* wrapped = nullptr;
+  EXPECT_EQ(lt_dataset_wrap(x_.data(), labels_.data(), count, 1, 28, 28, 10, &wrapped), LT_OK);
+  dataset_.reset(wrapped);
+}
+
+Training start(const Wish& wish, const Digits& train, const Digits& test) {
+  Training result;
+  const auto keep = [&](lt_status status) {
+    result.status = status;
+    if (status != LT_OK) result.error = lt_last_error();
+    return status == LT_OK;
+  };
+  lt_config config;
+  lt_config_init(&config);
+  config.recipe = wish.recipe.c_str();
+  config.device = wish.device.c_str();
+  config.precision = wish.precision.c_str();
+  if (!wish.kernels.empty()) config.kernels = wish.kernels.c_str();
+  config.batch = wish.batch;
+  config.flags = wish.flags;
+  lt_plan* plan = nullptr;
+  if (!keep(lt_plan_create(&config, &plan))) return result;
+  PlanPtr plan_owner(plan);
+  lt_session* session = nullptr;
+  if (!keep(lt_session_create(plan, nullptr, 0, &session))) return result;
+  SessionPtr session_owner(session);
+  if (!keep(lt_session_bind(session, LT_TRAIN, train.dataset()))) return result;
+  if (!keep(lt_session_bind(session, LT_TEST, test.dataset()))) return result;
+  result.plan = std::move(plan_owner);
+  result.session = std::move(session_owner);
+  return result;
+}
+
+std::vector<double> losses(lt_session* session, uint32_t steps) {
+  std::vector<double> result;
+  for (uint32_t i = 0; i < steps; ++i) {
+    lt_report report{};
+    report.size = sizeof report;
+    if (lt_session_step(session, &report) != LT_OK) break;
+    result.push_back(report.loss);
+  }
+  return result;
+}
+
+}  // namespace lt::cuda

@@ -1,0 +1,54 @@
+// Trainings through the C interface on some hundred drawn digits, on any device of the table.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/lean_train.h"
+
+namespace lt::cuda {
+
+struct FreeHandle {
+  void operator()(lt_plan* plan) const { lt_plan_free(plan); }
+  void operator()(lt_session* session) const { lt_session_free(session); }
+  void operator()(lt_dataset* dataset) const { lt_dataset_free(dataset); }
+};
+using PlanPtr = std::unique_ptr<lt_plan, FreeHandle>;
+using SessionPtr = std::unique_ptr<lt_session, FreeHandle>;
+using DatasetPtr = std::unique_ptr<lt_dataset, FreeHandle>;
+
+// The first samples of the drawn digits.
+class Digits {
+ public:
+  explicit Digits(uint32_t count);
+  const lt_dataset* dataset() const { return dataset_.get(); }
+  const uint8_t* sample(uint32_t i) const { return x_.data() + i * size_t{784}; }
+  const uint8_t* labels() const { return labels_.data(); }
+
+ private:
+  std::vector<uint8_t> x_, labels_;
+  DatasetPtr dataset_;
+};
+
+struct Wish {
+  std::string recipe = "mnist/cnn-same", device = "cuda", kernels, precision = "fp32";
+  uint32_t batch = 0;
+  uint32_t flags = 0;
+};
+
+// A plan and a session on it with both splits bound; `status` says what came of it, and where it is not LT_OK the rest is
+// null.
+struct Training {
+  lt_status status = LT_OK;
+  std::string error;
+  PlanPtr plan;
+  SessionPtr session;
+};
+Training start(const Wish& wish, const Digits& train, const Digits& test);
+
+// The losses of `steps` steps, one at a time; fewer where a step failed.
+std::vector<double> losses(lt_session* session, uint32_t steps);
+
+}  // namespace lt::cuda
