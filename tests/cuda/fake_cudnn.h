@@ -3,19 +3,24 @@
 // shapes, strides, alignments, memory of the device, workspace, stream. Each breach is a complaint (fake.h).
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "backends/cuda/cudnn/table.h"
 
 namespace lt::cuda::fake {
 
 struct CudnnOptions {
-  bool fusion = true;                 // false: no engine for a graph of more than the convolution
-  bool float_weight_gradient = true;  // false: a weight gradient of bfloat16 is bfloat16
+  bool fusion = true;                 // false: no graph of more than one operation
+  bool float_weight_gradient = true;  // false: a weight gradient from bfloat16 is bfloat16
   bool any_engine = true;             // false: no engine at all
-  bool heuristic_a = true;            // false: mode A finds nothing, the fallback does
-  int64_t workspace_bytes = 1024;     // of the engines that are willing to use some
+  bool heuristic_a = true;            // false: mode A proposes nothing, the fallback does
   size_t version = CUDNN_VERSION;
 };
 CudnnOptions& cudnn_options();
+
+// The engines that ran since the last call, by name: "fma", "tensor cores", "tensor cores, any order" ...
+std::vector<std::string> take_executed_engines();
 
 // The function of that name, as dlsym gives it; null where the fake has none.
 void* cudnn_function(const char* name);

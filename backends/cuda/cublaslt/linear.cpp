@@ -163,7 +163,7 @@ Status check_request(const KernelRequest& request) {
   const DType type = request.program->tensors[op.x].dtype, weight_type = request.program->tensors[op.weight].dtype;
   if (type != weight_type || (type != DType::f32 && type != DType::bf16))
     return fail(Status::unsupported, "cuBLASLt, layer %s: x and weight are of different types", op.layer.c_str());
-  return Status::ok;
+  return check_epilogue(op);
 }
 
 template <class Made>

@@ -6,12 +6,14 @@
 #include "backends/cuda/kernels/control.h"
 #include "backends/cuda/kernels/elementwise.h"
 #include "backends/cuda/kernels/gemm.h"
+#include "backends/cuda/kernels/pad.h"
 
 // K(module, kernel, Arguments)
 #define LT_CUDA_KERNELS(K)       \
   LT_CUDA_CONTROL_KERNELS(K)     \
   LT_CUDA_ELEMENTWISE_KERNELS(K) \
-  LT_CUDA_GEMM_KERNELS(K)
+  LT_CUDA_GEMM_KERNELS(K)        \
+  LT_CUDA_PAD_KERNELS(K)
 
 namespace lt::cuda {
 

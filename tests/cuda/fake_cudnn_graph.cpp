@@ -1,0 +1,149 @@
+// Shapes and computation of the fake cuDNN's graphs. See fake_cudnn_graph.h.
+#include "tests/cuda/fake_cudnn_graph.h"
+
+#include <cmath>
+
+namespace lt::cuda::fake {
+namespace {
+
+struct Place {
+  void* data;
+  CudnnTensor tensor;
+
+  double get(int64_t a, int64_t b, int64_t c, int64_t d) const {
+    return static_cast<double>(load(data, tensor.at(a, b, c, d), tensor.number));
+  }
+  void set(int64_t a, int64_t b, int64_t c, int64_t d, double value) const {
+    store(data, tensor.at(a, b, c, d), tensor.number, value);
+  }
+};
+
+template <class Each>
+void for_all(const std::array<int64_t, 4>& dims, const Each& each) {
+  for (int64_t a = 0; a < dims[0]; ++a)
+    for (int64_t c = 0; c < dims[2]; ++c)
+      for (int64_t d = 0; d < dims[3]; ++d)
+        for (int64_t b = 0; b < dims[1]; ++b) each(a, b, c, d);
+}
+
+// Adds factor times factor to the result's sum, for each pair that the convolution brings together.
+void convolve(const CudnnOperation& operation, const CudnnEngine& engine, const Place& x, const Place& weight,
+              const Place& y) {
+  const CudnnTensor& result = operation.result();
+  std::vector<double> sums(result.bytes() / number_bytes(result.number), 0);
+  const auto factor = [&engine](double value) {
+    return engine.rounds_to_tf32 ? static_cast<double>(round_to_tf32(static_cast<float>(value))) : value;
+  };
+  const std::array<int64_t, 4>&x_dims = x.tensor.dims, &weight_dims = weight.tensor.dims;
+  for_all(y.tensor.dims, [&](int64_t n, int64_t k, int64_t p, int64_t q) {
+    for (int64_t r = 0; r < weight_dims[2]; ++r)
+      for (int64_t s = 0; s < weight_dims[3]; ++s) {
+        const int64_t h = p * operation.stride + r - operation.padding, w = q * operation.stride + s - operation.padding;
+        if (h < 0 || w < 0 || h >= x_dims[2] || w >= x_dims[3]) continue;
+        for (int64_t c = 0; c < x_dims[1]; ++c) {
+          if (operation.kind == CudnnOperation::forward)
+            sums[y.tensor.at(n, k, p, q)] += factor(x.get(n, c, h, w)) * factor(weight.get(k, c, r, s));
+          else if (operation.kind == CudnnOperation::data_gradient)
+            sums[x.tensor.at(n, c, h, w)] += factor(y.get(n, k, p, q)) * factor(weight.get(k, c, r, s));
+          else
+            sums[weight.tensor.at(k, c, r, s)] += factor(x.get(n, c, h, w)) * factor(y.get(n, k, p, q));
+        }
+      }
+  });
+  const Place& to = operation.kind == CudnnOperation::forward         ? y
+                    : operation.kind == CudnnOperation::data_gradient ? x
+                                                                      : weight;
+  for_all(result.dims, [&](int64_t a, int64_t b, int64_t c, int64_t d) {
+    to.set(a, b, c, d, sums[result.at(a, b, c, d)] * (engine.loses_digits ? 1.001 : 1));
+  });
+}
+
+}  // namespace
+
+uint64_t CudnnTensor::bytes() const {
+  int64_t last = 0;
+  for (size_t i = 0; i < dims.size(); ++i) last += (dims[i] - 1) * strides[i];
+  return static_cast<uint64_t>(last + 1) * number_bytes(number);
+}
+
+std::vector<const CudnnTensor*> CudnnOperation::sources() const {
+  switch (kind) {
+    case forward: return {&x, &weight};
+    case data_gradient: return {&y, &weight};
+    case weight_gradient: return {&x, &y};
+    case add: return {&x, &bias};
+    case relu: return {&x};
+  }
+  return {};
+}
+
+std::vector<CudnnTensor> CudnnGraph::tensors(std::string* wrong) const {
+  std::map<int64_t, CudnnTensor> all;
+  std::map<int64_t, int> written;
+  for (const CudnnOperation& operation : operations) {
+    std::vector<const CudnnTensor*> touched = operation.sources();
+    for (const CudnnTensor* source : touched)
+      if (source->is_virtual && written[source->id] == 0) *wrong = "a virtual tensor is read that nothing writes";
+    touched.push_back(&operation.result());
+    if (++written[operation.result().id] > 1) *wrong = "a tensor is written twice";
+    for (const CudnnTensor* tensor : touched) {
+      const auto [place, fresh] = all.try_emplace(tensor->id, *tensor);
+      if (!fresh && place->second.dims != tensor->dims) *wrong = "two tensors have one id";
+    }
+  }
+  if (operations.empty() || operations.back().result().is_virtual) *wrong = "the graph's result is virtual";
+  std::vector<CudnnTensor> tensors;
+  for (const auto& [id, tensor] : all) tensors.push_back(tensor);
+  return tensors;
+}
+
+std::string check_operation(const CudnnOperation& operation) {
+  const CudnnTensor &x = operation.x, &weight = operation.weight, &y = operation.y;
+  if (operation.kind == CudnnOperation::relu) return x.dims == y.dims ? "" : "ReLU's x and y have different shapes";
+  if (operation.kind == CudnnOperation::add) {
+    if (x.dims != y.dims) return "a sum's x and y have different shapes";
+    for (size_t i = 0; i < 4; ++i)
+      if (operation.bias.dims[i] != 1 && operation.bias.dims[i] != x.dims[i]) return "a sum's bias has no such shape";
+    return "";
+  }
+  if (x.dims[0] != y.dims[0]) return "x and y are of different batches";
+  if (x.dims[1] != weight.dims[1]) return "x and filter have different channels";
+  if (y.dims[1] != weight.dims[0]) return "y and filter have different channels";
+  for (size_t i = 2; i < 4; ++i)
+    if ((x.dims[i] + 2 * operation.padding - weight.dims[i]) / operation.stride + 1 != y.dims[i])
+      return "y has another size than the convolution";
+  const std::vector<const CudnnTensor*> sources = operation.sources();
+  if (sources[0]->number != sources[1]->number) return "factors of different types";
+  const Number result = operation.result().number;
+  if (result != Number::f32 && result != sources[0]->number) return "a result of another type than float or its factors'";
+  return "";
+}
+
+void compute(const CudnnGraph& graph, const CudnnEngine& engine, const std::map<int64_t, void*>& memory) {
+  std::map<int64_t, std::vector<std::byte>> between;
+  const auto place = [&](const CudnnTensor& tensor) -> Place {
+    if (!tensor.is_virtual) return {memory.at(tensor.id), tensor};
+    std::vector<std::byte>& bytes = between[tensor.id];
+    if (bytes.empty()) bytes.resize(tensor.bytes());
+    return {bytes.data(), tensor};
+  };
+  for (const CudnnOperation& operation : graph.operations) {
+    const Place x = place(operation.x), y = place(operation.y);
+    if (operation.kind == CudnnOperation::add) {
+      const Place bias = place(operation.bias);
+      const std::array<int64_t, 4>& dims = bias.tensor.dims;
+      for_all(y.tensor.dims, [&](int64_t a, int64_t b, int64_t c, int64_t d) {
+        y.set(a, b, c, d, x.get(a, b, c, d) + bias.get(a % dims[0], b % dims[1], c % dims[2], d % dims[3]));
+      });
+    } else if (operation.kind == CudnnOperation::relu) {
+      for_all(y.tensor.dims, [&](int64_t a, int64_t b, int64_t c, int64_t d) {
+        const double value = x.get(a, b, c, d);
+        y.set(a, b, c, d, std::isnan(value) && operation.keeps_nan ? value : value > 0 ? value : 0);
+      });
+    } else {
+      convolve(operation, engine, x, place(operation.weight), y);
+    }
+  }
+}
+
+}  // namespace lt::cuda::fake
