@@ -120,7 +120,39 @@ void add_conv2d(Cases* cases) {
       {{9, 9, 5}, 16, {3, 1, 1}, {3, 2, 1}},    {{7, 7, 3}, 1, {3, 1, 1}, {3, 3, 0}},
       {{4, 4, 100}, 100, {3, 1, 1}, {2, 2, 0}}, {{3, 2, 7}, 9, {2, 1, 0}, no_pool},
   };
+  // Winograd's borders: other paddings, odd sizes, pools that leave a row over, and channels on both sides of whole
+  // vectors.
+  const Shape tiled[] = {
+      {{9, 7, 18}, 20, {3, 1, 0}, no_pool},      {{10, 11, 16}, 35, {3, 1, 0}, {2, 2, 0}},
+      {{5, 6, 33}, 34, {3, 1, 2}, no_pool},      {{5, 9, 49}, 51, {3, 1, 2}, {2, 2, 0}},
+      {{7, 9, 50}, 100, {3, 1, 1}, no_pool},     {{11, 5, 36}, 52, {3, 1, 1}, {2, 2, 0}},
+      {{3, 3, 100}, 50, {3, 1, 1}, no_pool},     {{8, 7, 17}, 33, {5, 1, 2}, no_pool},
+      {{9, 6, 50}, 18, {5, 1, 0}, no_pool},      {{4, 5, 20}, 66, {5, 1, 4}, no_pool},
+      {{13, 13, 64}, 128, {3, 1, 1}, {2, 2, 0}}, {{6, 5, 21}, 16, {3, 1, 3}, no_pool},
+  };
   unsigned parts = 3;
+  for (const Shape& shape : tiled) cases->add_parts(conv2d_case(shape.x, shape.out, shape.conv, shape.pool), parts++ & 7);
+  // The layers of a model of CIFAR-10.
+  const Shape layers[] = {{{32, 32, 3}, 50, {3, 1, 1}, no_pool},
+                          {{32, 32, 50}, 50, {3, 1, 1}, {2, 2, 0}},
+                          {{16, 16, 50}, 100, {3, 1, 1}, no_pool},
+                          {{16, 16, 100}, 100, {3, 1, 1}, {2, 2, 0}}};
+  for (const Shape& shape : layers) {
+    OpCase c = conv2d_case(shape.x, shape.out, shape.conv, shape.pool);
+    c.op.has_bias = c.op.has_relu = true;
+    c.op.dropout = shape.pool.kernel != 0 ? 0.25f : 0;
+    c.needs_dx = shape.x.channels != 3;
+    c.micro_batch = c.samples = c.batch_samples = 2;
+    cases->add(backward_case(c));
+  }
+  // Samples enough for several parts of the weights' sums, and for blocks of several samples.
+  OpCase many = conv2d_case({6, 5, 18}, 34, {3, 1, 1}, {2, 2, 0});
+  many.op.has_bias = many.op.has_relu = true;
+  many.op.dropout = 0.25f;
+  many.micro_batch = many.samples = many.batch_samples = 37;
+  cases->add_both(many, "_37_samples");
+  cases->add_runs(conv2d_case({7, 6, 18}, 20, {3, 1, 1}, {2, 2, 0}));
+  cases->add_runs(conv2d_case({6, 6, 17}, 50, {3, 1, 1}));
   for (const Shape& shape : shapes) cases->add_parts(conv2d_case(shape.x, shape.out, shape.conv, shape.pool), parts++ & 7);
   for (parts = 0; parts < 8; ++parts) {
     cases->add_parts(conv2d_case({6, 6, 3}, 18, {3, 1, 1}), parts);

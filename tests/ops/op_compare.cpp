@@ -20,10 +20,11 @@ void expect_values(const std::string& what, const std::vector<float>& actual, co
                    const OpCase& c, bool sums_exactly) {
   ASSERT_EQ(actual.size(), expected.size());
   if (c.poison != Poison::none) {
-    // Which of NaN and infinity comes out depends on the order of the sums; that one comes out does not.
+    // Which of NaN and infinity comes out depends on the order of the sums; that one comes out does not. Winograd's form
+    // spreads it over its tile.
     std::vector<float> finite_actual, finite_expected;
     for (size_t i = 0; i < actual.size(); ++i) {
-      ASSERT_EQ(std::isfinite(actual[i]), std::isfinite(expected[i]))
+      ASSERT_TRUE(std::isfinite(actual[i]) == std::isfinite(expected[i]) || (!sums_exactly && !std::isfinite(actual[i])))
           << c.name << ": " << what << "[" << i << "] is " << actual[i] << ", expected " << expected[i];
       if (!std::isfinite(actual[i])) continue;
       finite_actual.push_back(actual[i]);

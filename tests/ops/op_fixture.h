@@ -59,7 +59,7 @@ class OpRun {
   OpRun& operator=(const OpRun&) = delete;
   Status status() const { return status_; }
   const char* kernel() const { return needs_.kernel; }
-  // False for Winograd's form, whose transforms multiply by 1/6: its sums of whole numbers are not whole.
+  // False for Winograd's form, whose transforms divide: its sums of whole numbers are not whole.
   bool sums_exactly() const { return sums_exactly_; }
 
   // Fills all inputs from the case's seed, outputs and scratch with NaN. Weights are the same in either layout.

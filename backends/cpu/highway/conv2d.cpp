@@ -4,70 +4,27 @@
 #include <cstdio>
 #include <vector>
 
-#include "backends/cpu/highway/activation.h"
 #include "backends/cpu/highway/conv2d_backward.h"
 #include "backends/cpu/highway/conv2d_forward.h"
+#include "backends/cpu/highway/conv2d_op.h"
 #include "backends/cpu/highway/conv2d_shape.h"
-#include "backends/cpu/highway/conv2d_winograd.h"
+#include "backends/cpu/highway/conv2d_winograd_op.h"
+#include "backends/cpu/highway/winograd_shape.h"
 #include "src/base/checked.h"
 
 namespace lt::cpu::highway {
 
 namespace {
 
-constexpr uint64_t floats_align(uint64_t floats) { return align_up(floats, tensor_alignment / sizeof(float)); }
-
-// What the direct form and Winograd's share: the tensors, and dropout behind them.
-class Conv2dBase : public Kernel {
- public:
-  Conv2dBase(const KernelRequest& request, const Conv2dShape& shape, Target target)
-      : op_(*request.op),
-        shape_(shape),
-        threads_(request.threads),
-        activation_(for_target(activation_forward_table, target)) {}
-  const char* name() const override { return name_; }
-
- protected:
-  bool drops(const RunArguments& arguments) const { return op_.dropout > 0 && arguments.training; }
-  // ReLU in the kernel itself, unless dropout comes behind it.
-  bool relu(const RunArguments& arguments) const { return op_.has_relu && !drops(arguments); }
-  const float* x(const KernelContext& context, uint32_t sample) const {
-    return context.at<float>(op_.x) + sample * shape_.x_elements();
-  }
-  float* y(const KernelContext& context, uint32_t sample) const {
-    return context.at<float>(op_.y) + sample * shape_.y_elements();
-  }
-  uint8_t* argmax(const KernelContext& context, uint32_t sample) const {
-    uint8_t* const first = context.arguments->training && op_.has_pool ? context.at<uint8_t>(op_.argmax) : nullptr;
-    return first != nullptr ? first + sample * shape_.y_elements() : nullptr;
-  }
-  const float* bias(const KernelContext& context) const { return op_.has_bias ? context.at<float>(op_.bias) : nullptr; }
-  void drop(const KernelContext& context, uint32_t sample) const {
-    const RunArguments& arguments = *context.arguments;
-    if (!drops(arguments)) return;
-    const Dropout dropout{arguments.seed, arguments.step, op_.layer_index, arguments.dropout ? op_.dropout : 0.0f};
-    activation_(y(context, sample), shape_.y_elements(), op_.has_relu, &dropout, arguments.sample_offset + sample,
-                context.at<uint8_t>(op_.mask) + sample * mask_row_bytes(shape_.y_elements()));
-  }
-
-  const Op op_;
-  const Conv2dShape shape_;
-  const uint32_t threads_;
-  char name_[48];
-
- private:
-  ActivationForward* const activation_;
-};
-
-class Conv2d final : public Conv2dBase {
+class Conv2d final : public Conv2dOp {
  public:
   Conv2d(const KernelRequest& request, const Conv2dShape& shape, Target target)
-      : Conv2dBase(request, shape, target),
+      : Conv2dOp(request, shape, target),
         pack_(for_target(conv2d_pack_table, target)),
         forward_(for_target(conv2d_forward_table, target)),
         pack_blocks_(for_target(conv2d_pack_blocks_table, target)(shape)),
-        packed_floats_(floats_align(for_target(conv2d_packed_floats_table, target)(shape))),
-        thread_floats_(floats_align(conv2d_scratch_floats(shape))) {
+        packed_floats_(align_floats(for_target(conv2d_packed_floats_table, target)(shape))),
+        thread_floats_(align_floats(conv2d_scratch_floats(shape))) {
     std::snprintf(name_, sizeof name_, "highway conv2d %s", target_name(target));
   }
 
@@ -91,43 +48,6 @@ class Conv2d final : public Conv2dBase {
   const uint64_t packed_floats_, thread_floats_;
 };
 
-class Conv2dWinograd final : public Conv2dBase {
- public:
-  Conv2dWinograd(const KernelRequest& request, const Conv2dShape& shape, Target target)
-      : Conv2dBase(request, shape, target),
-        pack_(for_target(conv2d_winograd_pack_table, target)),
-        forward_(for_target(conv2d_winograd_forward_table, target)),
-        layout_(for_target(conv2d_winograd_plan_table, target)(shape)),
-        thread_floats_(floats_align(layout_.scratch_floats)) {
-    std::snprintf(name_, sizeof name_, "highway conv2d winograd %s", target_name(target));
-  }
-
-  void run(const KernelContext& context) override {
-    float* const packed = context.scratch<float>();
-    const float* const weight = context.at<float>(op_.weight);
-    context.pool->run(shape_.in_channels,
-                      [&](uint32_t channel, uint32_t) { pack_(shape_, layout_, weight, bias(context), channel, packed); });
-    const uint32_t samples = context.arguments->samples;
-    // The weights' way from the second cache is shared by a block's samples; a few samples are spread over the threads
-    // instead. No output depends on which others share its block.
-    const uint32_t each = samples >= 32 ? 4 : 1;
-    context.pool->run(static_cast<uint32_t>(divide_up(samples, each)), [&](uint32_t block, uint32_t thread) {
-      const uint32_t first = block * each, count = std::min(each, samples - first);
-      forward_(shape_, layout_, x(context, first), count, packed, relu(*context.arguments),
-               packed + layout_.weight_floats + thread * thread_floats_, y(context, first), argmax(context, first));
-      for (uint32_t sample = first; sample < first + count; ++sample) drop(context, sample);
-    });
-  }
-
-  uint64_t scratch_bytes() const override { return (layout_.weight_floats + threads_ * thread_floats_) * sizeof(float); }
-
- private:
-  Conv2dWinogradPack* const pack_;
-  Conv2dWinogradForward* const forward_;
-  const Conv2dWinogradLayout layout_;
-  const uint64_t thread_floats_;
-};
-
 // Partial sums of the weights' gradients: a fixed number, so that the order of the sums does not depend on the threads.
 // Few where they are large: beyond this much they would not stay in the caches anyway.
 constexpr uint64_t most_parts = 8, parts_bytes = uint64_t{16} << 20;
@@ -143,8 +63,8 @@ class Conv2dBackward final : public Kernel {
         sample_(for_target(conv2d_backward_sample_table, target)),
         reduce_(for_target(conv2d_reduce_table, target)),
         activation_(for_target(activation_backward_table, target)),
-        part_floats_(layout_.weight_floats + floats_align(shape.out_channels)),
-        thread_floats_(floats_align(layout_.scratch_floats)),
+        part_floats_(layout_.weight_floats + align_floats(shape.out_channels)),
+        thread_floats_(align_floats(layout_.scratch_floats)),
         parts_(static_cast<uint32_t>(std::clamp<uint64_t>(parts_bytes / (part_floats_ * sizeof(float)), 2, most_parts))),
         threads_(request.threads) {
     std::snprintf(name_, sizeof name_, "highway conv2d_backward %s", target_name(target));
@@ -246,13 +166,14 @@ bool shape_of(const Program& program, const KernelRequest& request, Target targe
 std::unique_ptr<Kernel> make_conv2d(const Program& program, const KernelRequest& request, Target target) {
   Conv2dShape shape;
   if (!shape_of(program, request, target, &shape)) return nullptr;
-  if (conv2d_winograd_serves(shape)) return std::make_unique<Conv2dWinograd>(request, shape, target);
+  if (winograd_serves_forward(shape)) return make_conv2d_winograd(request, shape, target);
   return std::make_unique<Conv2d>(request, shape, target);
 }
 
 std::unique_ptr<Kernel> make_conv2d_backward(const Program& program, const KernelRequest& request, Target target) {
   Conv2dShape shape;
   if (!shape_of(program, request, target, &shape)) return nullptr;
+  if (winograd_serves_backward(shape)) return make_conv2d_winograd_backward(request, shape, target);
   return std::make_unique<Conv2dBackward>(request, shape, target);
 }
 

@@ -20,6 +20,14 @@ using V = hn::Vec<D>;
 using Index = hn::Vec<DI>;
 constexpr size_t lanes = HWY_LANES(float);
 
+// In front of a loop of few, constant steps whose arrays have to become registers.
+#undef LT_CONV2D_UNROLL
+#if defined(__clang__)
+#define LT_CONV2D_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define LT_CONV2D_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 // Keeps a value in a register: without it GCC folds one load into each of the products that share it.
 HWY_INLINE void keep_in_register(V& value) {
 #if HWY_TARGET == HWY_AVX3 && defined(__GNUC__) && !defined(__clang__)
@@ -44,13 +52,37 @@ HWY_INLINE V relu_of(V value, bool relu) {
   return relu ? hn::IfThenZeroElse(hn::Lt(value, hn::Zero(D())), value) : value;
 }
 
+// Where a few lanes can be loaded and stored without touching the memory beside them.
+#undef LT_CONV2D_MASKS
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+#define LT_CONV2D_MASKS 1
+#else
+#define LT_CONV2D_MASKS 0
+#endif
+
+// The first `count` lanes, zeros behind them; reads nothing past them.
+HWY_INLINE V load_some(const float* from, size_t count) {
+  if (count >= lanes) return hn::LoadU(D(), from);
+#if LT_CONV2D_MASKS
+  return hn::MaskedLoad(hn::FirstN(D(), count), D(), from);
+#else
+  HWY_ALIGN float buffer[lanes] = {};
+  for (size_t i = 0; i < count; ++i) buffer[i] = from[i];
+  return hn::Load(D(), buffer);
+#endif
+}
+
 HWY_INLINE void store_some(V value, float* to, size_t count) {
   if (count >= lanes) {
     hn::StoreU(value, D(), to);
   } else {
+#if LT_CONV2D_MASKS
+    hn::BlendedStore(value, hn::FirstN(D(), count), D(), to);
+#else
     HWY_ALIGN float buffer[lanes];
     hn::Store(value, D(), buffer);
     for (size_t i = 0; i < count; ++i) to[i] = buffer[i];
+#endif
   }
 }
 
@@ -60,9 +92,13 @@ HWY_INLINE void store_some(Index value, uint8_t* to, size_t count) {
   if (count >= lanes) {
     hn::StoreU(narrow, bytes, to);
   } else {
+#if HWY_TARGET == HWY_AVX3
+    hn::BlendedStore(narrow, hn::FirstN(bytes, count), bytes, to);
+#else
     HWY_ALIGN uint8_t buffer[lanes < 16 ? 16 : lanes];
     hn::StoreU(narrow, bytes, buffer);
     for (size_t i = 0; i < count; ++i) to[i] = buffer[i];
+#endif
   }
 }
 

@@ -1,0 +1,204 @@
+#include "backends/cpu/highway/conv2d_winograd_op.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "backends/cpu/highway/conv2d_op.h"
+#include "backends/cpu/highway/conv2d_winograd.h"
+#include "backends/cpu/highway/conv2d_winograd_weights.h"
+
+namespace lt::cpu::highway {
+
+namespace {
+
+// The weights' way from the second cache is shared by a block's samples; a few samples are spread over the threads instead.
+// No output depends on which others share its block.
+uint32_t samples_of_block(uint32_t samples) { return samples >= 32 ? 4 : 1; }
+
+// One direction of the products: its packed weights and the threads' scratch lie behind one another.
+class WinogradPass {
+ public:
+  WinogradPass(const WinogradShape& shape, uint32_t threads, Target target)
+      : shape_(shape),
+        pack_(for_target(winograd_pack_table, target)),
+        convolve_(for_target(winograd_convolve_table, target)),
+        layout_(for_target(winograd_plan_table, target)(shape)),
+        thread_floats_(align_floats(layout_.scratch_floats)),
+        weight_floats_(align_floats(layout_.weight_floats)),
+        threads_(threads) {}
+
+  // tensors: those of the first sample, `packed` left out. finish(first sample, count): called when a block's y is written.
+  template <class Finish>
+  void run(ThreadPool* pool, const float* weight, const float* bias, WinogradTensors tensors, uint32_t samples,
+           float* scratch, const Finish& finish) const {
+    pool->run(shape_.in_channels,
+              [&](uint32_t channel, uint32_t) { pack_(shape_, layout_, weight, bias, channel, scratch); });
+    tensors.packed = scratch;
+    const uint32_t each = samples_of_block(samples);
+    pool->run(static_cast<uint32_t>(divide_up(samples, each)), [&](uint32_t block, uint32_t thread) {
+      const uint32_t first = block * each, count = std::min(each, samples - first);
+      WinogradTensors own = tensors;
+      own.x += first * shape_.x_elements();
+      if (own.winners != nullptr) own.winners += first * shape_.x_elements();
+      own.y += first * shape_.y_elements();
+      if (own.argmax != nullptr) own.argmax += first * shape_.y_elements();
+      convolve_(shape_, layout_, own, count, scratch + weight_floats_ + thread * thread_floats_);
+      finish(first, count);
+    });
+  }
+  uint64_t scratch_floats() const { return weight_floats_ + threads_ * thread_floats_; }
+
+ private:
+  const WinogradShape shape_;
+  WinogradPack* const pack_;
+  WinogradConvolve* const convolve_;
+  const WinogradLayout layout_;
+  const uint64_t thread_floats_, weight_floats_;
+  const uint32_t threads_;
+};
+
+class Conv2dWinograd final : public Conv2dOp {
+ public:
+  Conv2dWinograd(const KernelRequest& request, const Conv2dShape& shape, Target target)
+      : Conv2dOp(request, shape, target), pass_(winograd_forward_shape(shape), request.threads, target) {
+    std::snprintf(name_, sizeof name_, "highway conv2d winograd %s", target_name(target));
+  }
+
+  void run(const KernelContext& context) override {
+    const WinogradTensors tensors{x(context, 0),           nullptr, nullptr, y(context, 0), argmax(context, 0),
+                                  relu(*context.arguments)};
+    pass_.run(context.pool, context.at<float>(op_.weight), bias(context), tensors, context.arguments->samples,
+              context.scratch<float>(), [&](uint32_t first, uint32_t count) {
+                for (uint32_t sample = first; sample < first + count; ++sample) drop(context, sample);
+              });
+  }
+  uint64_t scratch_bytes() const override { return pass_.scratch_floats() * sizeof(float); }
+
+ private:
+  const WinogradPass pass_;
+};
+
+// Partial sums of the weights' gradients: a fixed number, so that the order of the sums does not depend on the threads.
+constexpr uint64_t most_parts = 4, parts_bytes = uint64_t{16} << 20;
+// Samples of one block in front of the products.
+constexpr uint32_t block_samples = 8;
+
+class Conv2dWinogradBackward final : public Kernel {
+ public:
+  Conv2dWinogradBackward(const KernelRequest& request, const Conv2dShape& shape, Target target)
+      : op_(*request.op),
+        shape_(shape),
+        forward_(winograd_forward_shape(shape)),
+        dx_(winograd_input_gradient_shape(shape), request.threads, target),
+        sum_(for_target(winograd_weights_sum_table, target)),
+        reduce_(for_target(winograd_weights_reduce_table, target)),
+        bias_sum_(for_target(winograd_bias_sum_table, target)),
+        activation_(for_target(activation_backward_table, target)),
+        layout_(for_target(winograd_weights_plan_table, target)(forward_)),
+        changes_dy_(op_.has_relu || op_.dropout > 0),
+        thread_floats_(align_floats(layout_.scratch_floats)),
+        part_floats_(align_floats(winograd_pairs * layout_.unit_floats)),
+        parts_(static_cast<uint32_t>(std::clamp<uint64_t>(parts_bytes / (part_floats_ * sizeof(float)), 1, most_parts))),
+        dz_floats_(changes_dy_ ? align_floats(request.micro_batch * shape.y_elements()) : 0),
+        bias_floats_(align_floats(divide_up(request.micro_batch, block_samples) * shape.out_channels)) {
+    const uint64_t weights = parts_ * part_floats_ + request.threads * thread_floats_;
+    scratch_floats_ =
+        dz_floats_ + bias_floats_ + std::max(weights, op_.dx != no_tensor ? dx_.scratch_floats() : uint64_t{0});
+    std::snprintf(name_, sizeof name_, "highway conv2d_backward winograd %s", target_name(target));
+  }
+
+  void run(const KernelContext& context) override {
+    const uint32_t samples = context.arguments->samples;
+    float* const scratch = context.scratch<float>() + dz_floats_ + bias_floats_;
+    const float* const dz = undo_activation(context);
+    const uint8_t* const winners = op_.has_pool ? context.at<uint8_t>(op_.argmax) : nullptr;
+    if (op_.dweight != no_tensor) make_weight_gradients(context, dz, winners, scratch);
+    if (op_.dx == no_tensor) return;
+    const WinogradTensors tensors{dz, winners, nullptr, context.at<float>(op_.dx), nullptr, false};
+    dx_.run(context.pool, context.at<float>(op_.weight), nullptr, tensors, samples, scratch, [](uint32_t, uint32_t) {});
+  }
+  uint64_t scratch_bytes() const override { return scratch_floats_ * sizeof(float); }
+  const char* name() const override { return name_; }
+
+ private:
+  // The gradients in front of ReLU and dropout, and dbias from them.
+  const float* undo_activation(const KernelContext& context) const {
+    const RunArguments& arguments = *context.arguments;
+    const float* const dy = context.at<float>(op_.dy);
+    const float* const y = context.at<float>(op_.y);
+    const uint8_t* const mask = op_.dropout > 0 ? context.at<uint8_t>(op_.mask) : nullptr;
+    float* const dbias = op_.has_bias ? context.at<float>(op_.dbias) : nullptr;
+    float* const dz = context.scratch<float>();
+    float* const sums = dz + dz_floats_;
+    const float scale = mask != nullptr && arguments.dropout ? 1 / (1 - op_.dropout) : 1.0f;
+    const uint64_t elements = shape_.y_elements();
+    const uint32_t blocks = static_cast<uint32_t>(divide_up(arguments.samples, block_samples));
+    context.pool->run(changes_dy_ || dbias != nullptr ? blocks : 0, [&](uint32_t block, uint32_t) {
+      const uint32_t first = block * block_samples, end = std::min(first + block_samples, arguments.samples);
+      if (changes_dy_)
+        for (uint32_t sample = first; sample < end; ++sample)
+          activation_(dy + sample * elements, y != nullptr ? y + sample * elements : nullptr,
+                      mask != nullptr ? mask + sample * mask_row_bytes(elements) : nullptr, elements, op_.has_relu, scale,
+                      dz + sample * elements);
+      if (dbias != nullptr)
+        bias_sum_((changes_dy_ ? dz : dy) + first * elements, (end - first) * shape_.y_pixels(), shape_.out_channels,
+                  sums + uint64_t{block} * shape_.out_channels);
+    });
+    if (dbias != nullptr)
+      for (uint32_t channel = 0; channel < shape_.out_channels; ++channel) {
+        float sum = arguments.accumulate ? dbias[channel] : 0;
+        for (uint32_t block = 0; block < blocks; ++block) sum += sums[uint64_t{block} * shape_.out_channels + channel];
+        dbias[channel] = sum;
+      }
+    return changes_dy_ ? dz : dy;
+  }
+
+  void make_weight_gradients(const KernelContext& context, const float* dz, const uint8_t* winners, float* parts) const {
+    const uint32_t samples = context.arguments->samples;
+    const float* const x = context.at<float>(op_.x);
+    float* const dweight = context.at<float>(op_.dweight);
+    float* const scratch = parts + parts_ * part_floats_;
+    const uint32_t share = static_cast<uint32_t>(divide_up(samples, parts_));
+    const uint32_t used_parts = static_cast<uint32_t>(divide_up(samples, share));
+    context.pool->run(used_parts * winograd_pairs, [&](uint32_t unit, uint32_t thread) {
+      const uint32_t part = unit / winograd_pairs, pair = unit % winograd_pairs;
+      const uint32_t first = part * share;
+      const WinogradWeightsTensors tensors{x + first * shape_.x_elements(), dz + first * shape_.y_elements(),
+                                           winners != nullptr ? winners + first * shape_.y_elements() : nullptr};
+      sum_(forward_, layout_, tensors, std::min(share, samples - first), pair, scratch + thread * thread_floats_,
+           parts + part * part_floats_ + pair * layout_.unit_floats);
+    });
+    context.pool->run(shape_.in_channels, [&](uint32_t channel, uint32_t) {
+      reduce_(forward_, layout_, parts, part_floats_, used_parts, channel, context.arguments->accumulate, dweight);
+    });
+  }
+
+  const Op op_;
+  const Conv2dShape shape_;
+  const WinogradShape forward_;
+  const WinogradPass dx_;
+  WinogradWeightsSum* const sum_;
+  WinogradWeightsReduce* const reduce_;
+  WinogradBiasSum* const bias_sum_;
+  ActivationBackward* const activation_;
+  const WinogradWeightsLayout layout_;
+  const bool changes_dy_;
+  const uint64_t thread_floats_, part_floats_;
+  const uint32_t parts_;
+  const uint64_t dz_floats_, bias_floats_;
+  uint64_t scratch_floats_ = 0;
+  char name_[48];
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_conv2d_winograd(const KernelRequest& request, const Conv2dShape& shape, Target target) {
+  return std::make_unique<Conv2dWinograd>(request, shape, target);
+}
+
+std::unique_ptr<Kernel> make_conv2d_winograd_backward(const KernelRequest& request, const Conv2dShape& shape,
+                                                      Target target) {
+  return std::make_unique<Conv2dWinogradBackward>(request, shape, target);
+}
+
+}  // namespace lt::cpu::highway

@@ -1,0 +1,50 @@
+// The gradient of a convolution's weights by Winograd: the transposed form of conv2d_winograd.h's products. The transformed
+// input times the transformed gradient of the output, summed over all tiles at each of the 36 points, then brought back to
+// the kernel's weights once. The points go in three pairs of rows, a unit of work each, so that a unit's sums stay in the
+// second cache; samples go in parts whose number does not depend on the threads. Everything lies in the caller's memory;
+// any thread may call, each with a scratch of its own.
+#pragma once
+
+#include <cstdint>
+
+#include "backends/cpu/highway/targets.h"
+#include "backends/cpu/highway/winograd_shape.h"
+
+namespace lt::cpu::highway {
+
+inline constexpr uint32_t winograd_pairs = 3, winograd_pair_points = winograd_points / winograd_pairs;
+
+// In floats.
+struct WinogradWeightsLayout {
+  uint32_t group;                // tiles that are transformed and multiplied together
+  uint64_t in_step, out_step;    // of one tile: its transformed inputs and gradients at one point
+  uint64_t in_plane, out_plane;  // of a group
+  uint64_t sums_step, tail;      // a row of the sums; where, in a point's sums, the columns without a vector start
+  uint64_t point_floats;         // sums at one point
+  uint64_t unit_floats;          // sums of a pair of rows
+  uint64_t scratch_floats;
+};
+using WinogradWeightsPlan = WinogradWeightsLayout(const WinogradShape& forward);
+
+struct WinogradWeightsTensors {
+  const float* x;
+  const float* dz;         // gradients in front of the ReLU: of the outputs, or of the pool's with their
+  const uint8_t* winners;  // places, null without
+};
+// The sums of one pair of rows over `samples` samples, the tensors' first ones.
+using WinogradWeightsSum = void(const WinogradShape& forward, const WinogradWeightsLayout& layout,
+                                const WinogradWeightsTensors& tensors, uint32_t samples, uint32_t pair, float* scratch,
+                                float* sums);
+// One input channel's dweight from the sums of all pairs of all parts, which are part_floats apart.
+using WinogradWeightsReduce = void(const WinogradShape& forward, const WinogradWeightsLayout& layout, const float* sums,
+                                   uint64_t part_floats, uint32_t parts, uint32_t in_channel, bool accumulate,
+                                   float* dweight);
+// to[channel] = the sum of `pixels` pixels.
+using WinogradBiasSum = void(const float* dz, uint64_t pixels, uint32_t channels, float* to);
+
+extern const PerTarget<WinogradWeightsPlan*> winograd_weights_plan_table;
+extern const PerTarget<WinogradWeightsSum*> winograd_weights_sum_table;
+extern const PerTarget<WinogradWeightsReduce*> winograd_weights_reduce_table;
+extern const PerTarget<WinogradBiasSum*> winograd_bias_sum_table;
+
+}  // namespace lt::cpu::highway
