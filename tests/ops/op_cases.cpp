@@ -151,6 +151,20 @@ void add_conv2d(Cases* cases) {
   many.op.dropout = 0.25f;
   many.micro_batch = many.samples = many.batch_samples = 37;
   cases->add_both(many, "_37_samples");
+  // First layers without a pool: dweight and dbias alone.
+  const Shape first[] = {{{9, 7, 3}, 50, {3, 1, 1}, no_pool},  {{7, 8, 1}, 17, {5, 2, 2}, no_pool},
+                         {{6, 5, 4}, 100, {3, 1, 0}, no_pool}, {{11, 11, 3}, 64, {7, 2, 3}, no_pool},
+                         {{5, 5, 15}, 2, {2, 1, 1}, no_pool},  {{8, 33, 2}, 36, {1, 3, 0}, no_pool}};
+  for (const Shape& shape : first) {
+    OpCase c = conv2d_case(shape.x, shape.out, shape.conv, shape.pool);
+    c.needs_dx = false;
+    cases->add_parts(c, parts++ & 7);
+    c.micro_batch = c.batch_samples = 35;
+    c.samples = 34;
+    c.accumulate = true;
+    c.name += "_34_samples";
+    cases->add_parts(c, parts++ & 7);
+  }
   cases->add_runs(conv2d_case({7, 6, 18}, 20, {3, 1, 1}, {2, 2, 0}));
   cases->add_runs(conv2d_case({6, 6, 17}, 50, {3, 1, 1}));
   for (const Shape& shape : shapes) cases->add_parts(conv2d_case(shape.x, shape.out, shape.conv, shape.pool), parts++ & 7);

@@ -8,6 +8,7 @@
 #include "backends/cpu/highway/conv2d_forward.h"
 #include "backends/cpu/highway/conv2d_op.h"
 #include "backends/cpu/highway/conv2d_shape.h"
+#include "backends/cpu/highway/conv2d_weights.h"
 #include "backends/cpu/highway/conv2d_winograd_op.h"
 #include "backends/cpu/highway/winograd_shape.h"
 #include "src/base/checked.h"
@@ -148,6 +149,81 @@ class Conv2dBackward final : public Kernel {
   char name_[48];
 };
 
+// A first layer without a pool: dweight and dbias from all of the gradients.
+class Conv2dWeights final : public Kernel {
+ public:
+  Conv2dWeights(const KernelRequest& request, const Conv2dShape& shape, Target target)
+      : op_(*request.op),
+        shape_(shape),
+        layout_(for_target(conv2d_weights_plan_table, target)(shape)),
+        start_(for_target(conv2d_weights_start_table, target)),
+        sample_(for_target(conv2d_weights_sample_table, target)),
+        reduce_(for_target(conv2d_weights_reduce_table, target)),
+        bias_sum_(for_target(conv2d_bias_sum_table, target)),
+        activation_(for_target(activation_backward_table, target)),
+        threads_(request.threads) {
+    std::snprintf(name_, sizeof name_, "highway conv2d_backward weights %s", target_name(target));
+  }
+
+  void run(const KernelContext& context) override {
+    const RunArguments& arguments = *context.arguments;
+    const float *x = context.at<float>(op_.x), *y = context.at<float>(op_.y), *dy = context.at<float>(op_.dy);
+    const uint8_t* const mask = op_.dropout > 0 ? context.at<uint8_t>(op_.mask) : nullptr;
+    const float scale = mask != nullptr && arguments.dropout ? 1 / (1 - op_.dropout) : 1.0f;
+    const uint64_t elements = shape_.y_elements();
+    float* const parts = context.scratch<float>();
+    const uint32_t share = static_cast<uint32_t>(divide_up(arguments.samples, most_weight_parts));
+    const uint32_t used_parts = static_cast<uint32_t>(divide_up(arguments.samples, share));
+    context.pool->run(used_parts, [&](uint32_t part, uint32_t thread) {
+      float* const own = parts + most_weight_parts * layout_.part_floats + thread * layout_.scratch_floats;
+      float* const sums = parts + part * layout_.part_floats;
+      std::fill_n(sums + layout_.bias, shape_.out_channels, 0.0f);
+      start_(shape_, layout_, own);
+      for (uint32_t first = part * share, sample = first; sample < std::min(first + share, arguments.samples); ++sample) {
+        const uint64_t at = sample * elements;
+        activation_(dy + at, y != nullptr ? y + at : nullptr,
+                    mask != nullptr ? mask + sample * mask_row_bytes(elements) : nullptr, elements, op_.has_relu, scale,
+                    own + layout_.dz);
+        bias_sum_(own + layout_.dz, shape_.y_pixels(), shape_.out_channels, sums + layout_.bias);
+        sample_(shape_, layout_, x + sample * shape_.x_elements(), sample != first, own, sums);
+      }
+    });
+    float* const dweight = context.at<float>(op_.dweight);
+    if (dweight != nullptr)
+      context.pool->run(shape_.kernel, [&](uint32_t row, uint32_t) {
+        reduce_(shape_, layout_, parts, used_parts, row, arguments.accumulate, dweight);
+      });
+    float* const dbias = op_.has_bias ? context.at<float>(op_.dbias) : nullptr;
+    if (dbias == nullptr) return;
+    for (uint32_t channel = 0; channel < shape_.out_channels; ++channel) {
+      float sum = arguments.accumulate ? dbias[channel] : 0;
+      for (uint32_t part = 0; part < used_parts; ++part) sum += parts[part * layout_.part_floats + layout_.bias + channel];
+      dbias[channel] = sum;
+    }
+  }
+  uint64_t scratch_bytes() const override {
+    return (most_weight_parts * layout_.part_floats + threads_ * layout_.scratch_floats) * sizeof(float);
+  }
+  const char* name() const override { return name_; }
+
+ private:
+  // A fixed number, for the order of the sums; small, as there are few input channels.
+  static constexpr uint32_t most_weight_parts = 16;
+  const Op op_;
+  const Conv2dShape shape_;
+  const Conv2dWeightsLayout layout_;
+  Conv2dWeightsStart* const start_;
+  Conv2dWeightsSample* const sample_;
+  Conv2dWeightsReduce* const reduce_;
+  Conv2dBiasSum* const bias_sum_;
+  ActivationBackward* const activation_;
+  const uint32_t threads_;
+  char name_[48];
+};
+
+// Behind a pool, most gradients are zero; with many input channels the parts' sums are large.
+bool weights_serve(const Conv2dShape& s, const Op& op) { return !s.has_pool && op.dx == no_tensor && s.in_channels < 16; }
+
 // Checks what both directions need; false with a sentence where there is no code.
 bool shape_of(const Program& program, const KernelRequest& request, Target target, Conv2dShape* shape) {
   if (!target_supported(target)) {
@@ -174,6 +250,7 @@ std::unique_ptr<Kernel> make_conv2d_backward(const Program& program, const Kerne
   Conv2dShape shape;
   if (!shape_of(program, request, target, &shape)) return nullptr;
   if (winograd_serves_backward(shape)) return make_conv2d_winograd_backward(request, shape, target);
+  if (weights_serve(shape, *request.op)) return std::make_unique<Conv2dWeights>(request, shape, target);
   return std::make_unique<Conv2dBackward>(request, shape, target);
 }
 

@@ -11,15 +11,13 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "backends/cpu/highway/winograd_multiply_inl.h"
+#include "backends/cpu/highway/conv2d_tiles_inl.h"
 #include "backends/cpu/highway/winograd_tile_inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lt::cpu::highway {
 namespace HWY_NAMESPACE {
 namespace {
-
-uint64_t padded_channels(uint32_t channels) { return (channels + lanes - 1) / lanes * lanes; }
 
 WinogradLayout Plan(const WinogradShape& s) {
   WinogradLayout p{};
@@ -192,11 +190,35 @@ HWY_NOINLINE void finish_tiles(const WinogradShape& s, const WinogradLayout& lay
   }
 }
 
-void multiply_points(const WinogradShape& s, const WinogradLayout& layout, uint32_t tiles, const float* packed,
-                     float* planes) {
+// The inputs of the tiles [first, end), and the place of the outputs of those in front, [written, first).
+Ahead look_ahead(const WinogradShape& s, const WinogradTensors& tensors, uint64_t written, uint64_t first, uint64_t end) {
+  Ahead ahead;
+  const auto add = [&](auto* samples, uint64_t row_elements, uint32_t rows, int32_t above, int32_t below, int32_t divisor,
+                       uint64_t begin_tile, uint64_t end_tile) HWY_ATTR {
+    if (begin_tile >= end_tile) return;
+    const Place from = place_of(s, begin_tile), to = place_of(s, end_tile - 1);
+    ahead.add(samples, row_elements, rows, from.sample, (static_cast<int32_t>(from.row) - above) / divisor, to.sample,
+              (static_cast<int32_t>(to.row) + below) / divisor);
+  };
+  const int32_t above = static_cast<int32_t>(s.padding), below = static_cast<int32_t>(side) - above;
+  if (tensors.winners != nullptr) {
+    const uint64_t row = uint64_t{s.window_columns} * s.in_channels;
+    add(tensors.x, row, s.window_rows, above, below + 1, 2, first, end);
+    add(tensors.winners, row, s.window_rows, above, below + 1, 2, first, end);
+  } else {
+    add(tensors.x, uint64_t{s.in_width} * s.in_channels, s.in_height, above, below, 1, first, end);
+  }
+  add(tensors.y, uint64_t{s.y_width} * s.out_channels, s.y_height, 0, static_cast<int32_t>(s.outputs()), s.pools ? 2 : 1,
+      written, first);
+  return ahead;
+}
+
+void multiply_points(const WinogradShape& s, const WinogradLayout& layout, const Ahead& ahead, uint32_t tiles,
+                     const float* packed, float* planes) {
   const Columns columns = columns_of(s.out_channels);
   const uint32_t vectors = static_cast<uint32_t>(padded_channels(s.in_channels) / lanes);
   for (uint32_t point = 0; point < points; ++point, packed += layout.weight_plane, planes += layout.plane) {
+    ahead.fetch(point, points);
     const float* const inputs = planes + layout.plane;
     multiply_panels(inputs, layout.step, tiles, packed, s.in_channels, columns.vectors, planes, layout.step);
     const auto tail = [&](auto run) HWY_ATTR {
@@ -224,7 +246,8 @@ void Convolve(const WinogradShape& s, const WinogradLayout& layout, const Winogr
     } else {
       transform(&transform_inputs<PooledPatch<side, 1>>);
     }
-    multiply_points(s, layout, tiles, tensors.packed, planes);
+    const Ahead ahead = look_ahead(s, tensors, first, first + tiles, std::min<uint64_t>(first + tiles + layout.group, all));
+    multiply_points(s, layout, ahead, tiles, tensors.packed, planes);
     const auto finish = [&](auto run) HWY_ATTR { run(s, layout, tensors, first, tiles, planes); };
     if (s.outputs() == 4) {
       finish(s.pools ? &finish_tiles<4, true> : &finish_tiles<4, false>);

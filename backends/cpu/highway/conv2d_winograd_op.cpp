@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "backends/cpu/highway/conv2d_op.h"
+#include "backends/cpu/highway/conv2d_weights.h"
 #include "backends/cpu/highway/conv2d_winograd.h"
 #include "backends/cpu/highway/conv2d_winograd_weights.h"
 
@@ -92,7 +93,7 @@ class Conv2dWinogradBackward final : public Kernel {
         dx_(winograd_input_gradient_shape(shape), request.threads, target),
         sum_(for_target(winograd_weights_sum_table, target)),
         reduce_(for_target(winograd_weights_reduce_table, target)),
-        bias_sum_(for_target(winograd_bias_sum_table, target)),
+        bias_sum_(for_target(conv2d_bias_sum_table, target)),
         activation_(for_target(activation_backward_table, target)),
         layout_(for_target(winograd_weights_plan_table, target)(forward_)),
         changes_dy_(op_.has_relu || op_.dropout > 0),
@@ -140,9 +141,10 @@ class Conv2dWinogradBackward final : public Kernel {
           activation_(dy + sample * elements, y != nullptr ? y + sample * elements : nullptr,
                       mask != nullptr ? mask + sample * mask_row_bytes(elements) : nullptr, elements, op_.has_relu, scale,
                       dz + sample * elements);
-      if (dbias != nullptr)
-        bias_sum_((changes_dy_ ? dz : dy) + first * elements, (end - first) * shape_.y_pixels(), shape_.out_channels,
-                  sums + uint64_t{block} * shape_.out_channels);
+      if (dbias == nullptr) return;
+      float* const own = sums + uint64_t{block} * shape_.out_channels;
+      std::fill_n(own, shape_.out_channels, 0.0f);
+      bias_sum_((changes_dy_ ? dz : dy) + first * elements, (end - first) * shape_.y_pixels(), shape_.out_channels, own);
     });
     if (dbias != nullptr)
       for (uint32_t channel = 0; channel < shape_.out_channels; ++channel) {
@@ -179,7 +181,7 @@ class Conv2dWinogradBackward final : public Kernel {
   const WinogradPass dx_;
   WinogradWeightsSum* const sum_;
   WinogradWeightsReduce* const reduce_;
-  WinogradBiasSum* const bias_sum_;
+  Conv2dBiasSum* const bias_sum_;
   ActivationBackward* const activation_;
   const WinogradWeightsLayout layout_;
   const bool changes_dy_;

@@ -11,15 +11,13 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "backends/cpu/highway/winograd_multiply_inl.h"
+#include "backends/cpu/highway/conv2d_tiles_inl.h"
 #include "backends/cpu/highway/winograd_tile_inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lt::cpu::highway {
 namespace HWY_NAMESPACE {
 namespace {
-
-uint64_t padded_channels(uint32_t channels) { return (channels + lanes - 1) / lanes * lanes; }
 
 WinogradWeightsLayout Plan(const WinogradShape& s) {
   WinogradWeightsLayout p{};
@@ -71,11 +69,30 @@ HWY_NOINLINE void transform_tiles(const WinogradShape& s, const WinogradWeightsL
   }
 }
 
-void sum_points(const WinogradShape& s, const WinogradWeightsLayout& layout, const float* inputs, const float* gradients,
-                uint32_t tiles, bool add, float* sums) {
+Ahead look_ahead(const WinogradShape& s, const WinogradWeightsTensors& tensors, uint64_t first, uint64_t end) {
+  Ahead ahead;
+  if (first >= end) return ahead;
+  const uint32_t from_sample = static_cast<uint32_t>(first / s.tiles()),
+                 to_sample = static_cast<uint32_t>((end - 1) / s.tiles());
+  const auto row_of = [&](uint64_t tile)
+                          HWY_ATTR { return static_cast<int32_t>(tile % s.tiles() / s.tile_columns() * s.outputs()); };
+  const int32_t from = row_of(first), to = row_of(end - 1), above = static_cast<int32_t>(s.padding);
+  ahead.add(tensors.x, uint64_t{s.in_width} * s.in_channels, s.in_height, from_sample, from - above, to_sample,
+            to - above + static_cast<int32_t>(side));
+  const uint64_t row = uint64_t{s.y_width} * s.out_channels;
+  const int32_t divisor = s.pools ? 2 : 1, end_row = (to + static_cast<int32_t>(s.outputs())) / divisor;
+  ahead.add(tensors.dz, row, s.y_height, from_sample, from / divisor, to_sample, end_row);
+  if (tensors.winners != nullptr)
+    ahead.add(tensors.winners, row, s.y_height, from_sample, from / divisor, to_sample, end_row);
+  return ahead;
+}
+
+void sum_points(const WinogradShape& s, const WinogradWeightsLayout& layout, const Ahead& ahead, const float* inputs,
+                const float* gradients, uint32_t tiles, bool add, float* sums) {
   const Columns columns = columns_of(s.out_channels);
   const uint32_t in_vectors = static_cast<uint32_t>(padded_channels(s.in_channels) / lanes);
   for (uint32_t point = 0; point < winograd_pair_points; ++point) {
+    ahead.fetch(point, winograd_pair_points);
     sum_panels(inputs, layout.in_step, s.in_channels, gradients, layout.out_step, columns.vectors, tiles, add, sums,
                layout.sums_step);
     if (columns.tail != 0)
@@ -108,7 +125,8 @@ void Sum(const WinogradShape& s, const WinogradWeightsLayout& layout, const Wino
   for (uint64_t first = 0; first < all; first += layout.group) {
     const uint32_t tiles = static_cast<uint32_t>(std::min<uint64_t>(layout.group, all - first));
     transform(s, layout, tensors, scratch, first, tiles, inputs, gradients);
-    sum_points(s, layout, inputs, gradients, tiles, first != 0, sums);
+    const Ahead ahead = look_ahead(s, tensors, first + tiles, std::min<uint64_t>(first + tiles + layout.group, all));
+    sum_points(s, layout, ahead, inputs, gradients, tiles, first != 0, sums);
   }
 }
 
@@ -179,15 +197,6 @@ void Reduce(const WinogradShape& s, const WinogradWeightsLayout& layout, const f
   }
 }
 
-void BiasSum(const float* dz, uint64_t pixels, uint32_t channels, float* to) {
-  for (size_t channel = 0; channel < channels; channel += lanes) {
-    const size_t count = channels - channel;
-    V sum = hn::Zero(D());
-    for (uint64_t pixel = 0; pixel < pixels; ++pixel) sum = hn::Add(sum, load_some(dz + pixel * channels + channel, count));
-    store_some(sum, to + channel, count);
-  }
-}
-
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace lt::cpu::highway
@@ -198,6 +207,5 @@ namespace lt::cpu::highway {
 LT_HIGHWAY_TABLE(WinogradWeightsPlan*, winograd_weights_plan_table, Plan);
 LT_HIGHWAY_TABLE(WinogradWeightsSum*, winograd_weights_sum_table, Sum);
 LT_HIGHWAY_TABLE(WinogradWeightsReduce*, winograd_weights_reduce_table, Reduce);
-LT_HIGHWAY_TABLE(WinogradBiasSum*, winograd_bias_sum_table, BiasSum);
 }  // namespace lt::cpu::highway
 #endif

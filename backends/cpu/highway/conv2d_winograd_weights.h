@@ -39,12 +39,9 @@ using WinogradWeightsSum = void(const WinogradShape& forward, const WinogradWeig
 using WinogradWeightsReduce = void(const WinogradShape& forward, const WinogradWeightsLayout& layout, const float* sums,
                                    uint64_t part_floats, uint32_t parts, uint32_t in_channel, bool accumulate,
                                    float* dweight);
-// to[channel] = the sum of `pixels` pixels.
-using WinogradBiasSum = void(const float* dz, uint64_t pixels, uint32_t channels, float* to);
 
 extern const PerTarget<WinogradWeightsPlan*> winograd_weights_plan_table;
 extern const PerTarget<WinogradWeightsSum*> winograd_weights_sum_table;
 extern const PerTarget<WinogradWeightsReduce*> winograd_weights_reduce_table;
-extern const PerTarget<WinogradBiasSum*> winograd_bias_sum_table;
 
 }  // namespace lt::cpu::highway

@@ -1,14 +1,14 @@
-// The products at Winograd's points: matrices of tiles x channels, in register tiles of some rows times some vectors of
-// columns. Compiled once a target into each file that includes it, after hwy/highway.h. Nothing here owns memory; any
-// thread may call.
+// The convolutions' matrix products in register tiles of some rows times some vectors of columns: Winograd's, of tiles x
+// channels, and the weights' gradients, summed over tiles or pixels. Compiled once a target into each file that includes
+// it, after hwy/highway.h. Nothing here owns memory; any thread may call.
 //
 // Columns past the last whole vector, where they are few, are not worth a vector of their own: in the products they are dot
 // products along the input channels, in the sums rows and columns change their parts.
-#if defined(LT_WINOGRAD_MULTIPLY_INL_H) == defined(HWY_TARGET_TOGGLE)
-#ifdef LT_WINOGRAD_MULTIPLY_INL_H
-#undef LT_WINOGRAD_MULTIPLY_INL_H
+#if defined(LT_CONV2D_TILES_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef LT_CONV2D_TILES_INL_H
+#undef LT_CONV2D_TILES_INL_H
 #else
-#define LT_WINOGRAD_MULTIPLY_INL_H
+#define LT_CONV2D_TILES_INL_H
 #endif
 
 #include "backends/cpu/highway/conv2d_inl.h"
@@ -29,6 +29,8 @@ constexpr uint32_t tile_rows(uint32_t) { return 6; }
 constexpr uint32_t group_unit = 24;  // a multiple of all of them
 
 constexpr uint64_t align(uint64_t floats) { return (floats + 15) / 16 * 16; }
+
+constexpr uint64_t padded_channels(uint64_t channels) { return (channels + lanes - 1) / lanes * lanes; }
 
 // How a matrix's columns are cut: whole vectors, the last perhaps partly used, and `tail` columns without one.
 struct Columns {
@@ -219,4 +221,4 @@ HWY_INLINE void sum_panels(const float* a, uint64_t a_step, uint32_t rows, const
 }  // namespace lt::cpu::highway
 HWY_AFTER_NAMESPACE();
 
-#endif  // LT_WINOGRAD_MULTIPLY_INL_H
+#endif  // LT_CONV2D_TILES_INL_H
