@@ -53,7 +53,7 @@ struct Rows {
 inline constexpr uint32_t most_rows_of_block = elementwise_threads >> 5;
 
 // Raw planar samples to y [row][pixel][channel] = value * factor[channel] + offset[channel].
-inline constexpr uint32_t most_input_channels = 16;  // with a factor each; without, one serves all
+inline constexpr uint32_t most_input_channels = 32;  // with a factor each; without, one serves all
 struct InputArguments {
   Rows rows;
   const void* x;  // [sample][channel][pixel]: the rows, or a kept set of which they are chosen
