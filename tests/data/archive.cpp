@@ -134,6 +134,21 @@ TEST_F(Archive, RefusesDamage) {
   }
 }
 
+// The checksum covers every byte of a header but its own last one, a space that nobody reads.
+TEST_F(Archive, AnyHeaderByteMatters) {
+  const std::string whole = first_ + second_ + end_blocks;
+  for (size_t at = 0; at < 512; ++at) {
+    std::string broken = whole;
+    broken[first_.size() + at] = static_cast<char>(broken[first_.size() + at] ^ (at % 2 == 0 ? 1 : 0x80));
+    const Fetched result = take(broken);
+    EXPECT_EQ(result.result, at == 155 ? Fetched::ok : Fetched::wrong_bytes) << "byte " << at;
+    if (at == 155) {
+      for (const ArchiveMember& member : members_) std::filesystem::remove(member.place);
+    }
+    EXPECT_EQ(count_files(), 0u) << "byte " << at;
+  }
+}
+
 TEST_F(Archive, RefusesWhatIsNotExpected) {
   refused(gzip(first_ + end_blocks), "has no set/two.bin");
   refused(gzip(end_blocks), "has no set/one.bin");
