@@ -57,6 +57,7 @@ class Product final : public Kernel {
 
  private:
   Status set_up(const KernelRequest& request) {
+    LT_TRY(check_epilogue(op_));
     LT_TRY(expect_type(request, op_.x, gemm_type(precision_)));
     LT_TRY(expect_type(request, op_.weight, gemm_type(precision_)));
     GemmConvolution convolution = gemm_convolution(op_);

@@ -50,6 +50,7 @@ class ProductBackward final : public Kernel {
 
  private:
   Status set_up(const KernelRequest& request) {
+    LT_TRY(check_epilogue(op_));
     const Program& program = *request.program;
     const DType type = gemm_type(precision_);
     if (program.tensors[op_.x].dtype != type || (op_.dx != no_tensor && program.tensors[op_.weight].dtype != type))
