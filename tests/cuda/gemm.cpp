@@ -38,9 +38,8 @@ std::vector<GemmCase> shapes() {
       convolution({4, 4, 12}, 66, {3, 1, 0}, 2),  // copies of 16 and 8 bytes; two tiles of n
       convolution({9, 9, 16}, 8, {2, 3, 1}, 2),   // a stride past the kernel: places that no position reaches
       convolution({8, 9, 8}, 33, {1, 1, 0}, 2),   // two tiles of m
-      linear(40, 10, 3),
-      linear(129, 65, 5),
-      linear(8, 200, 70),
+      convolution({7, 6, 16}, 24, {3, 1, 1}, 2),  // copies of 16 bytes alone, in all kinds
+      convolution({5, 9, 8}, 72, {4, 1, 2}, 1),  linear(40, 10, 3), linear(129, 65, 5), linear(8, 200, 70),
   };
 }
 
@@ -240,6 +239,7 @@ TEST(CudaGemm, ForwardWithAllThatFollows) {
   add(linear(20, 64, 3), true, true, 0, false, "dropout turned off");
   add(convolution({6, 8, 4}, 16, {3, 1, 1}, 2), true, true, 0.5f, false, "dropout");
   add(convolution({6, 8, 4}, 16, {3, 1, 1}, 2), true, true, -1, true, "pool");
+  add(convolution({9, 6, 8}, 16, {3, 1, 1}, 2), true, true, -1, true, "pool; copies of 16 bytes");
   add(convolution({7, 9, 3}, 10, {3, 1, 1}, 3), true, false, -1, true, "pool; odd rows and columns left out");
   add(convolution({10, 10, 4}, 24, {5, 1, 2}, 3), true, true, 0.5f, true, "pool, dropout; rows of 600 bits in 640");
   for (GemmCase c : cases)
@@ -346,6 +346,10 @@ TEST(CudaGemm, WhatDoesNotFitIsRefused) {
   GemmProduct product;
   const GemmConvolution wide{{1, 1, 16}, {1, 1, 1u << 30}, {}, false, 1u << 30};
   EXPECT_EQ(GemmProduct::make(GemmKind::forward, GemmPrecision::f32, wide, 1, 132, "fc", &product), Status::unsupported);
+  const GemmConvolution long_rows{{1, 1 << 14, 1}, {1, 1 << 14, 1}, {}, false, 1};
+  EXPECT_EQ(GemmProduct::make(GemmKind::dx, GemmPrecision::f32, long_rows, 1, 132, "conv", &product), Status::unsupported);
+  const GemmConvolution heavy{{1, 1, 1 << 16}, {1, 1, 1 << 15}, {}, false, 1 << 15};
+  EXPECT_EQ(GemmProduct::make(GemmKind::forward, GemmPrecision::bf16, heavy, 1, 132, "fc", &product), Status::unsupported);
   const GemmConvolution tall{{1000, 1000, 4}, {1000, 1000, 4}, {}, false, 4};
   EXPECT_EQ(GemmProduct::make(GemmKind::dx, GemmPrecision::f32, tall, 3000, 132, "conv", &product), Status::unsupported);
   EXPECT_EQ(std::string(last_error()).substr(0, 5), "conv:");

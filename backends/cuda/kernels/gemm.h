@@ -76,16 +76,16 @@ enum class CopyMode : uint32_t { elements, four_bytes, eight_bytes, chunks };
 // than one, n * multiplier / 2^(31 + l) is off by less than n / 2^(31 + l) < 1 / 2^l <= 1 / value: never past the next
 // whole number.
 struct Divisor {
-  uint32_t value = 1, multiplier = 1u << 31, shift = 31;
+  uint32_t value = 1, multiplier = 1u << 31, shift = 0;  // l
 };
 constexpr Divisor make_divisor(uint32_t value) {
   uint32_t log2 = 0;
   while (uint64_t{1} << log2 < value) ++log2;
   const uint64_t power = uint64_t{1} << (31 + log2);
-  return {value, static_cast<uint32_t>((power + value - 1) / value), 31 + log2};
+  return {value, static_cast<uint32_t>((power + value - 1) / value), log2};
 }
 constexpr uint32_t divide(uint32_t number, const Divisor& by) {
-  return static_cast<uint32_t>(uint64_t{number} * by.multiplier >> by.shift);
+  return static_cast<uint32_t>(uint64_t{2 * number} * by.multiplier >> 32) >> by.shift;
 }
 
 // Images [sample][height][width][channels] that are read at
@@ -142,6 +142,7 @@ struct GemmArguments {
   GemmMatrix matrix;
   uint32_t k = 0;             // channels rounded up
   uint32_t part_k = 0;        // of one part, whole steps; part blockIdx.z is [blockIdx.z * part_k, + part_k)
+  uint32_t aligned = 0;       // all copies are of whole chunks, of images that are not read in strides down
   float* partials = nullptr;  // [part][m][n] sums; null: one part, which finishes the result itself
   GemmResult result;
 };

@@ -74,10 +74,10 @@ LT_DEVICE void copy_elements(const Chunk<T>& chunk) {
   }
 }
 
-// All chunks of a thread: `chunk(pass)`.
-template <uint32_t passes, class ChunkOf>
+// All chunks of a thread: `chunk(pass)`. `aligned`: the mode is chunks.
+template <uint32_t passes, bool aligned, class ChunkOf>
 LT_DEVICE void copy_chunks(CopyMode mode, const ChunkOf& chunk) {
-  if (mode == CopyMode::chunks) {
+  if (aligned || mode == CopyMode::chunks) {
     LT_UNROLL
     for (uint32_t pass = 0; pass < passes; ++pass) copy_chunk<16>(chunk(pass));
   } else if (mode == CopyMode::eight_bytes) {

@@ -1,14 +1,16 @@
 // A block's work: one tile of the result, in steps of gemm_step_bytes along k. Three steps' operands lie in shared memory,
 // two of them on their way while the block computes with the third; then the sums take their place.
 //
-// As nvcc 13.0 compiles them for sm_90a, nothing spilled: registers of a thread for the tiles 64x32, 64x64, 128x64 up to 72,
-// 128, 168 (f32), 56, 80, 158 (tf32), 56, 72, 128 (bf16); shared memory up to 23, 30, 45 KiB.
+// As nvcc 13.0 compiles them for sm_90a, nothing spilled: registers of a thread for the tiles 64x32, 64x64, 128x64 up to 89,
+// 128, 240 (f32), 62, 80, 156 (tf32), 56, 80, 128 (bf16); shared memory up to 23, 30, 45 KiB.
 #pragma once
 
 #include "backends/cuda/kernels/gemm_result.cuh"
 #include "backends/cuda/kernels/gemm_tile.cuh"
 
 namespace lt::cuda {
+
+inline constexpr uint32_t gemm_stages = 3;
 
 template <uint32_t bytes>
 struct alignas(128) GemmMemory {
@@ -24,48 +26,60 @@ struct TileOf<GemmPrecision::f32, tile_m, tile_n, a_rows, b_rows> {
   using type = FmaTile<tile_m, tile_n, a_rows, b_rows>;
 };
 
-// The grid: tiles of m, tiles of n, parts of k.
-template <GemmKind kind, GemmPrecision precision, uint32_t tile_m, uint32_t tile_n>
-LT_DEVICE void gemm(const GemmArguments& a) {
+// Leaves the tile's sums in memory, [row][column].
+template <GemmKind kind, GemmPrecision precision, uint32_t tile_m, uint32_t tile_n, bool aligned>
+LT_DEVICE void gemm_sums(const GemmArguments& a, std::byte* memory) {
   using T = std::conditional_t<precision == GemmPrecision::bf16, Bf16, float>;
-  using Kinds = Operands<kind, T, tile_m, tile_n>;
+  using Kinds = Operands<kind, T, tile_m, tile_n, aligned>;
   using A = typename Kinds::A;
   using B = typename Kinds::B;
-  constexpr uint32_t stages = 3, stage_bytes = A::bytes + B::bytes;
-  constexpr uint32_t sums_bytes = tile_m * sums_stride<tile_n> * sizeof(float);
-  constexpr uint32_t memory_bytes = stages * stage_bytes > sums_bytes ? stages * stage_bytes : sums_bytes;
-  static_assert(memory_bytes <= 48 * 1024);
-  LT_SHARED(memory, GemmMemory<memory_bytes>);
+  constexpr uint32_t stage_bytes = A::bytes + B::bytes;
 
-  const uint32_t first_m = blockIdx.x * tile_m, first_n = blockIdx.y * tile_n;
   const uint32_t begin = min(blockIdx.z * a.part_k, a.k), end = min(begin + a.part_k, a.k);
   const uint32_t steps = (end - begin + step_k<T> - 1) / step_k<T>;
-  const A operand_a(a, first_m);
-  const B operand_b(a, first_n);
+  const A operand_a(a, blockIdx.x * tile_m);
+  const B operand_b(a, blockIdx.y * tile_n);
   typename TileOf<precision, tile_m, tile_n, Kinds::a_rows, Kinds::b_rows>::type tile;
 
   const auto load = [&](uint32_t step) {
     if (step < steps) {
-      std::byte* stage = memory.all + step % stages * stage_bytes;
+      std::byte* stage = memory + step % gemm_stages * stage_bytes;
       operand_a.load(stage, begin + step * step_k<T>);
       operand_b.load(stage + A::bytes, begin + step * step_k<T>);
     }
     copy_commit();
   };
-  for (uint32_t step = 0; step + 1 < stages; ++step) load(step);
+  for (uint32_t step = 0; step + 1 < gemm_stages; ++step) load(step);
   for (uint32_t step = 0; step < steps; ++step) {
-    copy_wait<static_cast<int>(stages) - 2>();
+    copy_wait<static_cast<int>(gemm_stages) - 2>();
     __syncthreads();  // the step's operands are there for all, and all have done with those of the step before
-    load(step + stages - 1);
-    const std::byte* stage = memory.all + step % stages * stage_bytes;
+    load(step + gemm_stages - 1);
+    const std::byte* stage = memory + step % gemm_stages * stage_bytes;
     tile.step(stage, stage + A::bytes);
   }
   copy_wait<0>();
   __syncthreads();
-  auto* sums = reinterpret_cast<float*>(memory.all);
-  tile.deposit(sums);
+  tile.deposit(reinterpret_cast<float*>(memory));
   __syncthreads();
+}
 
+// The grid: tiles of m, tiles of n, parts of k.
+template <GemmKind kind, GemmPrecision precision, uint32_t tile_m, uint32_t tile_n>
+LT_DEVICE void gemm(const GemmArguments& a) {
+  using T = std::conditional_t<precision == GemmPrecision::bf16, Bf16, float>;
+  using Kinds = Operands<kind, T, tile_m, tile_n, true>;
+  constexpr uint32_t stages_bytes = gemm_stages * (Kinds::A::bytes + Kinds::B::bytes);
+  constexpr uint32_t sums_bytes = tile_m * sums_stride<tile_n> * sizeof(float);
+  constexpr uint32_t memory_bytes = stages_bytes > sums_bytes ? stages_bytes : sums_bytes;
+  static_assert(memory_bytes <= 48 * 1024);
+  LT_SHARED(memory, GemmMemory<memory_bytes>);
+  if (a.aligned != 0)
+    gemm_sums<kind, precision, tile_m, tile_n, true>(a, memory.all);
+  else
+    gemm_sums<kind, precision, tile_m, tile_n, false>(a, memory.all);
+
+  const uint32_t first_m = blockIdx.x * tile_m, first_n = blockIdx.y * tile_n;
+  const float* sums = reinterpret_cast<const float*>(memory.all);
   const GemmResult& r = a.result;
   constexpr uint32_t groups = tile_n / gemm_group;
   if (a.partials != nullptr) {

@@ -114,9 +114,17 @@ Status GemmProduct::make(GemmKind kind, GemmPrecision precision, const GemmConvo
   const auto& [x, z, window, pooled, z_pitch] = convolution;
   const uint32_t element_bytes = dtype_bytes(gemm_type(precision));
   constexpr uint64_t limit = uint64_t{1} << 31;
-  if (x.elements() >= limit || z.elements() >= limit || window.kernel >= 1u << 15 || window.stride >= 1u << 15 ||
-      window.padding >= 1u << 15 || std::max({x.height, x.width, z.height, z.width}) >= 1u << 15)
-    return fail(Status::unsupported, "%s: the own kernels take images of fewer than 2^15 rows and 2^31 elements", what);
+  // Rows and columns are kept in 16 bits, padding included; offsets within a sample, a weight's elements and pixels in 31.
+  const uint64_t extents = std::max({x.height, x.width, z.height, z.width, window.kernel, window.stride, window.padding});
+  const uint64_t z_pixel = std::max(z_pitch, z.channels), taps = uint64_t{window.kernel} * window.kernel;
+  if (extents >= 1u << 14 || (window.kernel + uint64_t{x.height}) * (x.width + 1) * x.channels >= limit ||
+      (window.kernel + uint64_t{z.height}) * (z.width + 1) * z_pixel >= limit || taps * x.channels * z.channels >= limit ||
+      uint64_t{micro_batch} * x.height * x.width >= limit || uint64_t{micro_batch} * z.height * z.width >= limit)
+    return fail(
+        Status::unsupported,
+        "%s: %u samples of %u x %u x %u to %u x %u x %u by a %u x %u kernel; the own CUDA kernels take up to 16383 rows "
+        "and columns, 2^31 elements of a sample, of the weight and pixels of all samples",
+        what, micro_batch, x.height, x.width, x.channels, z.height, z.width, z.channels, window.kernel, window.kernel);
 
   GemmProduct made;
   made.kind_ = kind;
@@ -130,7 +138,7 @@ Status GemmProduct::make(GemmKind kind, GemmPrecision precision, const GemmConvo
   image.height = pixels.height;
   image.width = pixels.width;
   image.channels = pixels.channels;
-  image.taps = window.kernel * window.kernel;
+  image.taps = static_cast<uint32_t>(taps);
   image.pitch = kind == GemmKind::dx ? z_pitch : pixels.channels;
   image.tap_columns = make_divisor(window.kernel);
   const uint64_t chunk = gemm_chunk_bytes / element_bytes;
@@ -193,6 +201,10 @@ GemmCall GemmProduct::call(uint32_t samples, const void* image, const void* matr
   a.matrix.data = matrix;
   if (kind_ == GemmKind::weights) a.matrix.rows = static_cast<uint32_t>(k);
   a.k = static_cast<uint32_t>(k);
+  a.aligned =
+      image_.copy == CopyMode::chunks && matrix_.copy == CopyMode::chunks && image_.stride_down == 1 && image_.row_taps == 0
+          ? 1
+          : 0;
   a.part_k = static_cast<uint32_t>(divide_up(divide_up(k, step_k), plan_.parts) * step_k);
   a.partials = plan_.parts > 1 ? static_cast<float*>(partials) : nullptr;
   result.m = static_cast<uint32_t>(m);
