@@ -93,6 +93,15 @@ TEST(CudaInput, StagedAndKeptSamples) {
       1);
 }
 
+// As where there are more rows than a grid has: a block then goes on to others.
+TEST(CudaInput, FewerBlocksThanRows) {
+  const GridLimit limit(1);
+  emulation::for_each_order([] {
+    for (const bool kept : {false, true}) check_input({28, 28, 1, DType::u8, DType::f32, true}, kept, kept);
+    check_input({5, 3, 3, DType::f32, DType::bf16, true}, true, true);
+  });
+}
+
 TEST(CudaInput, MoreChannelsWithFactorsThanFitAreUnsupported) {
   OwnKernel k;
   k.op.kind = OpKind::input;
@@ -119,7 +128,9 @@ LossRun check_loss(uint32_t samples, uint32_t classes, DType dx_type, bool train
   k.op.staging_labels = k.add(DType::i32, samples);
   k.op.statistics = k.add_bytes(sizeof(Statistics));
   std::vector<float> logits = random_values(uint64_t{samples} * classes, samples * 131 + classes, -6, 6);
-  logits[0] = logits[classes - 1];  // of equals the first counts
+  // Of equals the first counts. The lanes of 1 and 8 meet last.
+  logits[0] = logits[classes - 1];
+  if (classes > 8) logits[1] = logits[8] = 7;
   float* odd_row = logits.data() + (samples / 2) * classes;
   if (odd == Odd::nan_first) odd_row[0] = NAN;
   if (odd == Odd::nan_later) odd_row[classes / 2] = NAN;
@@ -179,8 +190,8 @@ TEST(CudaLoss, EqualsTheReference) {
   emulation::for_each_order(
       [] {
         SCOPED_TRACE(emulation::describe_options());
-        for (const uint32_t classes : {1, 2, 10, 33, 100})
-          for (const uint32_t samples : {1, 5, 64, 65, 200}) {
+        for (const uint32_t classes : {1, 10, 33, 100})
+          for (const uint32_t samples : {1, 64, 130}) {
             SCOPED_TRACE(testing::Message() << samples << " samples, " << classes << " classes");
             check_loss(samples, classes, DType::f32, true, false, Odd::none);
             check_loss(samples, classes, DType::bf16, true, true, Odd::none);

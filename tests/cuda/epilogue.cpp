@@ -180,6 +180,8 @@ std::vector<Case> cases() {
       c.bias = true;
       all.push_back(c);
     }
+  all.push_back({{4, 5, 8}, 16, halves});
+  all.push_back({{4, 5, 24}, 40, none, true, true, 0.3f});
   all.push_back({{1, 1, 100}, 100, none, true, true, 0.25f});
   all.push_back({{1, 1, 128}, 128, none, true, true, 0.25f});
   all.push_back({{1, 1, 333}, 336, none, true, false, 0.25f});
@@ -203,6 +205,17 @@ TEST(CudaEpilogue, BackwardEqualsTheReference) {
           if (c.training) check_backward(c);
       },
       1);
+}
+
+TEST(CudaEpilogue, FewerBlocksThanRows) {
+  const GridLimit limit(1);
+  emulation::for_each_order([] {
+    for (const uint32_t channels : {3, 16}) {
+      const Case c{{12, 25, channels}, channels, {2, 2, 0}, true, true, 0.3f};
+      check_forward(c);
+      check_backward(c);
+    }
+  });
 }
 
 // y and z one and the same, and dy and dz.

@@ -18,10 +18,21 @@
 
 namespace lt::cuda {
 
+// While it lives, grids have no more than so many blocks along y: what a kernel whose blocks go on to further rows is to
+// bear.
+inline unsigned most_blocks_along_y = 65535;
+struct GridLimit {
+  explicit GridLimit(unsigned most) { most_blocks_along_y = most; }
+  ~GridLimit() { most_blocks_along_y = 65535; }
+  GridLimit(const GridLimit&) = delete;
+  GridLimit& operator=(const GridLimit&) = delete;
+};
+
 inline CUresult launch_in_emulation(CUfunction function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned,
                                     unsigned, unsigned shared_bytes, CUstream, void** arguments, void**) {
-  const std::string error = emulation::launch(*reinterpret_cast<const emulation::Kernel*>(function), {x, y, z}, threads,
-                                              shared_bytes, arguments[0]);
+  const std::string error =
+      emulation::launch(*reinterpret_cast<const emulation::Kernel*>(function), {x, std::min(y, most_blocks_along_y), z},
+                        threads, shared_bytes, arguments[0]);
   EXPECT_EQ(error, "");
   return error.empty() ? CUDA_SUCCESS : CUDA_ERROR_LAUNCH_FAILED;
 }
@@ -117,7 +128,8 @@ class OwnKernel {
   struct Free {
     void operator()(std::byte* memory) const { operator delete[](memory, std::align_val_t{64}); }
   };
-  // Offsets are from here on; below all memory, so that they are not negative. The compiler is not to know that nothing is there.
+  // Offsets are from here on; below all memory, so that they are not negative. The compiler is not to know that nothing is
+  // there.
   static std::byte* base() {
     static volatile uintptr_t first = 64;
     return reinterpret_cast<std::byte*>(uintptr_t{first});
