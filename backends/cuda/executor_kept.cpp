@@ -100,9 +100,19 @@ Status CudaExecutor::enqueue_evaluation(CUstream stream, const KeptSet& set, uin
   return enqueue_advance(stream, nullptr, samples, loop, handle);
 }
 
+// For the micro-batches that a batch of so many samples is cut into.
+Status CudaExecutor::ready_kernels(uint32_t samples, bool evaluation) {
+  const uint32_t end = evaluation ? program_.forward_end : static_cast<uint32_t>(program_.ops.size());
+  for (const uint32_t count : {std::min(program_.micro_batch, samples), samples % program_.micro_batch})
+    for (uint32_t i = 0; count > 0 && i < end; ++i) LT_TRY(kernels_[i]->ready(count));
+  return Status::ok;
+}
+
 Status CudaExecutor::capture(const KeptSet& set, const Body& body, bool evaluation, Walk* walk) {
   const DriverTable& driver = context_.driver();
   const uint32_t short_samples = set.count % walk->batch;
+  LT_TRY(ready_kernels(walk->batch, evaluation));
+  LT_TRY(ready_kernels(short_samples, evaluation));
   auto* const statistics = reinterpret_cast<Statistics*>(region_ + program_.tensors[statistics_tensor()].offset);
   LoopGraph::Parts parts;
   parts.begin = [&](CUstream stream, const LoopGraph::Handles& handles) -> Status {

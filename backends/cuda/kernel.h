@@ -51,6 +51,12 @@ struct Site {
 class Kernel {
  public:
   virtual ~Kernel() = default;
+  // Readies runs of `samples` samples, at most the micro-batch: asks its library and loads what that takes. Called before
+  // such runs are captured, in which a library may do neither; without a capture `enqueue` sees to it.
+  virtual Status ready(uint32_t samples) {
+    (void)samples;
+    return Status::ok;
+  }
   // Puts the operation on the site's stream. May be called while that stream is captured: no synchronisation, no
   // allocation on the device.
   virtual Status enqueue(const Site& site) = 0;

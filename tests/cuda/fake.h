@@ -40,5 +40,7 @@ void count_object(int64_t change);
 bool is_device_range(const void* first, size_t bytes);
 // Does the work now, or puts it into the graph that is captured from the stream, to be done at each launch of it.
 void enqueue(CUstream stream, std::function<void()> work, const char* what);
+// Complains where some stream is being captured.
+void forbid_in_capture(const char* function);
 
 }  // namespace lt::cuda::fake

@@ -240,6 +240,7 @@ cublasStatus_t heuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc_, cu
   if (find<Handle>(handle, function, "the handle") == nullptr || desc == nullptr || a == nullptr || b == nullptr ||
       c == nullptr || d == nullptr || preference == nullptr)
     return CUBLAS_STATUS_INVALID_VALUE;
+  forbid_in_capture(function);  // it may load
   if (requested < 1 || results == nullptr || count == nullptr) return refuse(function, "no place for a result");
   Algorithm found;
   const cublasStatus_t posed = pose(function, *desc, *a, *b, *c, *d, &found);
@@ -275,11 +276,28 @@ struct Operand {
   Number number;
   uint64_t ld;
   bool transposed;
-  double at(uint64_t row, uint64_t column, Factors factors) const {
-    const float value = load(data, transposed ? row * ld + column : column * ld + row, number);
-    return static_cast<double>(factors == Factors::tf32 ? round_to_tf32(value) : value);
+  // [outer][k], so that products run along rows. `k_is_column`: k counts the product's columns of this operand.
+  std::vector<double> along_k(uint64_t outer, uint64_t k, bool k_is_column, Factors factors) const {
+    std::vector<double> values(outer * k);
+    for (uint64_t o = 0; o < outer; ++o)
+      for (uint64_t i = 0; i < k; ++i) {
+        const uint64_t row = k_is_column ? o : i, column = k_is_column ? i : o;
+        const float value = load(data, transposed ? row * ld + column : column * ld + row, number);
+        values[o * k + i] = static_cast<double>(factors == Factors::tf32 ? round_to_tf32(value) : value);
+      }
+    return values;
   }
 };
+
+// In four sums, of every fourth element each.
+double dot(const double* a, const double* b, uint64_t n) {
+  double sums[4] = {};
+  uint64_t i = 0;
+  for (; i + 4 <= n; i += 4)
+    for (uint64_t j = 0; j < 4; ++j) sums[j] += a[i + j] * b[i + j];
+  for (; i < n; ++i) sums[0] += a[i] * b[i];
+  return sums[0] + sums[1] + (sums[2] + sums[3]);
+}
 
 struct Work {
   Algorithm algorithm;
@@ -295,20 +313,20 @@ struct Work {
   void operator()() const {
     const Algorithm& p = algorithm;
     if (p.workspace_bytes != 0) std::memset(workspace, 0xff, p.workspace_bytes);
+    const std::vector<double> a_rows = a.along_k(p.m, p.k, true, p.factors), b_rows = b.along_k(p.n, p.k, false, p.factors);
     for (uint64_t column = 0; column < p.n; ++column)
       for (uint64_t row = 0; row < p.m; ++row) {
-        double sum = 0;
-        for (uint64_t k = 0; k < p.k; ++k) sum += a.at(row, k, p.factors) * b.at(k, column, p.factors);
         const uint64_t at = column * d_ld + row;
-        double value = static_cast<double>(alpha) * sum;
+        double value = static_cast<double>(alpha) * dot(a_rows.data() + row * p.k, b_rows.data() + column * p.k, p.k);
         if (beta != 0) value += static_cast<double>(beta) * static_cast<double>(load(d, at, d_number));
         if (epilogue == CUBLASLT_EPILOGUE_BIAS) value += static_cast<double>(static_cast<const float*>(vector)[row]);
         store(d, at, d_number, value);
       }
     if (epilogue != CUBLASLT_EPILOGUE_BGRADB) return;
+    const std::vector<double> terms = b.along_k(p.n, p.k, false, Factors::as_they_are);
     for (uint64_t column = 0; column < p.n; ++column) {
       double sum = 0;
-      for (uint64_t k = 0; k < p.k; ++k) sum += b.at(k, column, Factors::as_they_are);
+      for (uint64_t k = 0; k < p.k; ++k) sum += terms[column * p.k + k];
       static_cast<float*>(vector)[column] = static_cast<float>(sum);
     }
   }

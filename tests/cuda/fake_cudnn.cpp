@@ -371,6 +371,7 @@ cudnnStatus_t finalize(cudnnBackendDescriptor_t opaque) {
     case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR: {
       const Descriptor* configuration = descriptor_of(*descriptor, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
       if (configuration == nullptr) return refuse(CUDNN_STATUS_BAD_PARAM, function, "the configuration is not alive");
+      forbid_in_capture("cudnnBackendFinalize of a plan");  // it may compile, load and allocate
       if (!configuration->engine.builds) return unsupported("the engine does not do this");
       descriptor->graph = configuration->graph;
       descriptor->engine = configuration->engine;

@@ -6,6 +6,7 @@
 namespace lt::cuda::fake {
 namespace {
 
+// A tensor with its memory. Channels are innermost (the fake refuses other strides), so that a pixel is a row of them.
 struct Place {
   void* data;
   CudnnTensor tensor;
@@ -15,6 +16,15 @@ struct Place {
   }
   void set(int64_t a, int64_t b, int64_t c, int64_t d, double value) const {
     store(data, tensor.at(a, b, c, d), tensor.number, value);
+  }
+  // All numbers, rounded as the engine does it.
+  std::vector<double> factors(const CudnnEngine& engine) const {
+    std::vector<double> all(tensor.bytes() / number_bytes(tensor.number));
+    for (uint64_t i = 0; i < all.size(); ++i) {
+      const float value = load(data, i, tensor.number);
+      all[i] = static_cast<double>(engine.rounds_to_tf32 ? round_to_tf32(value) : value);
+    }
+    return all;
   }
 };
 
@@ -29,33 +39,37 @@ void for_all(const std::array<int64_t, 4>& dims, const Each& each) {
 // Adds factor times factor to the result's sum, for each pair that the convolution brings together.
 void convolve(const CudnnOperation& operation, const CudnnEngine& engine, const Place& x, const Place& weight,
               const Place& y) {
-  const CudnnTensor& result = operation.result();
-  std::vector<double> sums(result.bytes() / number_bytes(result.number), 0);
-  const auto factor = [&engine](double value) {
-    return engine.rounds_to_tf32 ? static_cast<double>(round_to_tf32(static_cast<float>(value))) : value;
+  const auto values = [&](const Place& place) {
+    const bool is_result = place.tensor.id == operation.result().id;
+    return is_result ? std::vector<double>(place.tensor.bytes() / number_bytes(place.tensor.number), 0)
+                     : place.factors(engine);
   };
+  std::vector<double> x_values = values(x), weight_values = values(weight), y_values = values(y);
   const std::array<int64_t, 4>&x_dims = x.tensor.dims, &weight_dims = weight.tensor.dims;
+  const auto channels = static_cast<size_t>(x_dims[1]);
   for_all(y.tensor.dims, [&](int64_t n, int64_t k, int64_t p, int64_t q) {
+    double& y_value = y_values[y.tensor.at(n, k, p, q)];
     for (int64_t r = 0; r < weight_dims[2]; ++r)
       for (int64_t s = 0; s < weight_dims[3]; ++s) {
         const int64_t h = p * operation.stride + r - operation.padding, w = q * operation.stride + s - operation.padding;
         if (h < 0 || w < 0 || h >= x_dims[2] || w >= x_dims[3]) continue;
-        for (int64_t c = 0; c < x_dims[1]; ++c) {
-          if (operation.kind == CudnnOperation::forward)
-            sums[y.tensor.at(n, k, p, q)] += factor(x.get(n, c, h, w)) * factor(weight.get(k, c, r, s));
-          else if (operation.kind == CudnnOperation::data_gradient)
-            sums[x.tensor.at(n, c, h, w)] += factor(y.get(n, k, p, q)) * factor(weight.get(k, c, r, s));
-          else
-            sums[weight.tensor.at(k, c, r, s)] += factor(x.get(n, c, h, w)) * factor(y.get(n, k, p, q));
-        }
+        double* x_pixel = x_values.data() + x.tensor.at(n, 0, h, w);
+        double* tap = weight_values.data() + weight.tensor.at(k, 0, r, s);
+        if (operation.kind == CudnnOperation::forward)
+          for (size_t c = 0; c < channels; ++c) y_value += x_pixel[c] * tap[c];
+        else if (operation.kind == CudnnOperation::data_gradient)
+          for (size_t c = 0; c < channels; ++c) x_pixel[c] += y_value * tap[c];
+        else
+          for (size_t c = 0; c < channels; ++c) tap[c] += y_value * x_pixel[c];
       }
   });
-  const Place& to = operation.kind == CudnnOperation::forward         ? y
-                    : operation.kind == CudnnOperation::data_gradient ? x
-                                                                      : weight;
-  for_all(result.dims, [&](int64_t a, int64_t b, int64_t c, int64_t d) {
-    to.set(a, b, c, d, sums[result.at(a, b, c, d)] * (engine.loses_digits ? 1.001 : 1));
-  });
+  const bool forward = operation.kind == CudnnOperation::forward;
+  const Place& to = forward ? y : operation.kind == CudnnOperation::data_gradient ? x : weight;
+  const std::vector<double>& sums = forward                                           ? y_values
+                                    : operation.kind == CudnnOperation::data_gradient ? x_values
+                                                                                      : weight_values;
+  for (uint64_t i = 0; i < sums.size(); ++i)
+    store(to.data, i, to.tensor.number, sums[i] * (engine.loses_digits ? 1.001 : 1));
 }
 
 }  // namespace

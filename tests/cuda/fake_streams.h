@@ -8,8 +8,6 @@ namespace lt::cuda::fake {
 // fake_streams.cpp
 void fill_streams(DriverTable* table);
 void finish_all_streams();
-// Complains where some stream is being captured.
-void forbid_in_capture(const char* function);
 
 // fake_driver.cpp
 void count_call(const char* driver_function);

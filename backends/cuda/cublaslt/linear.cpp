@@ -64,6 +64,8 @@ class LtLinear final : public LtLinearKernel {
     return Status::ok;
   }
 
+  Status ready(uint32_t samples) override { return product_->ready(samples); }
+
   Status enqueue(const Site& site) override {
     void* y = site.at<void>(op_.y);
     float* bias = site.at<float>(op_.bias);
@@ -121,6 +123,12 @@ class LtLinearBackward final : public LtLinearKernel {
     workspace_ = layout_.take(workspace_bytes);
     if (makes_dz_) dz_ = layout_.take(uint64_t{request.micro_batch} * out_ * dtype_bytes(type_));
     if (op_.has_bias) partials_ = layout_.take(column_sums_scratch_bytes(request.micro_batch, out_));
+    return Status::ok;
+  }
+
+  Status ready(uint32_t samples) override {
+    for (LtMatmul* product : {weight_product_.get(), bias_product_.get(), data_product_.get()})
+      if (product != nullptr) LT_TRY(product->ready(samples));
     return Status::ok;
   }
 

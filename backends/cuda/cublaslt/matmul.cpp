@@ -140,6 +140,11 @@ Status LtMatmul::find(uint32_t samples, const Algorithm** algorithm) {
   return Status::ok;
 }
 
+Status LtMatmul::ready(uint32_t samples) {
+  const Algorithm* algorithm = nullptr;
+  return find(samples, &algorithm);
+}
+
 Status LtMatmul::enqueue(uint32_t samples, const void* a, const void* b, void* d, void* vector, bool accumulate,
                          void* workspace, CUstream stream) {
   const Algorithm* algorithm = nullptr;

@@ -44,7 +44,9 @@ class LtMatmul {
   // Of the workspace, for any number of samples.
   uint64_t workspace_bytes() const { return workspace_bytes_; }
 
-  // Allocates nothing here; another number of samples than the last few asks the library for its algorithm, on the host.
+  // Asks the library for its algorithm for so many samples, on the host, unless they are among the last few.
+  Status ready(uint32_t samples);
+  // Allocates nothing, and readies what is not ready.
   // `vector` is the epilogue's. Adds to D where `accumulate`, which an epilogue forbids.
   Status enqueue(uint32_t samples, const void* a, const void* b, void* d, void* vector, bool accumulate, void* workspace,
                  CUstream stream);

@@ -33,11 +33,12 @@ class CudnnProduct {
   uint64_t workspace_bytes() const { return rules_.workspace_limit_bytes; }
   DType result() const { return convolution_.result; }
 
+  Status ready(const CudnnCaller& caller, uint32_t samples) {
+    return find(samples) != nullptr ? Status::ok : add(caller, samples);
+  }
   Status enqueue(const CudnnCaller& caller, uint32_t samples, const CudnnPlan::Memory& memory, CUstream stream) {
-    for (Entry& entry : plans_)
-      if (entry.samples == samples) return entry.plan.enqueue(memory, stream);
-    LT_TRY(add(caller, samples));
-    return plans_.back().plan.enqueue(memory, stream);
+    LT_TRY(ready(caller, samples));
+    return find(samples)->enqueue(memory, stream);
   }
 
  private:
@@ -46,6 +47,11 @@ class CudnnProduct {
     CudnnPlan plan;
   };
 
+  CudnnPlan* find(uint32_t samples) {
+    for (Entry& entry : plans_)
+      if (entry.samples == samples) return &entry.plan;
+    return nullptr;
+  }
   Status add(const CudnnCaller& caller, uint32_t samples) {
     Entry entry = {samples, {}};
     LT_TRY(entry.plan.make(caller, convolution_, samples, rules_));
@@ -145,6 +151,8 @@ class CudnnConv2d final : public CudnnConv2dKernel {
     return Status::ok;
   }
 
+  Status ready(uint32_t samples) override { return product_.ready(caller_, samples); }
+
   Status enqueue(const Site& site) override {
     std::byte* scratch = site.scratch<std::byte>();
     CudnnPlan::Memory memory;
@@ -199,6 +207,11 @@ class CudnnConv2dBackward final : public CudnnConv2dKernel {
     if (op_.has_bias)
       partials_ = layout_.take(column_sums_scratch_bytes(request.micro_batch * z_pixels_, op_.conv_extent.channels));
     return Status::ok;
+  }
+
+  Status ready(uint32_t samples) override {
+    LT_TRY(weight_product_.ready(caller_, samples));
+    return data_product_.is_made() ? data_product_.ready(caller_, samples) : Status::ok;
   }
 
   Status enqueue(const Site& site) override {
