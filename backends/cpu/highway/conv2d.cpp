@@ -249,7 +249,7 @@ std::unique_ptr<Kernel> make_conv2d(const Program& program, const KernelRequest&
 std::unique_ptr<Kernel> make_conv2d_backward(const Program& program, const KernelRequest& request, Target target) {
   Conv2dShape shape;
   if (!shape_of(program, request, target, &shape)) return nullptr;
-  if (winograd_serves_backward(shape)) return make_conv2d_winograd_backward(request, shape, target);
+  if (winograd_serves_backward(shape, target)) return make_conv2d_winograd_backward(request, shape, target);
   if (weights_serve(shape, *request.op)) return std::make_unique<Conv2dWeights>(request, shape, target);
   return std::make_unique<Conv2dBackward>(request, shape, target);
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "backends/cpu/highway/conv2d_shape.h"
+#include "backends/cpu/highway/targets.h"
 
 namespace lt::cpu::highway {
 
@@ -37,8 +38,8 @@ WinogradShape winograd_forward_shape(const Conv2dShape& shape);
 // Only for layers with padding < kernel.
 WinogradShape winograd_input_gradient_shape(const Conv2dShape& shape);
 
-// Which passes of a layer go by Winograd: the one place that decides, on the shape alone.
+// Which passes of a layer go by Winograd: the one place that decides, on the shape and the instruction set, never on data.
 bool winograd_serves_forward(const Conv2dShape& shape);
-bool winograd_serves_backward(const Conv2dShape& shape);
+bool winograd_serves_backward(const Conv2dShape& shape, Target target);
 
 }  // namespace lt::cpu::highway
