@@ -36,13 +36,17 @@ namespace ops {
 std::vector<DeviceSpec> device_specs() {
   std::vector<DeviceSpec> specs;
   for (const char* kernels : {"own", "cudnn"})
-    specs.push_back({std::string("cuda_") + kernels,
-                     [kernels](std::unique_ptr<Device>* device) {
-                       DeviceConfig config;
-                       config.kernels = kernels;
-                       return cuda::open_with(cuda::fake::libraries, config, device);
-                     },
-                     std::string("cuda_") + kernels});
+    for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
+      const std::string name = std::string("cuda_") + kernels + "_" + precision_name(precision);
+      specs.push_back({name,
+                       [kernels, precision](std::unique_ptr<Device>* device) {
+                         DeviceConfig config;
+                         config.kernels = kernels;
+                         config.precision = precision;
+                         return cuda::open_with(cuda::fake::libraries, config, device);
+                       },
+                       name, precision});
+    }
   return specs;
 }
 

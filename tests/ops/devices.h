@@ -17,6 +17,7 @@ struct DeviceSpec {
   std::string name;  // letters, digits and underscores
   std::function<Status(std::unique_ptr<Device>* device)> open;
   std::string same_bits_group;  // devices of one group have to give the same bits
+  Precision precision = Precision::fp32;
 };
 inline void PrintTo(const DeviceSpec& spec, std::ostream* out) { *out << spec.name; }
 

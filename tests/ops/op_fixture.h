@@ -37,6 +37,9 @@ struct OpCase {
   bool loss_is_finite = true;  // updates: what the statistics say
   Fill fill = Fill::uniform;
   Poison poison = Poison::none;
+  // Of the device. Under bf16 what is between operations, and the weights of products, are bfloat16 there; the reference
+  // device computes in float on numbers rounded to it.
+  Precision precision = Precision::fp32;
   uint64_t seed = 1, step = 3;
 };
 
@@ -78,7 +81,7 @@ class OpRun {
   float* floats(const std::string& name);
   uint8_t* bytes(const std::string& name);
   Statistics& statistics();
-  // A copy of what the run's samples hold; weights in in_out order whatever the device's.
+  // A copy, in float, of what the run's samples hold; weights in in_out order whatever the device's.
   std::vector<float> values(const std::string& name);
   void set_values(const std::string& name, const std::vector<float>& values);
   std::vector<uint8_t> byte_values(const std::string& name);  // of any type
@@ -94,6 +97,8 @@ class OpRun {
   void fill_tensor(const Tensor& tensor);
   void check_guards(const char* when) const;
   const Tensor& tensor(const std::string& name) const;
+  // Bfloat16 under that precision.
+  bool is_narrow(const std::string& name) const;
   bool is_weight(const std::string& name) const { return name == "weight" || name == "dweight"; }
   // Where element `i` of an in_out weight lies in the device's layout.
   uint64_t weight_place(uint64_t i) const;
@@ -102,7 +107,7 @@ class OpRun {
   Program program_;
   OpNeeds needs_;
   Status status_ = Status::ok;
-  bool in_host_memory_ = true;
+  bool in_host_memory_ = true, narrow_ = false;
   bool sums_exactly_ = true;
   struct FreeRegion {
     void operator()(std::byte* region) const;
@@ -112,6 +117,10 @@ class OpRun {
   std::vector<uint8_t> raw_x_;
   std::vector<int32_t> labels_;
 };
+
+// What an output's error may come to, as normalised_square_error: the sums' rounding (see square_error_limit), that of
+// tf32's operands (2^-11 each), that of bfloat16's results (2^-9).
+double square_error_limit_of(Precision precision);
 
 // Sum of squared differences over the sum of squares of `expected`; infinite where either has a NaN the other lacks.
 double normalised_square_error(const std::vector<float>& actual, const std::vector<float>& expected);

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -29,13 +30,40 @@ bool is_output(const std::string& name, bool backward) {
 bool writes(OpKind kind, const std::string& name) {
   if (name.starts_with("staging")) return true;  // where a device has a place of its own for the host's samples
   if (kind == OpKind::softmax_cross_entropy) return name == "dx" || name == "statistics";
-  return name == "parameters" || name == "state" || name == "state2";
+  return name == "parameters" || name == "state" || name == "state2" || name == "copies";
 }
 
 uint32_t hash(const std::string& name) {
   uint32_t h = 2166136261u;  // FNV-1a
   for (char c : name) h = (h ^ static_cast<uint8_t>(c)) * 16777619u;
   return h;
+}
+
+float rounded_to_bf16(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  if (!std::isnan(value)) bits += 0x7fffu + (bits >> 16 & 1);
+  bits &= 0xffff0000u;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+float read_element(const uint8_t* first, uint64_t i, DType type) {
+  float value = 0;
+  if (type == DType::f32)
+    std::memcpy(&value, first + 4 * i, 4);
+  else
+    std::memcpy(reinterpret_cast<uint8_t*>(&value) + 2, first + 2 * i, 2);
+  return value;
+}
+
+void write_element(uint8_t* first, uint64_t i, DType type, float value) {
+  if (type == DType::f32) {
+    std::memcpy(first + 4 * i, &value, 4);
+  } else {
+    value = rounded_to_bf16(value);
+    std::memcpy(first + 2 * i, reinterpret_cast<const uint8_t*>(&value) + 2, 2);
+  }
 }
 
 }  // namespace
@@ -45,6 +73,7 @@ void OpRun::FreeRegion::operator()(std::byte* region) const { std::free(region);
 OpRun::OpRun(const Device& device, const OpCase& op_case) : case_(op_case) {
   program_.micro_batch = case_.micro_batch;
   program_.weight_layout = device.weight_layout();
+  narrow_ = case_.precision == Precision::bf16 && std::strcmp(device.kernels(), "reference") != 0;
   add_tensors();
   uint64_t saved_bytes = 0;
   for (const Op& op : program_.ops) {
@@ -76,7 +105,13 @@ Status OpRun::exchange(bool to_device) {
 
 OpRun::~OpRun() = default;
 
+bool OpRun::is_narrow(const std::string& name) const {
+  if (case_.op.kind == OpKind::softmax_cross_entropy) return name == "dx";
+  return name == "x" || name == "y" || name == "dx" || name == "dy" || name == "weight" || name == "copies";
+}
+
 TensorId OpRun::add(const std::string& name, DType dtype, uint64_t sample_elements, uint64_t elements) {
+  if (narrow_ && is_narrow(name)) dtype = DType::bf16;
   Tensor tensor;
   tensor.name = name;
   tensor.dtype = dtype;
@@ -112,6 +147,7 @@ void OpRun::add_tensors() {
     case OpKind::update_sgd:
       op.parameters = add("parameters", DType::f32, 0, op.parameter_elements);
       op.gradients = add("gradients", DType::f32, 0, op.parameter_elements);
+      if (narrow_) op.copies = add("copies", DType::bf16, 0, op.parameter_elements);
       op.statistics = add("statistics", DType::u8, 0, sizeof(Statistics));
       break;
     case OpKind::conv2d_backward:
@@ -203,10 +239,11 @@ void OpRun::fill_tensor(const Tensor& tensor) {
   }
   const bool added_to = case_.accumulate && (name == "dweight" || name == "dbias");
   const bool output = is_output(name, false) || (is_output(name, true) && !added_to);
-  if (output || tensor.dtype != DType::f32) return;
+  if (output || (tensor.dtype != DType::f32 && tensor.dtype != DType::bf16)) return;
   // Samples past the run's stay NaN.
-  const uint64_t n = tensor.sample_elements != 0 ? tensor.sample_elements * case_.samples : tensor.bytes / sizeof(float);
-  float* to = reinterpret_cast<float*>(region_.get() + tensor.offset);
+  const uint64_t n =
+      tensor.sample_elements != 0 ? tensor.sample_elements * case_.samples : tensor.bytes / dtype_bytes(tensor.dtype);
+  auto* const to = reinterpret_cast<uint8_t*>(region_.get() + tensor.offset);
   for (uint64_t i = 0; i < n; ++i) {
     const Philox4 bits = philox4x32({{static_cast<uint32_t>(i), 0, hash(name), 1}}, case_.seed);
     float value = philox_uniform(bits.v[0]) * 2 - 1;
@@ -216,7 +253,8 @@ void OpRun::fill_tensor(const Tensor& tensor) {
     if (name == "x" && case_.poison != Poison::none && bits.v[1] % 37 == 0)
       value = case_.poison == Poison::nan ? std::numeric_limits<float>::quiet_NaN()
                                           : (bits.v[2] & 1 ? 1 : -1) * std::numeric_limits<float>::infinity();
-    to[is_weight(name) ? weight_place(i) : i] = value;
+    if (case_.precision == Precision::bf16 && is_narrow(name)) value = rounded_to_bf16(value);
+    write_element(to, is_weight(name) ? weight_place(i) : i, tensor.dtype, value);
   }
 }
 
@@ -312,20 +350,21 @@ Statistics& OpRun::statistics() { return *reinterpret_cast<Statistics*>(bytes("s
 uint64_t OpRun::weight_place(uint64_t i) const {
   if (program_.weight_layout == WeightLayout::in_out) return i;
   const Op& op = case_.op;
-  const uint64_t out = op.y_extent.channels, fan_in = tensor("weight").bytes / sizeof(float) / out;
+  const uint64_t out = op.y_extent.channels, fan_in = elements("weight") / out;
   return i % out * fan_in + i / out;
 }
 
 std::vector<float> OpRun::values(const std::string& name) {
   const Tensor& t = tensor(name);
-  const uint64_t n = t.sample_elements != 0 ? t.sample_elements * case_.samples : t.bytes / sizeof(float);
+  const uint64_t n = t.sample_elements != 0 ? t.sample_elements * case_.samples : t.bytes / dtype_bytes(t.dtype);
   std::vector<float> result(n);
-  for (uint64_t i = 0; i < n; ++i) result[i] = floats(name)[is_weight(name) ? weight_place(i) : i];
+  for (uint64_t i = 0; i < n; ++i) result[i] = read_element(bytes(name), is_weight(name) ? weight_place(i) : i, t.dtype);
   return result;
 }
 
 void OpRun::set_values(const std::string& name, const std::vector<float>& values) {
-  for (uint64_t i = 0; i < values.size(); ++i) floats(name)[is_weight(name) ? weight_place(i) : i] = values[i];
+  for (uint64_t i = 0; i < values.size(); ++i)
+    write_element(bytes(name), is_weight(name) ? weight_place(i) : i, tensor(name).dtype, values[i]);
 }
 
 std::vector<uint8_t> OpRun::byte_values(const std::string& name) {
