@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "backends/cuda/cublaslt/matmul.h"
+#include "tests/cuda/emulation/launch.h"
 #include "tests/cuda/fake.h"
 #include "tests/cuda/fake_cublaslt.h"
 #include "tests/cuda/library_case.h"
@@ -127,6 +128,20 @@ TEST_F(CublasLt, PrecisionIsWhatWasAskedFor) {
     EXPECT_EQ(run.value(run.forward_op().y, 0), expected);
   }
   EXPECT_TRUE(fake::take_complaints().empty());
+}
+
+// Whose order of sums is not said is not taken where bits are to be the same.
+TEST_F(CublasLt, BiasGradientIsFusedUnlessDeterministic) {
+  LibraryCase c = linear("bias gradient", {1, 1, 8}, 5);
+  for (const bool deterministic : {false, true}) {
+    c.deterministic = deterministic;
+    LibraryRun run(c);
+    ASSERT_TRUE(run.make(make_cublaslt_linear, make_cublaslt_linear_backward)) << last_error();
+    run.fill();
+    const uint64_t before = emulation::statistics().launches;
+    ASSERT_EQ(run.enqueue_backward(), Status::ok) << last_error();
+    EXPECT_EQ(emulation::statistics().launches - before, deterministic ? 1u : 0u);
+  }
 }
 
 TEST_F(CublasLt, NaNGoesThroughReLU) {

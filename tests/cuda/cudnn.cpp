@@ -100,6 +100,8 @@ TEST_F(Cudnn, AwkwardShapes) {
   expect_equal_everywhere(c);
   c.dropout = 0.5f;
   expect_equal_everywhere(c);
+  c.has_bias = false;
+  expect_equal_everywhere(c);
   c.training = false;
   expect_equal_everywhere(c);
 }

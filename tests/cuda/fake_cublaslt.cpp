@@ -248,7 +248,8 @@ cublasStatus_t heuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc_, cu
   if (!options.any_product) return CUBLAS_STATUS_NOT_SUPPORTED;
   if ((preference->reductions & (CUBLASLT_REDUCTION_SCHEME_INPLACE | CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE)) != 0)
     complain("%s: parts of sums may come together in D", function);
-  const uint64_t parts = uint64_t{found.m} * found.n * sizeof(float) * 2;
+  // More parts for odd shapes: fewer samples may ask for more than the planned ones.
+  const uint64_t parts = uint64_t{found.m} * found.n * sizeof(float) * (found.n % 2 == 0 ? 2 : 6);
   const bool splits = options.workspace && found.k > 64 && parts <= preference->workspace_bytes &&
                       (preference->reductions & CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE) != 0;
   found.workspace_bytes = splits ? static_cast<uint32_t>(parts) : 0;
