@@ -64,6 +64,32 @@ INSTANTIATE_TEST_SUITE_P(Models, CudaTraining,
                                             ::testing::Values("cudnn", "own", "auto")),
                          name_of);
 
+// Other precisions part from fp32 by their rounding, step by step further.
+class CudaPrecision : public CudaTraining {};
+
+TEST_P(CudaPrecision, StaysNearFp32) {
+  const auto& [model, precision] = GetParam();
+  const Digits train(is_cnn(model) ? 80 : 512), test(24);
+  const uint32_t batch = is_cnn(model) ? cnn_batch : 0;
+  const Training on_cpu = start({.recipe = model, .device = "cpu", .batch = batch}, train, test);
+  ASSERT_EQ(on_cpu.status, LT_OK) << on_cpu.error;
+  const std::vector<double> expected = losses(on_cpu.session.get(), 6);
+  for (const char* kernels : {"auto", "own"}) {
+    const Training training =
+        start({.recipe = model, .device = "cuda", .kernels = kernels, .precision = precision, .batch = batch}, train, test);
+    ASSERT_EQ(training.status, LT_OK) << training.error;
+    expect_close(losses(training.session.get(), 6), expected, precision == "tf32" ? 2e-3 : 2e-2);
+    lt_report report{};
+    report.size = sizeof report;
+    EXPECT_EQ(lt_session_eval(training.session.get(), LT_TEST, &report), LT_OK) << lt_last_error();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, CudaPrecision,
+                         ::testing::Combine(::testing::Values("mnist/cnn-valid", "mnist/nn"),
+                                            ::testing::Values("tf32", "bf16")),
+                         name_of);
+
 class CudaSteadyState : public CudaTraining {};
 
 // Two epochs with a short last batch, evaluated, in intervals of several steps, on both devices.

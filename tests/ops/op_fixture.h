@@ -119,7 +119,8 @@ class OpRun {
 };
 
 // What an output's error may come to, as normalised_square_error: the sums' rounding (see square_error_limit), that of
-// tf32's operands (2^-11 each), that of bfloat16's results (2^-9).
+// tf32's operands (2^-11 each), that of bfloat16's results (2^-9, twice where a library's product is stored before its bias
+// is added); with room for sums of few products that cancel.
 double square_error_limit_of(Precision precision);
 
 // Sum of squared differences over the sum of squares of `expected`; infinite where either has a NaN the other lacks.
