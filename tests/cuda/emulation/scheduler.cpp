@@ -209,7 +209,8 @@ void Machine::wait(Barrier& barrier, uint32_t expected, const char* kind, Site s
   if (barrier.arrived++ == 0) {
     barrier.kind = kind;
     barrier.site = site;
-  } else if (barrier.site.line != site.line || std::strcmp(barrier.site.file, site.file) != 0 || barrier.kind != kind) {
+  } else if (barrier.site.line != site.line || barrier.kind != kind ||
+             (barrier.site.file != site.file && std::strcmp(barrier.site.file, site.file) != 0)) {
     fail("divergent barrier: thread %u of block (%u, %u, %u) is in %s at line %u, others in %s at line %u of %s",
          current->index, current->block->index.x, current->block->index.y, current->block->index.z, kind, site.line,
          barrier.kind, barrier.site.line, barrier.site.file);
