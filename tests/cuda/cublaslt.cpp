@@ -325,7 +325,7 @@ TEST_F(Breach, Workspace) {
   expect_refused("smaller than the algorithm needs");
   workspace_bytes_ = 4096;
   workspace_at_ = 4;
-  expect_refused("not aligned to 16 bytes");
+  expect_refused("not aligned to 256 bytes");
   workspace_at_ = (1 << 15) - 256;
   expect_refused("the workspace is not the device's memory");
   workspace_at_ = 4096;

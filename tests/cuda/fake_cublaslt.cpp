@@ -369,7 +369,7 @@ cublasStatus_t matmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc_, const
   if (workspace_bytes < chosen.workspace_bytes)
     return refuse(function, "the workspace is smaller than the algorithm needs");
   if (chosen.workspace_bytes != 0) {
-    if (!is_aligned(workspace, 16)) return refuse(function, "the workspace is not aligned to 16 bytes");
+    if (!is_aligned(workspace, 256)) return refuse(function, "the workspace is not aligned to 256 bytes");
     if (!is_device_range(workspace, workspace_bytes)) return refuse(function, "the workspace is not the device's memory");
     const auto* first = static_cast<const std::byte*>(workspace);
     for (const auto& matrix : matrices) {

@@ -454,7 +454,7 @@ cudnnStatus_t execute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan_, cudn
         value_of<void*>(*pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, i);
   auto* workspace = value_of<std::byte*>(*pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
   const auto workspace_bytes = static_cast<uint64_t>(plan->engine.workspace_bytes);
-  if (workspace_bytes != 0 && (!is_device_range(workspace, workspace_bytes) || !is_aligned(workspace, 16)))
+  if (workspace_bytes != 0 && (!is_device_range(workspace, workspace_bytes) || !is_aligned(workspace, 256)))
     return refuse(CUDNN_STATUS_BAD_PARAM, function, "the workspace is not the device's memory, or not aligned");
   const auto overlap = [](const void* a, uint64_t a_bytes, const void* b, uint64_t b_bytes) {
     const auto *first = static_cast<const std::byte*>(a), *second = static_cast<const std::byte*>(b);

@@ -147,6 +147,7 @@ void LibraryRun::fill() {
   };
   for (Tensor& tensor : program_.tensors) tensor.offset = place(tensor.bytes);
   program_.scratch_bytes = std::max(forward_->scratch_bytes(), backward_->scratch_bytes());
+  while (offset % guard_bytes != tensor_alignment) offset += tensor_alignment;  // no better aligned than it must be
   program_.scratch_offset = place(program_.scratch_bytes);
   for (const std::byte* range : ranges_) plain::remove_device_range(range);
   ranges_.clear();

@@ -70,7 +70,7 @@ class LtLinear final : public LtLinearKernel {
     void* y = site.at<void>(op_.y);
     float* bias = site.at<float>(op_.bias);
     LT_TRY(product_->enqueue(site.samples, site.at<const void>(op_.weight), site.at<const void>(op_.x), y, bias, false,
-                             site.scratch<std::byte>() + workspace_, site.stream()));
+                             ScratchLayout::start(site.scratch<std::byte>()) + workspace_, site.stream()));
     const bool bias_left = op_.has_bias && !bias_fused_;
     if (!bias_left && !op_.has_relu && (op_.dropout == 0 || !site.training)) return Status::ok;
     return enqueue_epilogue(site, op_, y, y_type_, out_, bias_left ? bias : nullptr);
@@ -133,7 +133,7 @@ class LtLinearBackward final : public LtLinearKernel {
   }
 
   Status enqueue(const Site& site) override {
-    std::byte* scratch = site.scratch<std::byte>();
+    std::byte* scratch = ScratchLayout::start(site.scratch<std::byte>());
     const void* dz = site.at<const void>(op_.dy);
     if (makes_dz_) {
       LT_TRY(enqueue_epilogue_backward(site, op_, scratch + dz_, type_, out_));

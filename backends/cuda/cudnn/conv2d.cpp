@@ -100,7 +100,7 @@ class CudnnConv2dKernel : public Kernel {
   Status x_for_library(const Site& site, uint64_t place, void** x) const {
     *x = site.at<void>(op_.x);
     if (!pads_inputs()) return Status::ok;
-    void* copy = site.scratch<std::byte>() + place;
+    void* copy = ScratchLayout::start(site.scratch<std::byte>()) + place;
     const uint64_t rows = site.samples * x_pixels_;
     LT_TRY(enqueue_pad_channels(site.launcher, type_, {*x, rows, op_.x_extent.channels}, {copy, rows, inputs_}));
     *x = copy;
@@ -109,7 +109,7 @@ class CudnnConv2dKernel : public Kernel {
   Status weight_for_library(const Site& site, uint64_t place, void** weight) const {
     *weight = site.at<void>(op_.weight);
     if (!pads_weight()) return Status::ok;
-    void* copy = site.scratch<std::byte>() + place;
+    void* copy = ScratchLayout::start(site.scratch<std::byte>()) + place;
     LT_TRY(enqueue_pad_channels(site.launcher, type_, {*weight, op_.conv_extent.channels * taps_, op_.x_extent.channels},
                                 {copy, outputs_ * taps_, inputs_}));
     *weight = copy;
@@ -154,7 +154,7 @@ class CudnnConv2d final : public CudnnConv2dKernel {
   Status ready(uint32_t samples) override { return product_.ready(caller_, samples); }
 
   Status enqueue(const Site& site) override {
-    std::byte* scratch = site.scratch<std::byte>();
+    std::byte* scratch = ScratchLayout::start(site.scratch<std::byte>());
     CudnnPlan::Memory memory;
     LT_TRY(x_for_library(site, x_, &memory.x));
     LT_TRY(weight_for_library(site, weight_, &memory.weight));
@@ -215,7 +215,7 @@ class CudnnConv2dBackward final : public CudnnConv2dKernel {
   }
 
   Status enqueue(const Site& site) override {
-    std::byte* scratch = site.scratch<std::byte>();
+    std::byte* scratch = ScratchLayout::start(site.scratch<std::byte>());
     CudnnPlan::Memory memory;
     memory.workspace = scratch + workspace_;
     memory.z = site.at<void>(op_.dy);
@@ -238,7 +238,7 @@ class CudnnConv2dBackward final : public CudnnConv2dKernel {
   Status enqueue_weight_gradient(const Site& site, CudnnPlan::Memory memory) {
     const bool direct = !pads_weight() && !site.accumulate && weight_product_.result() == DType::f32;
     float* dweight = site.at<float>(op_.dweight);
-    memory.weight = direct ? static_cast<void*>(dweight) : site.scratch<std::byte>() + dweight_;
+    memory.weight = direct ? static_cast<void*>(dweight) : ScratchLayout::start(site.scratch<std::byte>()) + dweight_;
     LT_TRY(weight_product_.enqueue(caller_, site.samples, memory, site.stream()));
     if (direct) return Status::ok;
     return enqueue_unpad_channels(site.launcher, weight_product_.result(), {memory.weight, outputs_ * taps_, inputs_},
@@ -249,7 +249,7 @@ class CudnnConv2dBackward final : public CudnnConv2dKernel {
   Status enqueue_data_gradient(const Site& site, CudnnPlan::Memory memory) {
     LT_TRY(weight_for_library(site, weight_, &memory.weight));
     void* dx = site.at<void>(op_.dx);
-    memory.x = pads_inputs() ? site.scratch<std::byte>() + x_ : dx;
+    memory.x = pads_inputs() ? ScratchLayout::start(site.scratch<std::byte>()) + x_ : dx;
     LT_TRY(data_product_.enqueue(caller_, site.samples, memory, site.stream()));
     if (!pads_inputs()) return Status::ok;
     const uint64_t rows = site.samples * x_pixels_;
