@@ -136,7 +136,7 @@ TEST(CudaGemm, Tf32IsRoundedToTheNearest) {
   EXPECT_EQ(round_to(GemmPrecision::tf32, 1 + 0x1p-11f), 1 + 0x1p-10f);
 }
 
-TEST(CudaGemm, GapsBetweenPixelsAreNotRead) {  // they hold NaN here
+TEST(CudaGemm, PixelsWithGaps) {
   for (GemmPrecision precision : precisions) {
     GemmCase c = convolution({6, 5, 8}, 50, {3, 1, 1}, 2);
     c.precision = precision;

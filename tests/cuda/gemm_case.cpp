@@ -34,11 +34,12 @@ std::vector<double> numbers(const GemmCase& c, uint32_t which, uint64_t n) {
   return all;
 }
 
-// A tensor of rows of `pitch` elements, the first `channels` of which are given; NaN behind them.
+// A tensor of rows of `pitch` elements, the first `channels` of which are given; zeros behind them.
 Memory to_device(const GemmCase& c, const std::vector<double>& values, uint32_t channels, uint32_t pitch) {
   const uint64_t rows = values.size() / channels;
   const uint32_t element_bytes = dtype_bytes(gemm_type(c.precision));
   Memory memory(rows * pitch * element_bytes);
+  std::memset(memory.data(), 0, memory.bytes());
   for (uint64_t row = 0; row < rows; ++row)
     for (uint32_t channel = 0; channel < channels; ++channel) {
       const auto value = static_cast<float>(values[row * channels + channel]);

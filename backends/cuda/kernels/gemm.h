@@ -113,7 +113,7 @@ struct GemmMatrix {
   const void* data = nullptr;
   uint32_t rows = 0;      // forward: out channels; dx: in channels; weights: samples * positions
   uint32_t channels = 1;  // of a row's pixel, the index that runs fastest
-  uint32_t pitch = 1;     // dz: elements from a row to the next; a weight has no gaps
+  uint32_t pitch = 1;     // dz: elements from a row to the next, zeros between them; a weight has no gaps
   CopyMode copy = CopyMode::chunks;
 };
 

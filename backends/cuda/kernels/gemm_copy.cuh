@@ -74,10 +74,16 @@ LT_DEVICE void copy_elements(const Chunk<T>& chunk) {
   }
 }
 
-// All chunks of a thread: `chunk(pass)`. `aligned`: the mode is chunks.
+// All chunks of a thread: `chunk(pass)`. `aligned`: whole ones, of which those with an end of 0 are zeros.
 template <uint32_t passes, bool aligned, class ChunkOf>
 LT_DEVICE void copy_chunks(CopyMode mode, const ChunkOf& chunk) {
-  if (aligned || mode == CopyMode::chunks) {
+  if (aligned) {  // whole chunks or nothing: sizes that ptxas knows cost it nothing
+    LT_UNROLL
+    for (uint32_t pass = 0; pass < passes; ++pass) {
+      const auto each = chunk(pass);
+      copy_async<16>(each.to, each.from, each.end != 0 ? 16 : 0);
+    }
+  } else if (mode == CopyMode::chunks) {
     LT_UNROLL
     for (uint32_t pass = 0; pass < passes; ++pass) copy_chunk<16>(chunk(pass));
   } else if (mode == CopyMode::eight_bytes) {

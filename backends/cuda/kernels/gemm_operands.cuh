@@ -145,8 +145,8 @@ struct GatheredRows<T, rows, true> {
   static constexpr uint32_t bytes = RowsLayout::bytes(rows), passes = rows / rows_of_pass;
 
   const GemmImage& image;
-  const T* pixels[passes];  // of the first tap, wherever that is
-  int32_t places[passes];   // row and column, 16 bits each
+  const std::byte* pixels[passes];  // of the first tap, wherever that is
+  int32_t places[passes];           // row and column, 16 bits each
 
   LT_DEVICE GatheredRows(const GemmArguments& a, uint32_t first_row) : image(a.image) {
     LT_UNROLL
@@ -155,7 +155,7 @@ struct GatheredRows<T, rows, true> {
       const ImagePlace place = image_place(image, min(row, a.result.m - 1));
       places[pass] = row < a.result.m ? place.row * 65536 + (place.column & 0xffff) : -32768 * 65536;
       const int64_t pixel = (int64_t{place.sample} * image.height + place.row) * image.width + place.column;
-      pixels[pass] = static_cast<const T*>(image.data) + pixel * image.pitch;
+      pixels[pass] = static_cast<const std::byte*>(image.data) + pixel * image.pitch * static_cast<int64_t>(sizeof(T));
     }
   }
   LT_DEVICE void load(std::byte* tile, uint32_t k) const {
@@ -163,14 +163,15 @@ struct GatheredRows<T, rows, true> {
     const auto [tap, channel] = split_taps(image, k + threadIdx.x % chunks_of_row * chunk_elements<T>);
     const Tap at = kernel_tap(image, tap);
     const int32_t down = image.direction * at.row, right = image.direction * at.column;
-    const int32_t offset = (down * static_cast<int32_t>(image.width) + right) * static_cast<int32_t>(image.pitch) +
-                           static_cast<int32_t>(channel);
-    const uint32_t length = tap < image.taps ? chunk_length<T>(channel, image.channels) * sizeof(T) : 0;
+    const int32_t elements = (down * static_cast<int32_t>(image.width) + right) * static_cast<int32_t>(image.pitch) +
+                             static_cast<int32_t>(channel);
+    const int64_t offset = int64_t{elements} * static_cast<int64_t>(sizeof(T));
+    const bool there = tap < image.taps;
     LT_UNROLL
     for (uint32_t pass = 0; pass < passes; ++pass) {
       const int32_t row = (places[pass] >> 16) + down, column = static_cast<int16_t>(places[pass]) + right;
-      const bool inside = static_cast<uint32_t>(row) < image.height && static_cast<uint32_t>(column) < image.width;
-      copy_async<16>(to + pass * rows_of_pass * RowsLayout::stride, pixels[pass] + offset, inside ? length : 0);
+      const bool inside = there && static_cast<uint32_t>(row) < image.height && static_cast<uint32_t>(column) < image.width;
+      copy_async<16>(to + pass * rows_of_pass * RowsLayout::stride, pixels[pass] + offset, inside ? 16 : 0);
     }
   }
 };
@@ -198,6 +199,36 @@ struct WeightRows {
       return Chunk<T>{to + pass * rows_of_pass * RowsLayout::stride, static_cast<const T*>(matrix.data) + at, 0,
                       inside ? length : 0};
     });
+  }
+};
+
+template <class T, uint32_t rows>
+struct WeightRows<T, rows, true> {
+  static constexpr uint32_t bytes = RowsLayout::bytes(rows), passes = rows / rows_of_pass;
+
+  const GemmImage& image;
+  const GemmMatrix& matrix;
+  const std::byte* weights[passes];
+  uint32_t rows_left;
+
+  LT_DEVICE WeightRows(const GemmArguments& a, uint32_t first) : image(a.image), matrix(a.matrix) {
+    const uint32_t first_row = first + threadIdx.x / chunks_of_row;
+    rows_left = first_row < matrix.rows ? matrix.rows - first_row : 0;
+    LT_UNROLL
+    for (uint32_t pass = 0; pass < passes; ++pass) {
+      const uint32_t row = min(first_row + pass * rows_of_pass, matrix.rows - 1);
+      weights[pass] = static_cast<const std::byte*>(matrix.data) + uint64_t{row} * image.taps * matrix.channels * sizeof(T);
+    }
+  }
+  LT_DEVICE void load(std::byte* tile, uint32_t k) const {
+    std::byte* const to = tile + thread_of_rows();
+    // Taps of whole chunks lie side by side.
+    const uint32_t element = k + threadIdx.x % chunks_of_row * chunk_elements<T>;
+    const bool there = element < image.taps * matrix.channels;
+    LT_UNROLL
+    for (uint32_t pass = 0; pass < passes; ++pass)
+      copy_async<16>(to + pass * rows_of_pass * RowsLayout::stride, weights[pass] + uint64_t{element} * sizeof(T),
+                     there && pass * rows_of_pass < rows_left ? 16 : 0);
   }
 };
 

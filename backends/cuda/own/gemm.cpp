@@ -13,25 +13,26 @@ constexpr uint32_t tile_count = std::size(gemm_tiles), most_parts = 128;
 // A part has at least so many steps, or its start and end outweigh them.
 constexpr uint64_t least_part_steps = 4;
 
-// What a product takes, in cycles of one multiprocessor; estimates, of which only the ratios matter.
-constexpr double products_per_cycle[] = {80, 400, 800};  // f32, tf32, bf16
-constexpr double step_latency = 350;                     // of a block that is alone
-constexpr double tile_efficiency[tile_count] = {1, 0.85, 0.65};
-constexpr uint32_t resident_blocks[tile_count] = {3, 6, 8};  // of one multiprocessor at a time
-constexpr double block_cycles = 1500;                        // a block's start and end
+// What a step of a tile takes, in cycles of one multiprocessor: the instructions of the kernels' loops, a warp of each
+// block on each of the four schedulers. For f32, tf32, bf16.
+constexpr double step_cycles[][tile_count] = {{1260, 700, 410}, {300, 190, 150}, {260, 140, 110}};
+// The same where a block is alone, and waits for itself: estimated.
+constexpr double alone_factor = 1.6, alone_cycles = 100, copy_latency = 350;
+// Blocks of one multiprocessor at a time, by registers and shared memory.
+constexpr uint32_t resident_blocks[][tile_count] = {{2, 4, 5}, {3, 6, 8}, {4, 6, 8}};
+constexpr double block_cycles = 1500;  // a block's start and end
 constexpr double reduce_cycles = 2500, reduce_bytes_per_cycle = 2500;
 
 double estimate(GemmPrecision precision, uint32_t tile, uint32_t parts, uint64_t m, uint64_t n, uint64_t steps,
                 uint32_t multiprocessors) {
   const auto [tile_m, tile_n] = gemm_tiles[tile];
   const uint64_t blocks = divide_up(m, tile_m) * divide_up(n, tile_n) * parts;
-  const uint32_t step_k = gemm_step_bytes / dtype_bytes(gemm_type(precision));
+  const auto type = static_cast<uint32_t>(precision);
   const auto part_steps = static_cast<double>(divide_up(steps, parts));
-  const double step_cycles =
-      tile_m * tile_n * step_k / (products_per_cycle[static_cast<uint32_t>(precision)] * tile_efficiency[tile]);
   const auto of_each = static_cast<double>(divide_up(blocks, multiprocessors));
-  const auto rounds = static_cast<double>(divide_up(blocks, uint64_t{multiprocessors} * resident_blocks[tile]));
-  double cycles = std::max(of_each * step_cycles, rounds * step_latency) * part_steps + rounds * block_cycles;
+  const auto rounds = static_cast<double>(divide_up(blocks, uint64_t{multiprocessors} * resident_blocks[type][tile]));
+  const double alone = std::max(copy_latency, alone_cycles + alone_factor * step_cycles[type][tile]);
+  double cycles = std::max(of_each * step_cycles[type][tile], rounds * alone) * part_steps + rounds * block_cycles;
   if (parts > 1) {
     const double bytes = 2.0 * static_cast<double>(parts) * static_cast<double>(m) * static_cast<double>(n) * sizeof(float);
     cycles += reduce_cycles + bytes / reduce_bytes_per_cycle;
