@@ -142,7 +142,7 @@ struct GemmArguments {
   GemmMatrix matrix;
   uint32_t k = 0;             // channels rounded up
   uint32_t part_k = 0;        // of one part, whole steps; part blockIdx.z is [blockIdx.z * part_k, + part_k)
-  uint32_t aligned = 0;       // all copies are of whole chunks, of images that are not read in strides down
+  uint32_t known_copy = 0;    // 16, 8: all copies are of so many bytes, and images not read in strides down; 0: else
   float* partials = nullptr;  // [part][m][n] sums; null: one part, which finishes the result itself
   GemmResult result;
 };

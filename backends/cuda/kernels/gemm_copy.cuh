@@ -74,14 +74,22 @@ LT_DEVICE void copy_elements(const Chunk<T>& chunk) {
   }
 }
 
-// All chunks of a thread: `chunk(pass)`. `aligned`: whole ones, of which those with an end of 0 are zeros.
-template <uint32_t passes, bool aligned, class ChunkOf>
+// Where the copies' size is known, 8 or 16 bytes: each whole or zeros, so that the size costs nothing at run time. Of 16
+// bytes the elements behind the last one are copied too: they are the zeros between pixels.
+template <uint32_t size, class T>
+LT_DEVICE void copy_known(std::byte* to, const std::byte* from, uint32_t elements) {
+  copy_async<size>(to, from, elements != 0 ? size : 0);
+  if constexpr (size == 8) copy_async<size>(to + 8, from + 8, elements > chunk_elements<T> / 2 ? size : 0);
+}
+
+// All chunks of a thread: `chunk(pass)`. `known` is GemmArguments::known_copy.
+template <uint32_t passes, uint32_t known, class T, class ChunkOf>
 LT_DEVICE void copy_chunks(CopyMode mode, const ChunkOf& chunk) {
-  if (aligned) {  // whole chunks or nothing: sizes that ptxas knows cost it nothing
+  if constexpr (known != 0) {
     LT_UNROLL
     for (uint32_t pass = 0; pass < passes; ++pass) {
-      const auto each = chunk(pass);
-      copy_async<16>(each.to, each.from, each.end != 0 ? 16 : 0);
+      const Chunk<T> each = chunk(pass);
+      copy_known<known, T>(each.to, reinterpret_cast<const std::byte*>(each.from), each.end);
     }
   } else if (mode == CopyMode::chunks) {
     LT_UNROLL

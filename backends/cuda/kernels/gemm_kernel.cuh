@@ -2,7 +2,7 @@
 // two of them on their way while the block computes with the third; then the sums take their place.
 //
 // As nvcc 13.0 compiles them for sm_90a, nothing spilled: registers of a thread for the tiles 64x32, 64x64, 128x64 up to 80,
-// 128, 238 (f32), 56, 80, 156 (tf32), 56, 72, 128 (bf16); shared memory up to 23, 30, 45 KiB. A step of a 64x64 tile forward
+// 128, 168 (f32), 64, 80, 156 (tf32), 56, 72, 128 (bf16); shared memory up to 23, 30, 45 KiB. A step of a 64x64 tile forward
 // is 627 instructions a warp (512 of them multiply-adds), 158 (16 mma) and 90 (16 mma of twice the k).
 #pragma once
 
@@ -28,10 +28,10 @@ struct TileOf<GemmPrecision::f32, tile_m, tile_n, a_rows, b_rows> {
 };
 
 // Leaves the tile's sums in memory, [row][column].
-template <GemmKind kind, GemmPrecision precision, uint32_t tile_m, uint32_t tile_n, bool aligned>
+template <GemmKind kind, GemmPrecision precision, uint32_t tile_m, uint32_t tile_n, uint32_t known_copy>
 LT_DEVICE void gemm_sums(const GemmArguments& a, std::byte* memory) {
   using T = std::conditional_t<precision == GemmPrecision::bf16, Bf16, float>;
-  using Kinds = Operands<kind, T, tile_m, tile_n, aligned>;
+  using Kinds = Operands<kind, T, tile_m, tile_n, known_copy>;
   using A = typename Kinds::A;
   using B = typename Kinds::B;
   constexpr uint32_t stage_bytes = A::bytes + B::bytes;
@@ -68,16 +68,18 @@ LT_DEVICE void gemm_sums(const GemmArguments& a, std::byte* memory) {
 template <GemmKind kind, GemmPrecision precision, uint32_t tile_m, uint32_t tile_n>
 LT_DEVICE void gemm(const GemmArguments& a) {
   using T = std::conditional_t<precision == GemmPrecision::bf16, Bf16, float>;
-  using Kinds = Operands<kind, T, tile_m, tile_n, true>;
+  using Kinds = Operands<kind, T, tile_m, tile_n, 16>;
   constexpr uint32_t stages_bytes = gemm_stages * (Kinds::A::bytes + Kinds::B::bytes);
   constexpr uint32_t sums_bytes = tile_m * sums_stride<tile_n> * sizeof(float);
   constexpr uint32_t memory_bytes = stages_bytes > sums_bytes ? stages_bytes : sums_bytes;
   static_assert(memory_bytes <= 48 * 1024);
   LT_SHARED(memory, GemmMemory<memory_bytes>);
-  if (a.aligned != 0)
-    gemm_sums<kind, precision, tile_m, tile_n, true>(a, memory.all);
+  if (a.known_copy == 16)
+    gemm_sums<kind, precision, tile_m, tile_n, 16>(a, memory.all);
+  else if (a.known_copy == 8)
+    gemm_sums<kind, precision, tile_m, tile_n, 8>(a, memory.all);
   else
-    gemm_sums<kind, precision, tile_m, tile_n, false>(a, memory.all);
+    gemm_sums<kind, precision, tile_m, tile_n, 0>(a, memory.all);
 
   const uint32_t first_m = blockIdx.x * tile_m, first_n = blockIdx.y * tile_n;
   const float* sums = reinterpret_cast<const float*>(memory.all);

@@ -3,8 +3,8 @@
 //   two
 //             of them meeting in a bank
 //   columns   [k][column], with 16 (bf16) or 32 (float) bytes between, for the same reason
-// Each thread copies the same chunks of every tile; what depends on rows and columns alone is worked out once. `aligned`
-// operands, GemmArguments::aligned, are copied with a few instructions a chunk.
+// Each thread copies the same chunks of every tile; what depends on rows and columns alone is worked out once. Where
+// GemmArguments::known_copy is not 0, a chunk takes a few instructions.
 #pragma once
 
 #include "backends/cuda/kernels/bf16.h"
@@ -53,11 +53,11 @@ LT_DEVICE Tap kernel_tap(const GemmImage& image, uint32_t tap) {
 }
 
 // The channel-th element of the pixel at a place and tap; null outside.
-template <class T, bool aligned>
+template <class T, bool strides_down>
 LT_DEVICE const T* image_pixel(const GemmImage& image, ImagePlace place, Tap tap, uint32_t channel) {
   int32_t row = place.row + image.direction * tap.row, column = place.column + image.direction * tap.column;
   if (row < 0 || column < 0) return nullptr;
-  if (!aligned && image.stride_down != 1) {
+  if (strides_down && image.stride_down != 1) {
     const auto down = static_cast<int32_t>(image.stride_down);
     if (row % down != 0 || column % down != 0) return nullptr;
     row /= down;
@@ -105,8 +105,44 @@ LT_DEVICE uint32_t thread_of_rows() {
 }
 
 // forward, dx: rows are positions, k runs over the image's (tap, channel).
-template <class T, uint32_t rows, bool aligned>
+template <class T, uint32_t rows, uint32_t known_copy>
 struct GatheredRows {
+  static constexpr uint32_t bytes = RowsLayout::bytes(rows), passes = rows / rows_of_pass;
+
+  const GemmImage& image;
+  const std::byte* pixels[passes];  // of the first tap, wherever that is
+  int32_t places[passes];           // row and column, 16 bits each
+
+  LT_DEVICE GatheredRows(const GemmArguments& a, uint32_t first_row) : image(a.image) {
+    LT_UNROLL
+    for (uint32_t pass = 0; pass < passes; ++pass) {
+      const uint32_t row = first_row + pass * rows_of_pass + threadIdx.x / chunks_of_row;
+      const ImagePlace place = image_place(image, min(row, a.result.m - 1));
+      places[pass] = row < a.result.m ? place.row * 65536 + (place.column & 0xffff) : -32768 * 65536;
+      const int64_t pixel = (int64_t{place.sample} * image.height + place.row) * image.width + place.column;
+      pixels[pass] = static_cast<const std::byte*>(image.data) + pixel * image.pitch * static_cast<int64_t>(sizeof(T));
+    }
+  }
+  LT_DEVICE void load(std::byte* tile, uint32_t k) const {
+    std::byte* const to = tile + thread_of_rows();
+    const auto [tap, channel] = split_taps(image, k + threadIdx.x % chunks_of_row * chunk_elements<T>);
+    const Tap at = kernel_tap(image, tap);
+    const int32_t down = image.direction * at.row, right = image.direction * at.column;
+    const int32_t elements = (down * static_cast<int32_t>(image.width) + right) * static_cast<int32_t>(image.pitch) +
+                             static_cast<int32_t>(channel);
+    const int64_t offset = int64_t{elements} * static_cast<int64_t>(sizeof(T));
+    const uint32_t length = tap < image.taps ? chunk_length<T>(channel, image.channels) : 0;
+    LT_UNROLL
+    for (uint32_t pass = 0; pass < passes; ++pass) {
+      const int32_t row = (places[pass] >> 16) + down, column = static_cast<int16_t>(places[pass]) + right;
+      const bool inside = static_cast<uint32_t>(row) < image.height && static_cast<uint32_t>(column) < image.width;
+      copy_known<known_copy, T>(to + pass * rows_of_pass * RowsLayout::stride, pixels[pass] + offset, inside ? length : 0);
+    }
+  }
+};
+
+template <class T, uint32_t rows>
+struct GatheredRows<T, rows, 0> {
   static constexpr uint32_t bytes = RowsLayout::bytes(rows), passes = rows / rows_of_pass;
 
   const GemmImage& image;
@@ -132,78 +168,17 @@ struct GatheredRows {
       }
       return;
     }
-    copy_chunks<passes, false>(image.copy, [&](uint32_t pass) {
-      const T* pixel = image_pixel<T, false>(image, places[pass], at, channel);
+    copy_chunks<passes, 0, T>(image.copy, [&](uint32_t pass) {
+      const T* pixel = image_pixel<T, true>(image, places[pass], at, channel);
       return Chunk<T>{to + pass * rows_of_pass * RowsLayout::stride,
                       pixel != nullptr ? pixel : static_cast<const T*>(image.data), 0, pixel != nullptr ? length : 0};
     });
   }
 };
 
-template <class T, uint32_t rows>
-struct GatheredRows<T, rows, true> {
-  static constexpr uint32_t bytes = RowsLayout::bytes(rows), passes = rows / rows_of_pass;
-
-  const GemmImage& image;
-  const std::byte* pixels[passes];  // of the first tap, wherever that is
-  int32_t places[passes];           // row and column, 16 bits each
-
-  LT_DEVICE GatheredRows(const GemmArguments& a, uint32_t first_row) : image(a.image) {
-    LT_UNROLL
-    for (uint32_t pass = 0; pass < passes; ++pass) {
-      const uint32_t row = first_row + pass * rows_of_pass + threadIdx.x / chunks_of_row;
-      const ImagePlace place = image_place(image, min(row, a.result.m - 1));
-      places[pass] = row < a.result.m ? place.row * 65536 + (place.column & 0xffff) : -32768 * 65536;
-      const int64_t pixel = (int64_t{place.sample} * image.height + place.row) * image.width + place.column;
-      pixels[pass] = static_cast<const std::byte*>(image.data) + pixel * image.pitch * static_cast<int64_t>(sizeof(T));
-    }
-  }
-  LT_DEVICE void load(std::byte* tile, uint32_t k) const {
-    std::byte* const to = tile + thread_of_rows();
-    const auto [tap, channel] = split_taps(image, k + threadIdx.x % chunks_of_row * chunk_elements<T>);
-    const Tap at = kernel_tap(image, tap);
-    const int32_t down = image.direction * at.row, right = image.direction * at.column;
-    const int32_t elements = (down * static_cast<int32_t>(image.width) + right) * static_cast<int32_t>(image.pitch) +
-                             static_cast<int32_t>(channel);
-    const int64_t offset = int64_t{elements} * static_cast<int64_t>(sizeof(T));
-    const bool there = tap < image.taps;
-    LT_UNROLL
-    for (uint32_t pass = 0; pass < passes; ++pass) {
-      const int32_t row = (places[pass] >> 16) + down, column = static_cast<int16_t>(places[pass]) + right;
-      const bool inside = there && static_cast<uint32_t>(row) < image.height && static_cast<uint32_t>(column) < image.width;
-      copy_async<16>(to + pass * rows_of_pass * RowsLayout::stride, pixels[pass] + offset, inside ? 16 : 0);
-    }
-  }
-};
-
 // forward: rows are the weight's out channels, k runs over its (tap, in channel).
-template <class T, uint32_t rows, bool aligned>
+template <class T, uint32_t rows, uint32_t known_copy>
 struct WeightRows {
-  static constexpr uint32_t bytes = RowsLayout::bytes(rows), passes = rows / rows_of_pass;
-
-  const GemmImage& image;
-  const GemmMatrix& matrix;
-  uint32_t first_row;
-
-  LT_DEVICE WeightRows(const GemmArguments& a, uint32_t first)
-      : image(a.image), matrix(a.matrix), first_row(first + threadIdx.x / chunks_of_row) {}
-  LT_DEVICE void load(std::byte* tile, uint32_t k) const {
-    std::byte* const to = tile + thread_of_rows();
-    const auto [tap, channel] = split_taps(image, k + threadIdx.x % chunks_of_row * chunk_elements<T>);
-    const uint32_t length = tap < image.taps ? chunk_length<T>(channel, matrix.channels) : 0;
-    const uint32_t row_elements = image.taps * matrix.channels, of_row = tap * matrix.channels + channel;
-    copy_chunks<passes, aligned>(matrix.copy, [&](uint32_t pass) {
-      const uint32_t row = first_row + pass * rows_of_pass;
-      const bool inside = length != 0 && row < matrix.rows;
-      const uint32_t at = inside ? row * row_elements + of_row : 0;
-      return Chunk<T>{to + pass * rows_of_pass * RowsLayout::stride, static_cast<const T*>(matrix.data) + at, 0,
-                      inside ? length : 0};
-    });
-  }
-};
-
-template <class T, uint32_t rows>
-struct WeightRows<T, rows, true> {
   static constexpr uint32_t bytes = RowsLayout::bytes(rows), passes = rows / rows_of_pass;
 
   const GemmImage& image;
@@ -222,13 +197,45 @@ struct WeightRows<T, rows, true> {
   }
   LT_DEVICE void load(std::byte* tile, uint32_t k) const {
     std::byte* const to = tile + thread_of_rows();
-    // Taps of whole chunks lie side by side.
-    const uint32_t element = k + threadIdx.x % chunks_of_row * chunk_elements<T>;
-    const bool there = element < image.taps * matrix.channels;
+    const uint32_t index = k + threadIdx.x % chunks_of_row * chunk_elements<T>;
+    uint32_t element = index, length = chunk_elements<T>;
+    if constexpr (known_copy == gemm_chunk_bytes) {  // taps of whole chunks lie side by side
+      if (index >= image.taps * matrix.channels) length = 0;
+    } else {
+      const auto [tap, channel] = split_taps(image, index);
+      element = tap * matrix.channels + channel;
+      length = tap < image.taps ? chunk_length<T>(channel, matrix.channels) : 0;
+    }
     LT_UNROLL
     for (uint32_t pass = 0; pass < passes; ++pass)
-      copy_async<16>(to + pass * rows_of_pass * RowsLayout::stride, weights[pass] + uint64_t{element} * sizeof(T),
-                     there && pass * rows_of_pass < rows_left ? 16 : 0);
+      copy_known<known_copy, T>(to + pass * rows_of_pass * RowsLayout::stride,
+                                weights[pass] + uint64_t{element} * sizeof(T),
+                                pass * rows_of_pass < rows_left ? length : 0);
+  }
+};
+
+template <class T, uint32_t rows>
+struct WeightRows<T, rows, 0> {
+  static constexpr uint32_t bytes = RowsLayout::bytes(rows), passes = rows / rows_of_pass;
+
+  const GemmImage& image;
+  const GemmMatrix& matrix;
+  uint32_t first_row;
+
+  LT_DEVICE WeightRows(const GemmArguments& a, uint32_t first)
+      : image(a.image), matrix(a.matrix), first_row(first + threadIdx.x / chunks_of_row) {}
+  LT_DEVICE void load(std::byte* tile, uint32_t k) const {
+    std::byte* const to = tile + thread_of_rows();
+    const auto [tap, channel] = split_taps(image, k + threadIdx.x % chunks_of_row * chunk_elements<T>);
+    const uint32_t length = tap < image.taps ? chunk_length<T>(channel, matrix.channels) : 0;
+    const uint32_t row_elements = image.taps * matrix.channels, of_row = tap * matrix.channels + channel;
+    copy_chunks<passes, 0, T>(matrix.copy, [&](uint32_t pass) {
+      const uint32_t row = first_row + pass * rows_of_pass;
+      const bool inside = length != 0 && row < matrix.rows;
+      const uint32_t at = inside ? row * row_elements + of_row : 0;
+      return Chunk<T>{to + pass * rows_of_pass * RowsLayout::stride, static_cast<const T*>(matrix.data) + at, 0,
+                      inside ? length : 0};
+    });
   }
 };
 
@@ -247,7 +254,7 @@ struct ColumnChunks {
 };
 
 // dx: columns are the weight's in channels, k runs over (tap, out channel).
-template <class T, uint32_t columns, bool aligned>
+template <class T, uint32_t columns, uint32_t known_copy>
 struct WeightColumns : ColumnChunks<T, columns> {
   using Chunks = ColumnChunks<T, columns>;
 
@@ -262,7 +269,7 @@ struct WeightColumns : ColumnChunks<T, columns> {
         length(chunk_length<T>(channel, a.matrix.channels)) {}
   LT_DEVICE void load(std::byte* tile, uint32_t k) const {
     std::byte* const to = Chunks::place(tile);
-    copy_chunks<Chunks::passes, aligned>(matrix.copy, [&](uint32_t pass) {
+    copy_chunks<Chunks::passes, known_copy, T>(matrix.copy, [&](uint32_t pass) {
       const auto [tap, out] = split_taps(image, k + Chunks::first_k() + pass * Chunks::k_of_pass);
       const bool inside = length != 0 && tap < image.taps && out < image.channels;
       const uint32_t at = inside ? (out * image.taps + tap) * matrix.channels + channel : 0;
@@ -273,7 +280,7 @@ struct WeightColumns : ColumnChunks<T, columns> {
 };
 
 // weights: columns are dz's channels, k its rows.
-template <class T, uint32_t columns, bool aligned>
+template <class T, uint32_t columns, uint32_t known_copy>
 struct MatrixColumns : ColumnChunks<T, columns> {
   using Chunks = ColumnChunks<T, columns>;
 
@@ -284,7 +291,7 @@ struct MatrixColumns : ColumnChunks<T, columns> {
       : matrix(a.matrix), channel(first + Chunks::first_column()), length(chunk_length<T>(channel, a.matrix.channels)) {}
   LT_DEVICE void load(std::byte* tile, uint32_t k) const {
     std::byte* const to = Chunks::place(tile);
-    copy_chunks<Chunks::passes, aligned>(matrix.copy, [&](uint32_t pass) {
+    copy_chunks<Chunks::passes, known_copy, T>(matrix.copy, [&](uint32_t pass) {
       const uint32_t row = k + Chunks::first_k() + pass * Chunks::k_of_pass;
       const bool inside = length != 0 && row < matrix.rows;
       const uint64_t at = inside ? uint64_t{row} * matrix.pitch + channel : 0;
@@ -295,7 +302,7 @@ struct MatrixColumns : ColumnChunks<T, columns> {
 };
 
 // weights: columns are the image's (tap, channel), k its positions.
-template <class T, uint32_t columns, bool aligned>
+template <class T, uint32_t columns, uint32_t known_copy>
 struct GatheredColumns : ColumnChunks<T, columns> {
   using Chunks = ColumnChunks<T, columns>;
 
@@ -311,14 +318,14 @@ struct GatheredColumns : ColumnChunks<T, columns> {
   }
   LT_DEVICE void load(std::byte* tile, uint32_t k) const {
     std::byte* const to = Chunks::place(tile);
-    if (!aligned && image.row_taps != 0) {
+    if (known_copy == 0 && image.row_taps != 0) {
       LT_UNROLL
       for (uint32_t pass = 0; pass < Chunks::passes; ++pass)
         copy_elements(row_chunk<T>(image, place_of(k, pass), at, channel, to + pass * Chunks::k_of_pass * Chunks::stride));
       return;
     }
-    copy_chunks<Chunks::passes, aligned>(image.copy, [&](uint32_t pass) {
-      const T* pixel = image_pixel<T, aligned>(image, place_of(k, pass), at, channel);
+    copy_chunks<Chunks::passes, known_copy, T>(image.copy, [&](uint32_t pass) {
+      const T* pixel = image_pixel<T, known_copy == 0>(image, place_of(k, pass), at, channel);
       return Chunk<T>{to + pass * Chunks::k_of_pass * Chunks::stride,
                       pixel != nullptr ? pixel : static_cast<const T*>(image.data), 0, pixel != nullptr ? length : 0};
     });
@@ -332,17 +339,17 @@ struct GatheredColumns : ColumnChunks<T, columns> {
 };
 
 // Which operands a kind has, and whether k is what runs fastest in them.
-template <GemmKind kind, class T, uint32_t tile_m, uint32_t tile_n, bool aligned>
+template <GemmKind kind, class T, uint32_t tile_m, uint32_t tile_n, uint32_t known_copy>
 struct Operands {
-  using A = GatheredRows<T, tile_m, aligned>;
-  using B =
-      std::conditional_t<kind == GemmKind::forward, WeightRows<T, tile_n, aligned>, WeightColumns<T, tile_n, aligned>>;
+  using A = GatheredRows<T, tile_m, known_copy>;
+  using B = std::conditional_t<kind == GemmKind::forward, WeightRows<T, tile_n, known_copy>,
+                               WeightColumns<T, tile_n, known_copy>>;
   static constexpr bool a_rows = true, b_rows = kind == GemmKind::forward;
 };
-template <class T, uint32_t tile_m, uint32_t tile_n, bool aligned>
-struct Operands<GemmKind::weights, T, tile_m, tile_n, aligned> {
-  using A = MatrixColumns<T, tile_m, aligned>;
-  using B = GatheredColumns<T, tile_n, aligned>;
+template <class T, uint32_t tile_m, uint32_t tile_n, uint32_t known_copy>
+struct Operands<GemmKind::weights, T, tile_m, tile_n, known_copy> {
+  using A = MatrixColumns<T, tile_m, known_copy>;
+  using B = GatheredColumns<T, tile_n, known_copy>;
   static constexpr bool a_rows = false, b_rows = false;
 };
 

@@ -202,10 +202,9 @@ GemmCall GemmProduct::call(uint32_t samples, const void* image, const void* matr
   a.matrix.data = matrix;
   if (kind_ == GemmKind::weights) a.matrix.rows = static_cast<uint32_t>(k);
   a.k = static_cast<uint32_t>(k);
-  a.aligned =
-      image_.copy == CopyMode::chunks && matrix_.copy == CopyMode::chunks && image_.stride_down == 1 && image_.row_taps == 0
-          ? 1
-          : 0;
+  const CopyMode least = std::min(image_.copy, matrix_.copy);
+  if (image_.stride_down == 1 && image_.row_taps == 0)
+    a.known_copy = least == CopyMode::chunks ? 16 : least == CopyMode::eight_bytes ? 8 : 0;
   a.part_k = static_cast<uint32_t>(divide_up(divide_up(k, step_k), plan_.parts) * step_k);
   a.partials = plan_.parts > 1 ? static_cast<float*>(partials) : nullptr;
   result.m = static_cast<uint32_t>(m);
