@@ -1,9 +1,9 @@
 // A block's work: one tile of the result, in steps of gemm_step_bytes along k. Three steps' operands lie in shared memory,
 // two of them on their way while the block computes with the third; then the sums take their place.
 //
-// As nvcc 13.0 compiles them for sm_90a, nothing spilled: registers of a thread for the tiles 64x32, 64x64, 128x64 up to 80,
-// 128, 168 (f32), 64, 80, 156 (tf32), 56, 72, 128 (bf16); shared memory up to 23, 30, 45 KiB. A step of a 64x64 tile forward
-// is 627 instructions a warp (512 of them multiply-adds), 158 (16 mma) and 90 (16 mma of twice the k).
+// As nvcc 13.0 compiles them for sm_90a, nothing spilled: registers of a thread for the tiles 64x32, 64x64, 128x64 up to
+// 80, 128, 168 (f32), 64, 80, 156 (tf32), 56, 72, 128 (bf16); shared memory up to 23, 30, 45 KiB. A step of a 64x64 tile
+// forward is 627 instructions a warp (512 of them multiply-adds), 158 (16 mma) and 90 (16 mma of twice the k).
 #pragma once
 
 #include "backends/cuda/kernels/gemm_result.cuh"
