@@ -63,7 +63,7 @@ class CudaExecutor final : public Executor {
                             uint64_t handle);
   Status enqueue_advance(CUstream stream, const Statistics* statistics, uint32_t samples, uint32_t loop, uint64_t handle);
   using Body = std::function<Status(CUstream stream, uint32_t samples, uint32_t loop, uint64_t handle)>;
-  Status ready_kernels(uint32_t samples, bool evaluation);
+  Status ready_kernels(const KeptSet& set, uint32_t samples, bool evaluation);
   Status capture(const KeptSet& set, const Body& body, bool evaluation, Walk* walk);
   Status launch(const Walk& walk, const StepState& start, uint32_t full, uint32_t short_steps);
   Launcher launcher(CUstream stream) const { return {&context_.driver(), &context_.kernels(), stream}; }

@@ -100,19 +100,34 @@ Status CudaExecutor::enqueue_evaluation(CUstream stream, const KeptSet& set, uin
   return enqueue_advance(stream, nullptr, samples, loop, handle);
 }
 
-// For the micro-batches that a batch of so many samples is cut into.
-Status CudaExecutor::ready_kernels(uint32_t samples, bool evaluation) {
-  const uint32_t end = evaluation ? program_.forward_end : static_cast<uint32_t>(program_.ops.size());
-  for (const uint32_t count : {std::min(program_.micro_batch, samples), samples % program_.micro_batch})
-    for (uint32_t i = 0; count > 0 && i < end; ++i) LT_TRY(kernels_[i]->ready(count));
-  return Status::ok;
+// Has the kernels ready for every micro-batch of a step (or an evaluation) of `samples` samples, and runs each once outside
+// of any graph: what a library loads at its first launch must not be loaded while a stream is captured. The first samples
+// of the set serve; weights and state stay as they are, everything else is overwritten by what follows.
+Status CudaExecutor::ready_kernels(const KeptSet& set, uint32_t samples, bool evaluation) {
+  const uint32_t end = evaluation ? program_.forward_end : program_.backward_end;
+  StepState start;
+  start.step = 1;
+  start.count = set.count;
+  for (const uint32_t count : {std::min(samples, program_.micro_batch), samples % program_.micro_batch}) {
+    if (count == 0) continue;
+    for (uint32_t i = 0; i < end; ++i) LT_TRY(kernels_[i]->ready(count));
+    RunArguments run;
+    run.samples = run.batch_samples = count;
+    run.training = !evaluation;
+    Site where = site(stream_, run);
+    where.kept = &set;
+    where.has_labels = true;
+    LT_TRY(where.launcher.launch<KernelId::state_set>({}, 1, {state_, start}));
+    LT_TRY(enqueue_ops(&where, 0, end));
+  }
+  return synchronize();
 }
 
 Status CudaExecutor::capture(const KeptSet& set, const Body& body, bool evaluation, Walk* walk) {
   const DriverTable& driver = context_.driver();
   const uint32_t short_samples = set.count % walk->batch;
-  LT_TRY(ready_kernels(walk->batch, evaluation));
-  LT_TRY(ready_kernels(short_samples, evaluation));
+  LT_TRY(ready_kernels(set, walk->batch, evaluation));
+  LT_TRY(ready_kernels(set, short_samples, evaluation));
   auto* const statistics = reinterpret_cast<Statistics*>(region_ + program_.tensors[statistics_tensor()].offset);
   LoopGraph::Parts parts;
   parts.begin = [&](CUstream stream, const LoopGraph::Handles& handles) -> Status {

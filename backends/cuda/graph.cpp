@@ -18,11 +18,15 @@ Status capture_into(const DriverTable& driver, CUstream stream, CUgraph graph, c
 
 }  // namespace
 
-LoopGraph::~LoopGraph() {
+LoopGraph::~LoopGraph() { release(); }
+
+void LoopGraph::release() {
   if (context_ == nullptr) return;
   context_->enter_quietly();
   if (executable_ != nullptr) (void)context_->driver().cuGraphExecDestroy(executable_);
   if (graph_ != nullptr) (void)context_->driver().cuGraphDestroy(graph_);
+  executable_ = nullptr;
+  graph_ = nullptr;
 }
 
 Status LoopGraph::add_loop(CUstream stream, CUstream body_stream, uint64_t handle,
@@ -69,6 +73,7 @@ Status LoopGraph::capture(CUstream stream, CUstream body_stream, const Parts& pa
 }
 
 Status LoopGraph::build(const Context& context, CUstream stream, CUstream body_stream, const Parts& parts) {
+  release();  // what an attempt that failed has left
   context_ = &context;
   LT_TRY(capture(stream, body_stream, parts));
   return check(context.driver(), context.driver().cuGraphInstantiateWithFlags(&executable_, graph_, 0),

@@ -29,6 +29,7 @@ class LoopGraph {
   Status launch(CUstream stream) const;
 
  private:
+  void release();
   Status capture(CUstream stream, CUstream body_stream, const Parts& parts);
   Status add_loop(CUstream stream, CUstream body_stream, uint64_t handle,
                   const std::function<Status(CUstream, uint64_t)>& body);
