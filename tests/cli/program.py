@@ -125,9 +125,11 @@ class Refusals(Case):
         self.refused(3, ["/nonexistent"], "mnist", "--data", "/nonexistent/mnist")
 
     def test_device(self):
-        if any(json.loads(line)["name"].startswith("cuda") for line in run("devices", "--json").stdout.splitlines()):
-            self.skipTest("this build knows CUDA")
-        self.refused(4, ["cuda"], "mnist", "--device", "cuda", "--steps", "1")
+        self.refused(4, ["cuda:77"], "mnist", "--device", "cuda:77", "--steps", "1")
+        cuda = next(d for d in map(json.loads, run("devices", "--json").stdout.splitlines()) if d["name"] == "cuda")
+        if cuda["usable"]: self.skipTest("there is a GPU")
+        self.refused(4, [cuda["why_not"]], "mnist", "--device", "cuda", "--steps", "1")
+        self.assertIn("auto passed over cuda: " + cuda["why_not"], self.ok(run("mnist", "--steps", "1")).stderr)
 
     def test_memory(self):
         self.refused(5, [], "mnist", "--memory", "100kB")
