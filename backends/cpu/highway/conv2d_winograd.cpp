@@ -156,9 +156,8 @@ HWY_INLINE void finish_vector(const WinogradShape& s, const WinogradLayout& layo
   constexpr size_t window = Pools ? 2 : 1;
   const uint64_t row_floats = uint64_t{s.y_width} * s.out_channels;
   LT_CONV2D_UNROLL for (size_t i = 0; i < Outputs / window; ++i) {
-    if (i >= rows) break;
     LT_CONV2D_UNROLL for (size_t j = 0; j < Outputs / window; ++j) {
-      if (j >= columns) break;
+      if (i >= rows || j >= columns) continue;
       const uint64_t at = i * row_floats + j * s.out_channels;
       V value = pixels[i * window][j * window];
       if constexpr (Pools) {

@@ -58,11 +58,11 @@ class DensePatch {
     for (size_t i = 0; i < Side; ++i) {
       const int32_t r = row + static_cast<int32_t>(i);
       const bool row_inside = static_cast<uint32_t>(r) < image.height;
-      const float* const first = image.pixels + r * row_floats;
+      const int64_t first = r * row_floats;
       for (size_t j = 0; j < Side; ++j) {
         const int32_t c = column + static_cast<int32_t>(j);
-        at_[i][j] =
-            row_inside && static_cast<uint32_t>(c) < image.width ? first + int64_t{c} * image.channels : image.zeros;
+        const bool inside = row_inside && static_cast<uint32_t>(c) < image.width;
+        at_[i][j] = inside ? image.pixels + (first + int64_t{c} * image.channels) : image.zeros;
       }
     }
   }
