@@ -19,7 +19,7 @@ constexpr double step_cycles[][tile_count] = {{1260, 700, 410}, {300, 190, 150},
 // The same where a block is alone, and waits for itself: estimated.
 constexpr double alone_factor = 1.6, alone_cycles = 100, copy_latency = 350;
 // Blocks of one multiprocessor at a time, by registers and shared memory.
-constexpr uint32_t resident_blocks[][tile_count] = {{2, 4, 5}, {3, 6, 8}, {4, 6, 8}};
+constexpr uint32_t resident_blocks[][tile_count] = {{3, 4, 6}, {3, 6, 8}, {4, 6, 8}};
 constexpr double block_cycles = 1500;  // a block's start and end
 constexpr double reduce_cycles = 2500, reduce_bytes_per_cycle = 2500;
 
