@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
 
 #include "backends/cuda/cuda_backend.h"
 #include "tests/cuda/fake.h"
@@ -124,6 +127,39 @@ TEST_F(CudaDevice, TakesOneBlockOfEachMemoryAndGivesItBack) {
     EXPECT_LE(fake::pinned_bytes_held(), memory.staging_bytes + 4096);
   }
   EXPECT_EQ(fake::device_bytes_held() + fake::pinned_bytes_held(), 0u);
+}
+
+// The bytes of each tensor by name, as the plan's JSON gives them.
+std::map<std::string, uint64_t> tensor_bytes(const Training& training) {
+  std::string text;
+  EXPECT_EQ(lt_plan_describe(
+                training.plan.get(), LT_JSON,
+                [](void* user, const void* bytes, size_t n) {
+                  static_cast<std::string*>(user)->append(static_cast<const char*>(bytes), n);
+                  return 0;
+                },
+                &text),
+            LT_OK);
+  std::map<std::string, uint64_t> result;
+  const auto plan = nlohmann::json::parse(text);
+  for (const auto& tensor : plan["tensors"])
+    result[tensor["name"].get<std::string>()] = tensor["bytes"].get<uint64_t>();
+  return result;
+}
+
+TEST_F(CudaDevice, UnderBf16KeepsTwoBytesBetweenOperationsAndFloatElsewhere) {
+  const Digits digits(16);
+  const Training wide = start({.kernels = "own", .batch = 8}, digits, digits);
+  const Training narrow = start({.kernels = "own", .precision = "bf16", .batch = 8}, digits, digits);
+  ASSERT_EQ(wide.status, LT_OK) << wide.error;
+  ASSERT_EQ(narrow.status, LT_OK) << narrow.error;
+  auto f32 = tensor_bytes(wide), bf16 = tensor_bytes(narrow);
+  for (const char* name : {"input", "conv1", "conv2", "fc1", "conv1.gradient", "fc1.gradient", "fc2.gradient"})
+    EXPECT_EQ(2 * bf16.at(name), f32.at(name)) << name;
+  for (const char* name : {"fc2", "conv1.weight", "conv1.bias", "conv1.weight.gradient", "fc1.bias.gradient"})
+    EXPECT_EQ(bf16.at(name), f32.at(name)) << name;
+  EXPECT_EQ(2 * bf16.at("conv1.weight.copy"), f32.at("conv1.weight"));
+  EXPECT_EQ(f32.count("copies"), 0u);
 }
 
 TEST_F(CudaDevice, RefusesWhatDoesNotFit) {
