@@ -71,7 +71,7 @@ class Cifar10(nn.Module):
 class Model(NamedTuple):
     command: list[str]  # of lean-train
     network: type
-    optimizer: Callable  # of the parameters
+    optimizer: Callable  # of the parameters, and PyTorch's own options such as fused
     batch: int = 0  # samples a step; 0: all of them
     shape: tuple[int, int, int] = (1, 28, 28)
     mean: float = 0.0  # of the input after its division by 255
@@ -79,11 +79,11 @@ class Model(NamedTuple):
 
 
 def sgd(lr, momentum=0.0):
-    return lambda parameters: torch.optim.SGD(parameters, lr, momentum=momentum)
+    return lambda parameters, **options: torch.optim.SGD(parameters, lr, momentum=momentum, **options)
 
 
 def adam(lr):
-    return lambda parameters: torch.optim.Adam(parameters, lr)
+    return lambda parameters, **options: torch.optim.Adam(parameters, lr, **options)
 
 
 MODELS = {

@@ -121,7 +121,8 @@ void add_training_options(CLI::App* command, TrainOptions* options) {
            "Write the weights at the end and when stopped (safetensors)");
 
   add_device(command, &options->device);
-  add_choice(command, "--kernels", &options->kernels, {"auto", "highway", "onednn"}, machine_group, "Whose code computes");
+  add_choice(command, "--kernels", &options->kernels, {"auto", "highway", "onednn", "cudnn", "own"}, machine_group,
+             "Whose code computes: highway or onednn on the CPU, own or cudnn on a GPU");
   add_choice(command, "--precision", &options->precision, {"fp32", "tf32", "bf16"}, machine_group, "Of products [fp32]");
   add_whole_number(command, "--threads", &options->threads, 1, machine_group,
                    "Threads that compute [as many as this process may use]");

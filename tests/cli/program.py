@@ -99,6 +99,8 @@ class Usage(Case):
 
     def test_model_names_are_listed(self):
         self.refused(2, ["--model", "cnn-same", "cnn-valid", "linear", "nn"], "mnist", "--model", "alexnet")
+        for kernels in ("own", "cudnn"):  # words of a GPU
+            self.refused(2, [f"--kernels {kernels}", "auto, highway or onednn"], "mnist", "--device", "cpu", "--kernels", kernels)
 
     def test_shape_of_the_line(self):
         self.refused(2, ["unknown option --epoch", "did you mean --epochs"], "mnist", "--epoch", "3")

@@ -4,21 +4,28 @@
 
 namespace lt::cuda {
 
-Digits::Digits(uint32_t count) : x_(count * size_t{784}), labels_(count) {
+Samples::Samples(const char* kind, uint32_t count) : labels_(count) {
   lt_dataset* drawn = nullptr;
-  EXPECT_EQ(lt_dataset_open("synthetic-digits", nullptr, LT_TRAIN, 1, &drawn), LT_OK);
+  EXPECT_EQ(lt_dataset_open(kind, nullptr, LT_TRAIN, 1, &drawn), LT_OK) << lt_last_error();
   const DatasetPtr owner(drawn);
+  lt_dataset_info info{};
+  info.size = sizeof info;
+  EXPECT_EQ(lt_dataset_get(drawn, &info), LT_OK);
+  sample_bytes_ = info.sample_bytes;
+  x_.resize(count * sample_bytes_);
   for (uint32_t i = 0; i < count; ++i) {
     uint32_t label = 0;
-    EXPECT_EQ(lt_dataset_read(drawn, i, x_.data() + i * size_t{784}, &label), LT_OK);
+    EXPECT_EQ(lt_dataset_read(drawn, i, x_.data() + i * sample_bytes_, &label), LT_OK);
     labels_[i] = static_cast<uint8_t>(label);
   }
   lt_dataset* wrapped = nullptr;
-  EXPECT_EQ(lt_dataset_wrap(x_.data(), labels_.data(), count, 1, 28, 28, 10, &wrapped), LT_OK);
+  EXPECT_EQ(
+      lt_dataset_wrap(x_.data(), labels_.data(), count, info.channels, info.height, info.width, info.classes, &wrapped),
+      LT_OK);
   dataset_.reset(wrapped);
 }
 
-Training start(const Wish& wish, const Digits& train, const Digits& test) {
+Training start(const Wish& wish, const Samples& train, const Samples& test) {
   Training result;
   const auto keep = [&](lt_status status) {
     result.status = status;

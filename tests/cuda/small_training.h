@@ -1,4 +1,4 @@
-// Trainings through the C interface on some hundred drawn digits, on any device of the table.
+// Trainings through the C interface on some drawn samples, on any device of the table.
 #pragma once
 
 #include <cstdint>
@@ -19,17 +19,24 @@ using PlanPtr = std::unique_ptr<lt_plan, FreeHandle>;
 using SessionPtr = std::unique_ptr<lt_session, FreeHandle>;
 using DatasetPtr = std::unique_ptr<lt_dataset, FreeHandle>;
 
-// The first samples of the drawn digits.
-class Digits {
+// The first training samples of a set that the library draws.
+class Samples {
  public:
-  explicit Digits(uint32_t count);
+  Samples(const char* kind, uint32_t count);
   const lt_dataset* dataset() const { return dataset_.get(); }
-  const uint8_t* sample(uint32_t i) const { return x_.data() + i * size_t{784}; }
+  const uint8_t* sample(uint32_t i) const { return x_.data() + i * sample_bytes_; }
   const uint8_t* labels() const { return labels_.data(); }
+  uint64_t sample_bytes() const { return sample_bytes_; }
+  uint32_t count() const { return static_cast<uint32_t>(labels_.size()); }
 
  private:
+  uint64_t sample_bytes_ = 0;
   std::vector<uint8_t> x_, labels_;
   DatasetPtr dataset_;
+};
+class Digits : public Samples {
+ public:
+  explicit Digits(uint32_t count) : Samples("synthetic-digits", count) {}
 };
 
 struct Wish {
@@ -46,7 +53,7 @@ struct Training {
   PlanPtr plan;
   SessionPtr session;
 };
-Training start(const Wish& wish, const Digits& train, const Digits& test);
+Training start(const Wish& wish, const Samples& train, const Samples& test);
 
 // The losses of `steps` steps, one at a time; fewer where a step failed.
 std::vector<double> losses(lt_session* session, uint32_t steps);

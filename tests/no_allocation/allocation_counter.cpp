@@ -34,24 +34,33 @@ thread_local bool inside = false;  // backtrace and dladdr may call the function
 bool contains(const char* text, const char* part) { return std::strstr(text, part) != nullptr; }
 
 // Who asked: the innermost caller that is not the C or C++ library, which only pass the request on.
-__attribute__((noinline)) void count_heap_call(const char* what) {
-  if (!armed.load(std::memory_order_relaxed) || inside) return;
-  inside = true;
+__attribute__((noinline)) const char* find_caller(const void** address) {
   void* frames[24];
   const int depth = backtrace(frames, 24);
-  const char* caller = "an unknown place";
-  const void* address = nullptr;
-  for (int i = 2; i < depth; ++i) {
+  for (int i = 3; i < depth; ++i) {
     Dl_info info;
     if (!dladdr(frames[i], &info) || !info.dli_fname) continue;
     const char* name = info.dli_fname;
     if (contains(name, "libc.so") || contains(name, "libstdc++") || contains(name, "libgcc") || contains(name, "ld-linux"))
       continue;
-    caller = name;
-    address = reinterpret_cast<const void*>(static_cast<const char*>(frames[i]) - static_cast<const char*>(info.dli_fbase));
-    break;
+    *address =
+        reinterpret_cast<const void*>(static_cast<const char*>(frames[i]) - static_cast<const char*>(info.dli_fbase));
+    return name;
   }
-  if (contains(caller, "libdnnl") || contains(caller, "libgomp")) {
+  return "an unknown place";
+}
+
+bool is_nvidia(const char* caller) {
+  return contains(caller, "libcuda") || contains(caller, "libcudnn") || contains(caller, "libcublas") ||
+         contains(caller, "libnv");
+}
+
+__attribute__((noinline)) void count_heap_call(const char* what) {
+  if (!armed.load(std::memory_order_relaxed) || inside) return;
+  inside = true;
+  const void* address = nullptr;
+  const char* const caller = find_caller(&address);
+  if (contains(caller, "libdnnl") || contains(caller, "libgomp") || is_nvidia(caller)) {
     ++vendors;
   } else {
     ++ours;
@@ -60,8 +69,12 @@ __attribute__((noinline)) void count_heap_call(const char* what) {
   inside = false;
 }
 
-void count(std::atomic<uint64_t>& counter) {
-  if (armed.load(std::memory_order_relaxed) && !inside) ++counter;
+__attribute__((noinline)) void count(std::atomic<uint64_t>& counter) {
+  if (!armed.load(std::memory_order_relaxed) || inside) return;
+  inside = true;
+  const void* address = nullptr;
+  ++(is_nvidia(find_caller(&address)) ? vendors : counter);
+  inside = false;
 }
 
 template <class Function>
@@ -88,6 +101,8 @@ AllocationCounts disarm_allocation_counter() {
   std::memcpy(counts.first, first, sizeof first);
   return counts;
 }
+
+void pause_allocation_counter(bool paused) { inside = paused; }
 
 }  // namespace lt::test
 
