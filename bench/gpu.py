@@ -21,7 +21,7 @@ SANITIZED = [  # tool, tests of operations, seconds
 TESTS = {"ops": 60, "training": 100, "memory": 30}  # seconds
 QUICK_SHARE = 100
 FACTS = ["name", "driver_version", "memory.total", "memory.used", "compute_mode", "persistence_mode", "pstate", "clocks.sm", "clocks.mem",
-         "clocks.max.sm", "clocks.max.mem", "clocks_throttle_reasons.active", "power.draw", "power.limit", "temperature.gpu"]
+         "clocks.max.sm", "clocks.max.mem", "power.draw", "power.limit", "temperature.gpu"]
 
 
 class Bench:
@@ -71,9 +71,11 @@ class Bench:
 
     def facts(self, key):
         if self.options.device == "cpu": return
-        status, output = self.run(["nvidia-smi", "--query-gpu=" + ",".join(FACTS), "--format=csv,noheader"], 30, "nvidia-smi")
+        status, output = self.run(["nvidia-smi", "--query-gpu=" + ",".join(FACTS), "--format=csv,noheader"], 30)
         if status == 0:
             self.report[key] = dict(zip(FACTS, (value.strip() for value in output.splitlines()[0].split(","))))
+        else:
+            self.report["not_run"].append(f"nvidia-smi: exit status {status}: {output.strip()[-300:]}")
 
     def devices(self):
         status, output = self.run([self.program("lean-train"), "devices"], 60)
@@ -118,7 +120,7 @@ class Bench:
                     try:
                         entry.update(json.loads(output.splitlines()[-1]))
                     except (ValueError, IndexError):
-                        entry["error"] = f"exit status {status}: {output[-300:]}"
+                        entry["error"] = f"exit status {status}: {output[:300].splitlines()[0] if output.strip() else 'no output'}"
                     self.report["start_up"].append(entry)
         self.save()
 
@@ -173,7 +175,8 @@ class Bench:
                         continue
                     got = self.ours(model, precision, name, 1) if side == "ours" else self.theirs(model, precision, name, row, 1)
                     samples = entry["samples"] + got.pop("samples", [])
-                    entry.update(got, samples=samples)
+                    firsts = entry.get("first_step_seconds", []) + ([got.pop("first_step_seconds")] if "first_step_seconds" in got else [])
+                    entry.update(got, samples=samples, **({"first_step_seconds": firsts} if firsts else {}))
                     row["train_samples"] = got.get("train_samples", row.get("train_samples", self.scaled(model)[1]))
                     print(f"[{time.monotonic() - self.begun:5.0f} s] {model} {precision}, {side} {name}: {got.get('error') or samples}", flush=True)
                 self.save()

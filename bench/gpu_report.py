@@ -11,20 +11,29 @@ def seconds(value):
     return f"{value:.3f}" if value >= 0.1 else f"{value:.5f}"
 
 
+def add_medians(report):
+    for row in report["table"]:
+        for entry in row["entries"].values(): entry["median_seconds"] = median(entry)
+        peers = [entry["median_seconds"] for name, entry in row["entries"].items() if name.startswith("pytorch") and entry["median_seconds"]]
+        ours = row["entries"].get("ours auto", {}).get("median_seconds")
+        row["times_as_fast_as_fastest_pytorch"] = min(peers) / ours if peers and ours else None
+
+
 def table(report):
     columns = list(dict.fromkeys(name for row in report["table"] for name in row["entries"]))
-    peers = [name for name in columns if name.startswith("pytorch")]
     lines = ["| model | precision | samples | epochs | " + " | ".join(f"{name}, s" for name in columns) + " | fastest PyTorch / ours auto |",
              "| --- " * (5 + len(columns)) + "|"]
     for row in report["table"]:
-        figures = {name: median(entry) for name, entry in row["entries"].items()}
-        best, ours = min((figures[name] for name in peers if figures.get(name)), default=None), figures.get("ours auto")
-        ratio = f"{best / ours:.2f}" if best and ours else "-"
+        ratio = row["times_as_fast_as_fastest_pytorch"]
         lines.append(f"| {row['model']} | {row['precision']} | {row.get('train_samples', '-')} | {row['epochs']} | "
-                     + " | ".join(seconds(figures.get(name)) for name in columns) + f" | {ratio} |")
-    errors = [f"* {row['model']} {row['precision']}, {name}: {entry['error']}" for row in report["table"]
-              for name, entry in row["entries"].items() if "error" in entry]
-    return lines + ([""] + errors if errors else [])
+                     + " | ".join(seconds(row["entries"].get(name, {}).get("median_seconds")) for name in columns)
+                     + f" | {f'{ratio:.2f}' if ratio else '-'} |")
+    errors = {}
+    for row in report["table"]:
+        for name, entry in row["entries"].items():
+            if "error" in entry: errors.setdefault(entry["error"], []).append(f"{row['model']} {row['precision']} {name}")
+    said = [f"* {error}: {', '.join(where)}" for error, where in errors.items()]
+    return lines + ([""] + said if said else [])
 
 
 def first_steps(report):
@@ -38,6 +47,9 @@ def first_steps(report):
                           + "".join(f", {call} {took:.3f}" for call, took in part.items() if call != "seconds" and took >= 0.005)
                           for name, part in entry["parts"].items())
         lines.append(f"{about}{entry['seconds']:.3f} s: {parts}")
+    for row in report["table"]:
+        took = row["entries"].get("ours auto", {}).get("first_step_seconds")
+        if took: lines.append(f"* lean-train, {row['model']} {row['precision']}: first step done {statistics.median(took):.3f} s after exec")
     return lines
 
 
@@ -68,6 +80,7 @@ def markdown(report):
 
 
 def write(path, report):
+    add_medians(report)
     for suffix, text in ((".json", json.dumps(report, indent=1) + "\n"), (".md", markdown(report))):
         with open(path + suffix + ".part", "w") as file:
             file.write(text)

@@ -33,12 +33,10 @@ const std::vector<double>& losses_on_processor(const Model& model) {
 
 // Relative; of a loss below a tenth, absolute in tenths. fp32 differs by the order of sums. The others round operands by up
 // to 2^-11 and 2^-9 at every product, which training carries on: Adam turns the sign of small gradients into whole steps,
-// and `linear` swings at its learning rate of 1.
-double bound_of(const Model& model, const std::string& precision) {
+// and `linear` swings at its learning rate of 1. The largest differences on the fakes were 7e-4 and 3e-3.
+double bound_of(const std::string& precision) {
   if (precision == "fp32") return 1e-3;
-  const bool swings = std::string(model.recipe) == "mnist/linear";
-  if (precision == "tf32") return swings ? 2e-2 : 1e-2;
-  return swings ? 2e-1 : 1e-1;
+  return precision == "tf32" ? 5e-3 : 5e-2;
 }
 
 TEST_P(GpuTraining, AgreesWithProcessor) {
@@ -50,7 +48,7 @@ TEST_P(GpuTraining, AgreesWithProcessor) {
   ASSERT_EQ(training.status, LT_OK) << training.error;
   const std::vector<double> found = losses(training.session.get(), steps);
   ASSERT_EQ(found.size(), steps) << lt_last_error();
-  const double bound = bound_of(model, precision);
+  const double bound = bound_of(precision);
   double worst = 0;
   for (uint32_t i = 0; i < steps; ++i) {
     const double apart = std::abs(found[i] - expected[i]) / std::max(expected[i], 0.1);
