@@ -21,6 +21,8 @@ class CudaTraining : public ::testing::TestWithParam<std::tuple<std::string, std
   }
 };
 
+class CudaPictures : public CudaTraining {};
+
 // Convolutional models at batch 8; the others take all of their 512 samples in a step, in micro-batches of 256.
 constexpr uint32_t cnn_batch = 8;
 bool is_cnn(const std::string& model) { return model.starts_with("mnist/cnn"); }
@@ -63,6 +65,29 @@ INSTANTIATE_TEST_SUITE_P(Models, CudaTraining,
                                                               "mnist/nn"),
                                             ::testing::Values("cudnn", "own", "auto")),
                          name_of);
+
+TEST_F(CudaPictures, AgreeWithReference) {
+  const Samples train("synthetic-images", 40), test("synthetic-images", 4);
+  std::vector<double> expected;
+  {
+    const Training training = start({.recipe = "cifar10", .device = "reference", .batch = 4}, train, test);
+    ASSERT_EQ(training.status, LT_OK) << training.error;
+    expected = losses(training.session.get(), 10);
+  }
+  ASSERT_EQ(expected.size(), 10u);
+  const Training training = start({.recipe = "cifar10", .device = "cuda", .batch = 4}, train, test);
+  ASSERT_EQ(training.status, LT_OK) << training.error;
+  expect_close(losses(training.session.get(), 10), expected, 1e-5);
+  // Tensor cores want whole 16 bytes of channels, which 50 are not.
+  for (const char* precision : {"tf32", "bf16"}) {
+    const Training rounded =
+        start({.recipe = "cifar10", .device = "cuda", .precision = precision, .batch = 4}, train, test);
+    ASSERT_EQ(rounded.status, LT_OK) << rounded.error;
+    std::vector<double> near = expected;
+    near.resize(3);
+    expect_close(losses(rounded.session.get(), 3), near, 2e-2);
+  }
+}
 
 // Other precisions part from fp32 by their rounding, step by step further.
 class CudaPrecision : public CudaTraining {};
