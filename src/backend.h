@@ -28,7 +28,7 @@ Status precision_from_name(const char* name, Precision* precision);
 struct DeviceConfig {
   uint32_t index = 0;            // of the device within its backend
   uint32_t threads = 0;          // 0: as many as the process may use
-  std::string kernels = "auto";  // the backend's own names: "auto", "highway", "onednn"
+  std::string kernels = "auto";  // "auto", or one of the backend's own names, such as "highway"
   Precision precision = Precision::fp32;
   bool deterministic = false;
 };

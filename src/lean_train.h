@@ -7,7 +7,8 @@
  *   - a handle is used by one thread at a time, distinct handles are independent; a plan and a data set may be shared
  *     by sessions as long as they outlive them;
  *   - *_free(NULL) does nothing; returned strings belong to the library;
- *   - from a session's second step on no call allocates, lt_session_load_weights and lt_session_save apart.
+ *   - from a session's second step on no call allocates, lt_session_load_weights and lt_session_save apart, and on a GPU the
+ *     first evaluation of each set.
  *
  *      lt_config config;  lt_plan *plan;  lt_session *session;  lt_report report;
  *      lt_config_init(&config);
@@ -91,7 +92,7 @@ typedef struct {
     size_t      size;
     const char *recipe;    /* a built-in name, or TOML text                                                */
     const char *device;    /* "auto" (or NULL), "cpu", "reference"; one asked for by name never falls back */
-    const char *kernels;   /* "auto" (or NULL), "highway", "onednn"                                        */
+    const char *kernels;   /* "auto" (or NULL); the CPU's "highway", "onednn"; CUDA's "cudnn", "own"       */
     const char *precision; /* "fp32" (or NULL); "tf32" and "bf16" where the device computes in them           */
     const char *optimizer; /* NULL: the recipe's; "sgd", "momentum", "adam"                                */
     uint64_t    seed;      /* initial weights, order of samples, dropout                                   */
