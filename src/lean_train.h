@@ -91,7 +91,7 @@ LT_API const char *lt_recipe_text(const char *name);    /* its TOML; NULL where 
 typedef struct {
     size_t      size;
     const char *recipe;    /* a built-in name, or TOML text                                                */
-    const char *device;    /* "auto" (or NULL), "cpu", "reference"; one asked for by name never falls back */
+    const char *device;    /* "auto" (or NULL), "cpu", "cuda", "cuda:1", "reference"; asked for by name it never falls back */
     const char *kernels;   /* "auto" (or NULL); the CPU's "highway", "onednn"; CUDA's "cudnn", "own"       */
     const char *precision; /* "fp32" (or NULL); "tf32" and "bf16" where the device computes in them           */
     const char *optimizer; /* NULL: the recipe's; "sgd", "momentum", "adam"                                */
@@ -203,10 +203,11 @@ typedef struct {
 
 typedef void (*lt_event_fn)(void *user, const lt_report *report);
 
-/* arena: NULL (the library reserves the block), or at least lt_memory.arena_bytes bytes, aligned, that outlive the session.
+/* arena: NULL (the library reserves the block), or at least lt_memory.arena_bytes bytes of the device's memory (the GPU's own
+ * for "cuda"), aligned, that outlive the session.
  * Initial weights are drawn from the seed. */
 LT_API lt_status lt_session_create(const lt_plan *plan, void *arena, size_t bytes, lt_session **out);
-/* The data set has to fit the model, and to outlive the session. */
+/* The data set has to fit the model, and to outlive the session. A GPU keeps a copy of it in its memory. */
 LT_API lt_status lt_session_bind(lt_session *session, lt_split split, const lt_dataset *dataset);
 /* Called after every step by lt_session_epoch. */
 LT_API lt_status lt_session_on_event(lt_session *session, lt_event_fn event, void *user);

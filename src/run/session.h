@@ -34,12 +34,12 @@ class Session {
   Status step(Report* report);
   // Up to `most` steps, not past the end of the epoch: as many as the device takes at a time, one where the host feeds it.
   Status advance(uint64_t most, Report* report);
-  // Steps to the end of the epoch and calls event(report) after each; Status::stopped, with the report, where asked to
-  // stop.
+  // Steps to the end of the epoch, `most` or fewer at a time, and calls event(report) after each time; Status::stopped,
+  // with the report, where asked to stop.
   template <class Event>
-  Status epoch(Report* report, const Event& event) {
+  Status epoch(uint64_t most, Report* report, const Event& event) {
     do {
-      LT_TRY(step(report));
+      LT_TRY(advance(most, report));
       event(*report);
       if (stop_.exchange(false, std::memory_order_relaxed))
         return fail(Status::stopped, "stopped after step %llu", static_cast<unsigned long long>(step_));

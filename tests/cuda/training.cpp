@@ -168,6 +168,13 @@ TEST_F(CudaSteadyState, LaunchesOneGraphAnIntervalAndNothingElse) {
        {"cuMemAlloc", "cuMemFree", "cuMemHostAlloc", "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuMemsetD8Async",
         "cuLaunchKernel", "cuGraphInstantiateWithFlags", "cuGraphCreate", "cuStreamBeginCaptureToGraph", "cuStreamCreate"})
     EXPECT_EQ(fake::calls_of(forbidden), 0u) << forbidden;
+
+  fake::reset_calls();
+  lt_report epoch{};
+  epoch.size = sizeof epoch;
+  ASSERT_EQ(lt_session_epoch(training.session.get(), &epoch), LT_OK) << lt_last_error();
+  EXPECT_EQ(epoch.batch, epoch.batches);
+  EXPECT_EQ(fake::calls_of("cuGraphLaunch"), 1u);
 }
 
 TEST_F(CudaSteadyState, ANonFiniteLossEndsTheIntervalBeforeItsUpdate) {
