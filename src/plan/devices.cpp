@@ -23,15 +23,17 @@ Status open_at(const Backend& backend, const DeviceConfig& config, std::shared_p
 
 Status open_automatic(const DeviceConfig& config, std::shared_ptr<const Device>* device, std::string* backend_name,
                       std::string* passed_over) {
+  Status refusal = Status::device;  // of what was asked for, by a device that is there: it says more than absence
   for (size_t i = 0; i < backend_table_size; ++i) {
     const Backend& backend = *backend_table[i];
     if (std::strcmp(backend.name, "reference") == 0 || backend.device_count() == 0) continue;
     const Status status = open_at(backend, config, device, backend_name);
     // What one device refuses another may take: its name, its precision, its kernels.
     if (ok(status)) return status;
+    if (refusal == Status::device) refusal = status;
     *passed_over += (passed_over->empty() ? "" : "; ") + std::string(backend.name) + ": " + last_error();
   }
-  return fail(Status::device, "no device of this build can be used: %s", passed_over->c_str());
+  return fail(refusal, "no device of this build can be used: %s", passed_over->c_str());
 }
 
 }  // namespace

@@ -128,8 +128,10 @@ class Refusals(Case):
 
     def test_device(self):
         self.refused(4, ["cuda:77"], "mnist", "--device", "cuda:77", "--steps", "1")
+        self.refused(2, ["--threads 4000"], "mnist", "--device", "cpu", "--threads", "4000")
         cuda = next(d for d in map(json.loads, run("devices", "--json").stdout.splitlines()) if d["name"] == "cuda")
         if cuda["usable"]: self.skipTest("there is a GPU")
+        self.refused(2, ["--threads 4000"], "mnist", "--threads", "4000")
         self.refused(4, [cuda["why_not"]], "mnist", "--device", "cuda", "--steps", "1")
         self.assertIn("auto passed over cuda: " + cuda["why_not"], self.ok(run("mnist", "--steps", "1")).stderr)
 
