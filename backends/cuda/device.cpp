@@ -143,7 +143,7 @@ Status open_with(const LibrarySource& libraries, const DeviceConfig& config, std
 
 const Backend backend = {
     "cuda",
-    precision_set(Precision::fp32, Precision::tf32, Precision::bf16),
+    precisions,
     [] { return device_count_of(installed_libraries); },
     [](uint32_t index, DeviceInfo* info) { describe_with(installed_libraries, index, info); },
     [](const DeviceConfig& config, std::unique_ptr<Device>* device) {

@@ -120,7 +120,7 @@ std::byte* CudaExecutor::staging(TensorId tensor) {
   return pinned_.host() + align_up(sizeof(Control), tensor_alignment) + (program_.tensors[tensor].offset - staging_offset_);
 }
 
-Site CudaExecutor::site(CUstream stream, const RunArguments& arguments) const {
+Site CudaExecutor::site(CUstream stream, const RunArguments& arguments, const KeptSet* kept) const {
   Site result;
   result.launcher = launcher(stream);
   result.program = &program_;
@@ -132,7 +132,8 @@ Site CudaExecutor::site(CUstream stream, const RunArguments& arguments) const {
   result.training = arguments.training;
   result.accumulate = arguments.accumulate;
   result.dropout = arguments.dropout;
-  result.has_labels = arguments.labels != nullptr || arguments.kept != nullptr;
+  result.has_labels = arguments.labels != nullptr || kept != nullptr;
+  result.kept = kept;
   return result;
 }
 
@@ -180,13 +181,13 @@ Status CudaExecutor::refresh_copies() {
   if (!copies_are_stale_) return Status::ok;
   RunArguments none;
   for (const Op& op : program_.ops)
-    if (op.copies != no_tensor) LT_TRY(enqueue_parameter_copies(site(stream_, none), op));
+    if (op.copies != no_tensor) LT_TRY(enqueue_parameter_copies(site(stream_, none, nullptr), op));
   copies_are_stale_ = false;
   return Status::ok;
 }
 
-Status CudaExecutor::enqueue_ops(Site* site, uint32_t first, uint32_t last) {
-  for (uint32_t i = first; i < last; ++i) LT_TRY(kernels_[i]->enqueue(*site));
+Status CudaExecutor::enqueue_ops(const Site& site, uint32_t first, uint32_t last) {
+  for (uint32_t i = first; i < last; ++i) LT_TRY(kernels_[i]->enqueue(site));
   return Status::ok;
 }
 
@@ -195,19 +196,20 @@ Status CudaExecutor::run(uint32_t first, uint32_t last, const RunArguments& argu
     return fail(Status::argument, "run: operations %u to %u, the program has %zu", first, last, kernels_.size());
   if (arguments.samples == 0 || arguments.samples > program_.micro_batch)
     return fail(Status::argument, "run: %u samples, the program takes 1 to %u", arguments.samples, program_.micro_batch);
-  if (arguments.kept != nullptr && kept_[static_cast<int>(arguments.kept->split)] == nullptr)
-    return fail(Status::state, "run: no such data set is kept");
+  const KeptSet* set = nullptr;
+  if (arguments.kept != nullptr) {
+    const auto& kept = kept_[static_cast<int>(arguments.kept->split)];
+    if (kept == nullptr) return fail(Status::state, "run: no such data set is kept");
+    set = &kept->set;
+  }
   LT_TRY(context_.enter());
   LT_TRY(refresh_copies());
-  Site where = site(stream_, arguments);
-  if (arguments.kept != nullptr)
-    where.kept = &kept_[static_cast<int>(arguments.kept->split)]->set;
-  else
-    LT_TRY(stage(arguments));
+  if (set == nullptr) LT_TRY(stage(arguments));
+  const Site where = site(stream_, arguments, set);
   LT_TRY(where.launcher.launch<KernelId::state_set>({}, 1, {state_, state_of(arguments, arguments.kept)}));
-  LT_TRY(enqueue_ops(&where, first, last));
+  LT_TRY(enqueue_ops(where, first, last));
   // Pinned memory is written again for the next micro-batch: this one must have been read.
-  return arguments.kept == nullptr ? synchronize() : Status::ok;
+  return set == nullptr ? synchronize() : Status::ok;
 }
 
 }  // namespace lt::cuda

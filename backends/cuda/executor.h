@@ -53,11 +53,12 @@ class CudaExecutor final : public Executor {
   };
 
   Status check_place(TensorId tensor, uint64_t offset_bytes, uint64_t bytes) const;
-  Site site(CUstream stream, const RunArguments& arguments) const;
+  // kept: null where samples and labels stand in the staging tensors.
+  Site site(CUstream stream, const RunArguments& arguments, const KeptSet* kept) const;
   StepState state_of(const RunArguments& arguments, const KeptBatches* kept) const;
   Status stage(const RunArguments& arguments);
   Status refresh_copies();
-  Status enqueue_ops(Site* site, uint32_t first, uint32_t last);
+  Status enqueue_ops(const Site& site, uint32_t first, uint32_t last);
   Status enqueue_step(CUstream stream, const KeptSet& set, uint32_t samples, bool dropout, uint32_t loop, uint64_t handle);
   Status enqueue_evaluation(CUstream stream, const KeptSet& set, uint32_t samples, uint32_t batch_samples, uint32_t loop,
                             uint64_t handle);

@@ -75,11 +75,9 @@ Status CudaExecutor::enqueue_step(CUstream stream, const KeptSet& set, uint32_t 
     run.samples = std::min(program_.micro_batch, samples - first);
     run.sample_offset = first;
     run.accumulate = first > 0;
-    Site where = site(stream, run);
-    where.kept = &set;
-    where.has_labels = true;
+    const Site where = site(stream, run, &set);
     const bool last = first + run.samples == samples;
-    LT_TRY(enqueue_ops(&where, 0, last ? static_cast<uint32_t>(program_.ops.size()) : program_.backward_end));
+    LT_TRY(enqueue_ops(where, 0, last ? static_cast<uint32_t>(program_.ops.size()) : program_.backward_end));
   }
   return enqueue_advance(stream,
                          reinterpret_cast<const Statistics*>(region_ + program_.tensors[statistics_tensor()].offset),
@@ -93,10 +91,8 @@ Status CudaExecutor::enqueue_evaluation(CUstream stream, const KeptSet& set, uin
   run.samples = samples;
   run.batch_samples = batch_samples;
   run.accumulate = true;
-  Site where = site(stream, run);
-  where.kept = &set;
-  where.has_labels = true;
-  LT_TRY(enqueue_ops(&where, 0, program_.forward_end));
+  const Site where = site(stream, run, &set);
+  LT_TRY(enqueue_ops(where, 0, program_.forward_end));
   return enqueue_advance(stream, nullptr, samples, loop, handle);
 }
 
@@ -108,17 +104,16 @@ Status CudaExecutor::ready_kernels(const KeptSet& set, uint32_t samples, bool ev
   StepState start;
   start.step = 1;
   start.count = set.count;
-  for (const uint32_t count : {std::min(samples, program_.micro_batch), samples % program_.micro_batch}) {
+  const uint32_t whole = std::min(samples, program_.micro_batch), rest = samples > whole ? samples % whole : 0;
+  for (const uint32_t count : {whole, rest}) {
     if (count == 0) continue;
     for (uint32_t i = 0; i < end; ++i) LT_TRY(kernels_[i]->ready(count));
     RunArguments run;
     run.samples = run.batch_samples = count;
     run.training = !evaluation;
-    Site where = site(stream_, run);
-    where.kept = &set;
-    where.has_labels = true;
+    const Site where = site(stream_, run, &set);
     LT_TRY(where.launcher.launch<KernelId::state_set>({}, 1, {state_, start}));
-    LT_TRY(enqueue_ops(&where, 0, end));
+    LT_TRY(enqueue_ops(where, 0, end));
   }
   return synchronize();
 }

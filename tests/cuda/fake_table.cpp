@@ -1,54 +1,10 @@
-// The devices of programs that are linked with this file: CUDA on the fakes, in the place of the machine's, and those of
-// every build. Also the list of devices for the tests of operations (tests/ops/devices.h).
-#include <iterator>
-
-#include "backends/cpu/cpu.h"
-#include "backends/cuda/cuda_backend.h"
-#include "backends/reference/reference.h"
-#include "src/backend.h"
+// The fakes, as the CUDA device of the programs that are linked with this file.
 #include "tests/cuda/fake_driver.h"
-#include "tests/ops/devices.h"
+#include "tests/cuda/tested_table.h"
 
-namespace lt {
-namespace {
+namespace lt::cuda {
 
-const Backend fake_cuda = {
-    "cuda",
-    precision_set(Precision::fp32, Precision::tf32, Precision::bf16),
-    [] { return cuda::device_count_of(cuda::fake::libraries); },
-    [](uint32_t index, DeviceInfo* info) { cuda::describe_with(cuda::fake::libraries, index, info); },
-    [](const DeviceConfig& config, std::unique_ptr<Device>* device) {
-      return cuda::open_with(cuda::fake::libraries, config, device);
-    },
-};
+const LibrarySource& tested_libraries() { return fake::libraries; }
+const char tested_name[] = "cuda";
 
-}  // namespace
-
-const Backend* const backend_table[] = {
-    &fake_cuda,
-    &cpu::backend,
-    &reference::backend,
-};
-const size_t backend_table_size = std::size(backend_table);
-
-namespace ops {
-
-std::vector<DeviceSpec> device_specs() {
-  std::vector<DeviceSpec> specs;
-  for (const char* kernels : {"own", "cudnn"})
-    for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
-      const std::string name = std::string("cuda_") + kernels + "_" + precision_name(precision);
-      specs.push_back({name,
-                       [kernels, precision](std::unique_ptr<Device>* device) {
-                         DeviceConfig config;
-                         config.kernels = kernels;
-                         config.precision = precision;
-                         return cuda::open_with(cuda::fake::libraries, config, device);
-                       },
-                       name, precision});
-    }
-  return specs;
-}
-
-}  // namespace ops
-}  // namespace lt
+}  // namespace lt::cuda

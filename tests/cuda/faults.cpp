@@ -1,6 +1,7 @@
 // The n-th call to the driver or a library fails, for every n, from opening the device to saving the weights: the failure
 // is told as one, and nothing is left behind.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
@@ -97,7 +98,7 @@ class CudaFaults : public ::testing::Test {
 
 TEST_F(CudaFaults, EveryCallMayFail) {
   const Digits digits(10);  // two batches of 4 and one of 2
-  const std::string path = ::testing::TempDir() + "lean-train-cuda-faults.safetensors";
+  const std::string path = ::testing::TempDir() + "lean-train-cuda-faults-" + std::to_string(getpid()) + ".safetensors";
   uint64_t calls = 0;
   ASSERT_EQ(train_a_little(digits, path, &calls), LT_OK) << lt_last_error();
   ASSERT_EQ(fake::live_objects(), 0);
