@@ -16,8 +16,9 @@ enum class Split : uint8_t { train, test };
 
 struct DatasetInfo {
   const char* name = "";      // as the run log says it: "mnist", "synthetic"
-  Extent extent;              // of one sample
+  Extent extent;              // of one sample; of a sequence: height = time steps, width = features, one channel
   DType x_dtype = DType::u8;  // samples are [channel][row][column] of these
+  uint32_t vocabulary = 0;    // not 0: samples are words, i32 below this, and zeros behind the last of a shorter one
   uint32_t classes = 0;       // labels are 0 .. classes - 1, checked on opening
   uint64_t count = 0;         // samples
   uint64_t sample_bytes() const { return extent.elements() * dtype_bytes(x_dtype); }
@@ -29,6 +30,13 @@ class Dataset {
   virtual const DatasetInfo& info() const = 0;
   // Copies sample indices[0 .. n) to x (n * sample_bytes) and their labels to labels. Indices are below `count`.
   virtual Status read(const uint32_t* indices, uint32_t n, void* x, int32_t* labels) const = 0;
+  // The time steps that samples indices[0 .. n) have, at most the extent's height: what lies behind them is padding. Where
+  // samples are no sequences, the height.
+  virtual Status lengths(const uint32_t* indices, uint32_t n, uint32_t* lengths) const {
+    (void)indices;
+    for (uint32_t i = 0; i < n; ++i) lengths[i] = info().extent.height;
+    return Status::ok;
+  }
   // XXH3-128 over the files' bytes (in the order named by the format; the samples' and labels' bytes of a set made by the
   // program), big-endian as XXH128_canonicalFromHash writes it.
   virtual Status hash(uint8_t out[16]) const = 0;

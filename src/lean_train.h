@@ -156,7 +156,8 @@ typedef struct {
     size_t   size;
     char     name[32];    /* as the run log says it: "mnist", "synthetic" */
     uint64_t count, sample_bytes;
-    uint32_t channels, height, width, classes;
+    uint32_t channels, height, width, classes; /* of sequences: height = time steps, width = features      */
+    uint32_t vocabulary;  /* not 0: samples are int32_t words below this, zeros behind the last one         */
 } lt_dataset_info;
 
 typedef struct {
@@ -180,6 +181,8 @@ LT_API lt_status lt_dataset_wrap(const uint8_t *x, const uint8_t *labels, uint64
 LT_API lt_status lt_dataset_get(const lt_dataset *dataset, lt_dataset_info *out);
 /* Copies one raw sample (sample_bytes bytes) and its label. Either output may be NULL. */
 LT_API lt_status lt_dataset_read(const lt_dataset *dataset, uint64_t index, void *x, uint32_t *label);
+/* The time steps that one sample has: at most height, and just that where samples are no sequences. */
+LT_API lt_status lt_dataset_length(const lt_dataset *dataset, uint64_t index, uint32_t *out);
 LT_API lt_status lt_dataset_hash(const lt_dataset *dataset, uint8_t out[16]); /* XXH3-128 of the files' bytes */
 LT_API void      lt_dataset_free(lt_dataset *dataset);
 

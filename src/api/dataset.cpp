@@ -52,6 +52,12 @@ Status find_format(const char* kind, const DatasetFormat** format) {
   return fail(Status::argument, "no kind of data set \"%.60s\", expected one of: %s", kind, known.c_str());
 }
 
+Status check_index(const DatasetInfo& info, uint64_t index) {
+  if (index < info.count) return Status::ok;
+  return fail(Status::argument, "sample %llu: the set has %llu", static_cast<unsigned long long>(index),
+              static_cast<unsigned long long>(info.count));
+}
+
 }  // namespace
 
 uint32_t lt_dataset_kind_count(void) { return static_cast<uint32_t>(dataset_table_size); }
@@ -139,6 +145,7 @@ lt_status lt_dataset_get(const lt_dataset* dataset, lt_dataset_info* out) {
     result.height = info.extent.height;
     result.width = info.extent.width;
     result.classes = info.classes;
+    result.vocabulary = info.vocabulary;
     copy_out(result, out);
     return Status::ok;
   });
@@ -148,9 +155,7 @@ lt_status lt_dataset_read(const lt_dataset* dataset, uint64_t index, void* x, ui
   return guarded([&] {
     LT_NOT_NULL(dataset);
     const DatasetInfo& info = dataset->dataset->info();
-    if (index >= info.count)
-      return fail(Status::argument, "sample %llu: the set has %llu", static_cast<unsigned long long>(index),
-                  static_cast<unsigned long long>(info.count));
+    LT_TRY(check_index(info, index));
     const auto position = static_cast<uint32_t>(index);
     int32_t found = 0;
     std::string unwanted;
@@ -160,6 +165,19 @@ lt_status lt_dataset_read(const lt_dataset* dataset, uint64_t index, void* x, ui
     }
     LT_TRY(dataset->dataset->read(&position, 1, x, &found));
     if (label) *label = static_cast<uint32_t>(found);
+    return Status::ok;
+  });
+}
+
+lt_status lt_dataset_length(const lt_dataset* dataset, uint64_t index, uint32_t* out) {
+  return guarded([&] {
+    LT_NOT_NULL(dataset);
+    LT_NOT_NULL(out);
+    LT_TRY(check_index(dataset->dataset->info(), index));
+    const auto position = static_cast<uint32_t>(index);
+    uint32_t length = 0;
+    LT_TRY(dataset->dataset->lengths(&position, 1, &length));
+    *out = length;
     return Status::ok;
   });
 }

@@ -2,7 +2,7 @@
 #include <cinttypes>
 #include <cstring>
 
-#include "src/run/safetensors.h"
+#include "src/base/safetensors.h"
 #include "src/run/session.h"
 #include "src/run/weights.h"
 

@@ -395,6 +395,11 @@ TEST_P(Api, BadArgumentsAreRefused) {
   lt_report r = report();
   EXPECT_EQ(lt_plan_create(nullptr, &none), LT_ERR_ARG);
   EXPECT_EQ(lt_plan_create(&asked, nullptr), LT_ERR_ARG);
+  uint32_t length = 0;
+  EXPECT_EQ(lt_dataset_length(dataset_.get(), sample_count - 1, &length), LT_OK);
+  EXPECT_EQ(length, side);
+  EXPECT_EQ(lt_dataset_length(dataset_.get(), sample_count, &length), LT_ERR_ARG);
+  EXPECT_EQ(lt_dataset_length(dataset_.get(), 0, nullptr), LT_ERR_ARG);
   for (const char* recipe : {"", "mnist/cnn", "a = b", "\n"}) {
     asked.recipe = recipe;
     EXPECT_EQ(lt_plan_create(&asked, &none), LT_ERR_ARG) << recipe;

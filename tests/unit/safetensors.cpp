@@ -8,7 +8,7 @@
 #include <fstream>
 #include <string>
 
-#include "src/run/safetensors.h"
+#include "src/base/safetensors.h"
 
 namespace lt {
 namespace {
@@ -50,6 +50,10 @@ TEST_F(Safetensors, ReadsWhatItWrote) {
   EXPECT_EQ(std::memcmp(reader.find("z")->bytes, a, sizeof a), 0);
   EXPECT_EQ(std::memcmp(reader.find("a.b")->bytes, b, sizeof b), 0);
   EXPECT_EQ(reader.find("b"), nullptr);
+  ASSERT_NE(reader.metadata("format"), nullptr);
+  EXPECT_EQ(*reader.metadata("format"), "pt");
+  EXPECT_EQ(reader.metadata("z"), nullptr);
+  EXPECT_EQ(reader.file().path(), path_);
 }
 
 TEST_F(Safetensors, BadHeadersAreRefused) {

@@ -1,4 +1,4 @@
-#include "src/run/safetensors.h"
+#include "src/base/safetensors.h"
 
 #include <algorithm>
 #include <cinttypes>
@@ -26,6 +26,7 @@ uint64_t dtype_size(const std::string& dtype) {
 class HeaderHandler : public nlohmann::json_sax<json> {
  public:
   std::vector<SafetensorsEntry> entries;
+  std::vector<std::pair<std::string, std::string>> metadata;
   std::string problem;
 
   bool null() override { return refuse("a null"); }
@@ -48,7 +49,10 @@ class HeaderHandler : public nlohmann::json_sax<json> {
   }
 
   bool string(string_t& value) override {
-    if (depth_ == 2 && in_metadata_) return true;
+    if (depth_ == 2 && in_metadata_) {
+      metadata.back().second = value;
+      return true;
+    }
     if (depth_ != 2 || field_ != "dtype") return refuse("a text in the wrong place");
     entries.back().dtype = value;
     return true;
@@ -70,7 +74,10 @@ class HeaderHandler : public nlohmann::json_sax<json> {
       seen_dtype_ = seen_shape_ = seen_offsets_ = false;
       return true;
     }
-    if (in_metadata_) return true;
+    if (in_metadata_) {
+      metadata.emplace_back(name, "");
+      return true;
+    }
     bool* seen = name == "dtype"          ? &seen_dtype_
                  : name == "shape"        ? &seen_shape_
                  : name == "data_offsets" ? &seen_offsets_
@@ -169,6 +176,7 @@ Status SafetensorsReader::open(const char* path, SafetensorsReader* reader) {
   if (!json::sax_parse(header, header + header_bytes, &handler))
     return fail(Status::format, "%s: bad safetensors header: it %s", path, handler.problem.c_str());
   result.entries_ = std::move(handler.entries);
+  result.metadata_ = std::move(handler.metadata);
   std::sort(result.entries_.begin(), result.entries_.end(),
             [](const SafetensorsEntry& a, const SafetensorsEntry& b) { return a.name < b.name; });
   const uint64_t data_bytes = size - 8 - header_bytes;
@@ -188,6 +196,12 @@ const SafetensorsEntry* SafetensorsReader::find(const std::string& name) const {
   const auto at = std::lower_bound(entries_.begin(), entries_.end(), name,
                                    [](const SafetensorsEntry& entry, const std::string& key) { return entry.name < key; });
   return at != entries_.end() && at->name == name ? &*at : nullptr;
+}
+
+const std::string* SafetensorsReader::metadata(const std::string& name) const {
+  for (const auto& [key, value] : metadata_)
+    if (key == name) return &value;
+  return nullptr;
 }
 
 Status SafetensorsWriter::create(const char* path, const std::vector<std::pair<std::string, std::string>>& metadata,

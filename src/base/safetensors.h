@@ -1,4 +1,4 @@
-// safetensors: the file format of weights (https://github.com/huggingface/safetensors, "Format").
+// safetensors: the file format of weights and of prepared data sets (https://github.com/huggingface/safetensors, "Format").
 //
 //   offset 0   8 bytes   header length H, little-endian
 //          8   H bytes   JSON: {"__metadata__": {text: text, ...}, name: {"dtype": "F32", "shape": [...],
@@ -33,10 +33,14 @@ class SafetensorsReader {
   static Status open(const char* path, SafetensorsReader* reader);
   const SafetensorsEntry* find(const std::string& name) const;
   const std::vector<SafetensorsEntry>& entries() const { return entries_; }
+  // A text of "__metadata__"; null where there is none of the name.
+  const std::string* metadata(const std::string& name) const;
+  const MappedFile& file() const { return file_; }
 
  private:
   MappedFile file_;
   std::vector<SafetensorsEntry> entries_;  // by name
+  std::vector<std::pair<std::string, std::string>> metadata_;
 };
 
 // Writes F32 tensors. Call create, then write_tensor once for each of the tensors given to create, in that order, then
