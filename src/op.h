@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -98,7 +99,12 @@ struct Op {
   float scale = 1;
 
   // updates; the learning rate and the rest travel in RunArguments
-  uint64_t parameter_elements = 0;  // of the whole contiguous parameter block, padding included
+  uint64_t parameter_elements = 0;  // of the contiguous block that is updated, padding included
+
+  // linear_backward: the optimizer's step of this layer's weight (an update's kind), done here as the update op would do it
+  // by this op's gradient of the weight, which then has no tensor of its own. dx belongs to the weight as it was. Only in
+  // fp32 and where the whole batch is one run: never with RunArguments::accumulate.
+  std::optional<OpKind> folded_update;
 
   // Tensors; no_tensor where there is none.
   TensorId x = no_tensor, y = no_tensor, weight = no_tensor, bias = no_tensor, argmax = no_tensor, mask = no_tensor,
@@ -107,8 +113,9 @@ struct Op {
   // A micro-batch's raw samples (input: staging_x) and labels (input and loss) where a device needs a place of its own for
   // them; the host's are in RunArguments.
   TensorId staging_x = no_tensor, staging_labels = no_tensor;
-  TensorId statistics = no_tensor;  // one Statistics: written by the loss, read by updates
-  // Updates: the whole blocks. `state` is no_tensor, v (momentum), or m with `state2` = v (Adam).
+  TensorId statistics = no_tensor;  // one Statistics: written by the loss, read by updates, folded ones too
+  // Updates: the blocks, from their beginning. `state` is no_tensor, v (momentum), or m with `state2` = v (Adam). Folded
+  // updates: the weight itself and its parts of the state; no gradients.
   TensorId parameters = no_tensor, gradients = no_tensor, state = no_tensor, state2 = no_tensor;
   // bf16: the parameters rounded to bfloat16, in the same places of a block of their own; written by the update, and by the
   // device after parameters were uploaded.
@@ -134,6 +141,7 @@ struct Program {
   std::vector<Op> ops;
   uint32_t forward_end = 0, backward_end = 0;
   uint32_t micro_batch = 0;  // most samples in one run
+  bool frugal = false;       // memory is scarce: devices choose small scratch, even where that keeps fewer threads busy
   WeightLayout weight_layout = WeightLayout::in_out;
   uint64_t scratch_offset = 0, scratch_bytes = 0;  // shared by all ops, one after the other
   uint64_t region_bytes = 0;

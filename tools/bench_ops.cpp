@@ -40,6 +40,7 @@ class Bench {
     request.device = device;
     request.device_config.kernels = kernels;
     request.device_config.threads = threads;
+    request.fold_least_bytes = fold_nothing;  // ops of all families compute the same
     LT_TRY(plan_make(request, &plan_));
     const uint64_t bytes = (plan_->program.region_bytes + region_alignment_bytes - 1) & ~(region_alignment_bytes - 1);
     region_.reset(static_cast<std::byte*>(std::aligned_alloc(region_alignment_bytes, bytes)));

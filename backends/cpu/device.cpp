@@ -22,7 +22,7 @@ class CpuExecutor final : public Executor {
     LT_TRY(ThreadPool::create(threads, &pool_));
     kernels_.reserve(program_.ops.size());
     for (const Op& op : program_.ops) {
-      auto kernel = make_kernel(program_, {&op, program_.micro_batch, threads}, choice, target);
+      auto kernel = make_kernel(program_, {&op, program_.micro_batch, threads, program_.frugal}, choice, target);
       if (kernel == nullptr) return Status::unsupported;
       if (kernel->scratch_bytes() > program_.scratch_bytes)
         return fail(Status::internal, "%s: %s needs %llu bytes of scratch, the plan has %llu", op.layer.c_str(),
@@ -120,9 +120,11 @@ class CpuDevice final : public Device {
   WeightLayout weight_layout() const override { return WeightLayout::in_out; }
   uint32_t threads() const override { return threads_; }
   const char* kernels() const override { return kernels_; }
+  // The own kernels do; the library's have no place for it.
+  bool folds_updates() const override { return choice_ != KernelChoice::onednn; }
 
   Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
-    const auto kernel = make_kernel(program, {&op, program.micro_batch, threads_}, choice_, target_);
+    const auto kernel = make_kernel(program, {&op, program.micro_batch, threads_, program.frugal}, choice_, target_);
     if (kernel == nullptr) return Status::unsupported;
     *needs = OpNeeds{kernel->scratch_bytes(), kernel->saved_bytes(), ""};
     std::snprintf(needs->kernel, sizeof(needs->kernel), "%s", kernel->name());

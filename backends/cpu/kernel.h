@@ -47,6 +47,7 @@ struct KernelRequest {
   const Op* op;
   uint32_t micro_batch;
   uint32_t threads;
+  bool frugal = false;  // Program::frugal
 };
 
 }  // namespace lt::cpu

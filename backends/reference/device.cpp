@@ -53,9 +53,9 @@ class ReferenceExecutor final : public Executor {
       case OpKind::activation: return activation(op, context);
       case OpKind::activation_backward: return activation_backward(op, context);
       case OpKind::softmax_cross_entropy: return softmax_cross_entropy(op, context);
-      case OpKind::update_sgd: return update_sgd(op, context);
-      case OpKind::update_momentum: return update_momentum(op, context);
-      case OpKind::update_adam: return update_adam(op, context);
+      case OpKind::update_sgd:
+      case OpKind::update_momentum:
+      case OpKind::update_adam: return update(op, context);
     }
   }
 
@@ -82,6 +82,7 @@ class ReferenceDevice final : public Device {
   WeightLayout weight_layout() const override { return WeightLayout::in_out; }
   uint32_t threads() const override { return 1; }
   const char* kernels() const override { return "reference"; }
+  bool folds_updates() const override { return true; }
 
   Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
     *needs = OpNeeds{};

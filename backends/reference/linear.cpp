@@ -31,7 +31,9 @@ void linear(const Op& op, const Context& context) {
 }
 
 uint64_t linear_backward_scratch_bytes(const Op& op, uint32_t micro_batch) {
-  return Scratch::bytes<float>(micro_batch * op.y_extent.elements()) + Scratch::bytes<double>(op.y_extent.elements());
+  const uint64_t out = op.y_extent.elements();
+  return Scratch::bytes<float>(micro_batch * out) + Scratch::bytes<double>(out) +
+         (op.folded_update ? Scratch::bytes<float>(out) : 0);
 }
 
 void linear_backward(const Op& op, const Context& context) {
@@ -46,6 +48,7 @@ void linear_backward(const Op& op, const Context& context) {
   Scratch scratch = context.scratch();
   float* dz = scratch.take<float>(samples * out);
   double* sums = scratch.take<double>(out);
+  float* gradients = op.folded_update ? scratch.take<float>(out) : nullptr;  // of one input's weights
 
   for (uint32_t sample = 0; sample < samples; ++sample)
     relu_dropout_backward(op, *context.arguments, context.row<float>(op.dy, sample, out),
@@ -57,18 +60,8 @@ void linear_backward(const Op& op, const Context& context) {
     for (uint32_t sample = 0; sample < samples; ++sample) add_scaled(sums, 1, 1, dz + sample * out, 1, out);
     store_sums(sums, out, accumulate, dbias);
   }
-  for (uint64_t i = 0; i < in; ++i) {
-    std::memset(sums, 0, out * sizeof(double));
-    for (uint32_t sample = 0; sample < samples; ++sample)
-      add_scaled(sums, 1, static_cast<double>(x[sample * in + i]), dz + sample * out, 1, out);
-    for (uint64_t o = 0; o < out; ++o) {
-      float* place = dweight + i * strides.input + o * strides.output;
-      store_sums(sums + o, 1, accumulate, place);
-    }
-  }
-  if (op.dx == no_tensor) return;
   float* dx = context.at<float>(op.dx);
-  for (uint32_t sample = 0; sample < samples; ++sample)
+  for (uint32_t sample = 0; sample < samples && dx != nullptr; ++sample)
     for (uint64_t i = 0; i < in; ++i) {
       double sum = 0;
       for (uint64_t o = 0; o < out; ++o)
@@ -76,6 +69,24 @@ void linear_backward(const Op& op, const Context& context) {
             static_cast<double>(dz[sample * out + o]) * static_cast<double>(weight[i * strides.input + o * strides.output]);
       dx[sample * in + i] = static_cast<float>(sum);
     }
+  // The update last: dx belongs to the weight as it was.
+  if (op.folded_update && !loss_was_finite(op, context)) return;
+  float* state = context.at<float>(op.state);
+  float* state2 = context.at<float>(op.state2);
+  for (uint64_t i = 0; i < in; ++i) {
+    std::memset(sums, 0, out * sizeof(double));
+    for (uint32_t sample = 0; sample < samples; ++sample)
+      add_scaled(sums, 1, static_cast<double>(x[sample * in + i]), dz + sample * out, 1, out);
+    const uint64_t row = i * strides.input;
+    if (op.folded_update) {
+      store_sums(sums, out, false, gradients);
+      update_piece(*op.folded_update, *context.arguments,
+                   {context.at<float>(op.parameters) + row, state == nullptr ? nullptr : state + row,
+                    state2 == nullptr ? nullptr : state2 + row, gradients, out, strides.output});
+      continue;
+    }
+    for (uint64_t o = 0; o < out; ++o) store_sums(sums + o, 1, accumulate, dweight + row + o * strides.output);
+  }
 }
 
 }  // namespace lt::reference

@@ -84,6 +84,16 @@ void relu_dropout(const Op& op, const RunArguments& arguments, uint32_t sample, 
 void relu_dropout_backward(const Op& op, const RunArguments& arguments, const float* dy, const float* y,
                            const uint8_t* mask_row, float* dz);
 
+// What an update changes: weights and states (as far as the optimizer has them) `stride` apart, by gradients side by side.
+struct UpdatePiece {
+  float *w, *state, *state2;
+  const float* g;
+  uint64_t elements, stride;
+};
+void update_piece(OpKind kind, const RunArguments& arguments, const UpdatePiece& piece);
+// By the statistics that an update reads; true where it reads none.
+bool loss_was_finite(const Op& op, const Context& context);
+
 void input(const Op& op, const Context& context);
 void conv2d(const Op& op, const Context& context);
 void conv2d_backward(const Op& op, const Context& context);
@@ -92,9 +102,7 @@ void linear_backward(const Op& op, const Context& context);
 void activation(const Op& op, const Context& context);
 void activation_backward(const Op& op, const Context& context);
 void softmax_cross_entropy(const Op& op, const Context& context);
-void update_sgd(const Op& op, const Context& context);
-void update_momentum(const Op& op, const Context& context);
-void update_adam(const Op& op, const Context& context);
+void update(const Op& op, const Context& context);  // every kind of update
 
 // Scratch of the kinds that need some.
 uint64_t conv2d_scratch_bytes(const Op& op);

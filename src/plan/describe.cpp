@@ -20,7 +20,16 @@ std::string op_title(const Op& op) {
   if (op.has_pool) title += " + max_pool";
   if (op.has_relu) title += " + relu";
   if (op.dropout > 0) title += " + dropout";
+  if (op.folded_update) title += std::string(" + ") + op_kind_name(*op.folded_update);
   return title;
+}
+
+// The layers whose weight is updated in their backward op.
+std::vector<std::string> folded_layers(const Program& program) {
+  std::vector<std::string> layers;
+  for (const Op& op : program.ops)
+    if (op.folded_update) layers.push_back(op.layer);
+  return layers;
 }
 
 std::vector<TensorId> tensors_by_offset(const Plan& plan) {
@@ -50,7 +59,9 @@ std::string plan_text(const Plan& plan) {
   append(&text, "%s on %s: %" PRIu64 " parameters, %s", plan.recipe.name.c_str(), plan.device_name.c_str(),
          plan.parameter_count(),
          plan.recipe.batch == 0 ? "full batch" : ("batch " + std::to_string(plan.recipe.batch)).c_str());
-  append(&text, ", micro-batch %u, optimizer %s\n\n", program.micro_batch, optimizer_name(plan.recipe.optimizer));
+  append(&text, ", micro-batch %u, optimizer %s", program.micro_batch, optimizer_name(plan.recipe.optimizer));
+  for (const std::string& layer : folded_layers(program)) append(&text, ", folded into %s", layer.c_str());
+  text += "\n\n";
   append(&text, "%-12s %14s %14s\n", "segment", "offset", "bytes");
   for (uint32_t i = 0; i < segment_count; ++i)
     append(&text, "%-12s %14" PRIu64 " %14" PRIu64 "\n", segment_names[i], plan.segments[i].offset, plan.segments[i].bytes);
@@ -78,6 +89,7 @@ std::string plan_json(const Plan& plan) {
                {"batch", plan.recipe.batch},
                {"micro_batch", program.micro_batch},
                {"optimizer", optimizer_name(plan.recipe.optimizer)},
+               {"folded_updates", folded_layers(program)},
                {"arena_bytes", program.region_bytes}};
   for (uint32_t i = 0; i < segment_count; ++i) {
     root[std::string(segment_names[i]) + "_bytes"] = plan.segments[i].bytes;

@@ -11,15 +11,17 @@ namespace {
 using Bytes = unsigned long long;
 
 Status plan_for(const PlanRequest& request, const std::vector<JoinedLayer>& joined, std::shared_ptr<const Device> device,
-                uint32_t micro_batch, Plan* plan) {
+                uint32_t micro_batch, bool frugal, Plan* plan) {
   *plan = Plan{};
   plan->recipe = request.recipe;
   plan->seed = request.seed;
   plan->shuffle = request.shuffle;
   plan->dropout = request.dropout;
+  plan->fold_least_bytes = request.fold_least_bytes;
   plan->device = std::move(device);
   plan->precision = request.device_config.precision;
   plan->program.weight_layout = plan->device->weight_layout();
+  plan->program.frugal = frugal;
   program_build(joined, micro_batch, plan);
   LT_TRY(program_prepare(plan));
   return program_place(request.guard_bytes, plan);
@@ -50,18 +52,21 @@ uint64_t Plan::parameter_count() const {
 }
 
 // Bytes hardly ever shrink as a micro-batch grows, so bisection finds the largest that fits; the answer is checked by the
-// plan that is made of it.
+// plan that is made of it. A whole batch is the exception: it may do without gradients, and is asked about first.
 uint32_t plan_largest_micro_batch(const Plan& plan, uint64_t bytes) {
   PlanRequest request;
   request.recipe = plan.recipe;
   request.device_config.precision = plan.precision;
+  request.fold_least_bytes = plan.fold_least_bytes;
   std::vector<JoinedLayer> joined;
   if (!ok(join_layers(plan.recipe, &joined))) return 0;
   const auto fits = [&](uint32_t micro_batch) {
     Plan tried;
-    return ok(plan_for(request, joined, plan.device, micro_batch, &tried)) && tried.program.region_bytes <= bytes;
+    return ok(plan_for(request, joined, plan.device, micro_batch, plan.program.frugal, &tried)) &&
+           tried.program.region_bytes <= bytes;
   };
-  uint32_t good = 0, bad = plan.program.micro_batch + 1;
+  if (fits(plan.program.micro_batch)) return plan.program.micro_batch;
+  uint32_t good = 0, bad = plan.program.micro_batch;
   while (bad - good > 1) {
     const uint32_t middle = good + (bad - good) / 2;
     (fits(middle) ? good : bad) = middle;
@@ -78,20 +83,25 @@ Status plan_make(const PlanRequest& request, std::shared_ptr<const Plan>* plan) 
 
   const uint32_t batch = request.recipe.batch;
   auto result = std::make_shared<Plan>();
-  LT_TRY(plan_for(request, joined, device, first_micro_batch(batch), result.get()));
+  LT_TRY(plan_for(request, joined, device, first_micro_batch(batch), false, result.get()));
   const uint64_t cap = request.memory_cap_bytes;
   if (cap != 0 && result->program.region_bytes > cap) {
+    LT_TRY(plan_for(request, joined, device, first_micro_batch(batch), true, result.get()));
     const uint64_t whole_bytes = result->program.region_bytes;
     const uint32_t largest = plan_largest_micro_batch(*result, cap);
     if (largest == 0) {
-      LT_TRY(plan_for(request, joined, device, 1, result.get()));
+      const uint32_t whole_samples = result->program.micro_batch;
+      LT_TRY(plan_for(request, joined, device, 1, true, result.get()));
+      const bool whole = whole_bytes <= result->program.region_bytes;
       return fail(Status::memory,
                   "%s needs %llu bytes, but the memory cap is %llu: the smallest cap that trains it is %llu bytes "
-                  "(micro-batches of 1 sample); largest micro-batch that fits into the cap: none",
-                  request.recipe.name.c_str(), Bytes{whole_bytes}, Bytes{cap}, Bytes{result->program.region_bytes});
+                  "(micro-batches of %u sample%s); largest micro-batch that fits into the cap: none",
+                  request.recipe.name.c_str(), Bytes{whole_bytes}, Bytes{cap},
+                  Bytes{whole ? whole_bytes : result->program.region_bytes}, whole ? whole_samples : 1,
+                  whole && whole_samples != 1 ? "s" : "");
     }
-    LT_TRY(plan_for(request, joined, device, even_micro_batch(batch, largest), result.get()));
-    if (result->program.region_bytes > cap) LT_TRY(plan_for(request, joined, device, largest, result.get()));
+    LT_TRY(plan_for(request, joined, device, even_micro_batch(batch, largest), true, result.get()));
+    if (result->program.region_bytes > cap) LT_TRY(plan_for(request, joined, device, largest, true, result.get()));
   }
   result->device_name = device_name;
   result->passed_over = passed_over;

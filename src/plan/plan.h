@@ -34,6 +34,9 @@ struct SegmentPlace {
   uint64_t offset = 0, bytes = 0;
 };
 
+// See PlanRequest::fold_least_bytes.
+inline constexpr uint64_t fold_least_bytes_default = 1 << 20, fold_nothing = UINT64_MAX;
+
 struct Plan {
   Recipe recipe;
   std::string device_name;  // the backend's: "cpu"
@@ -51,6 +54,7 @@ struct Plan {
   uint32_t slot_samples[2] = {0, 0};
   uint64_t seed = 1;
   bool shuffle = true, dropout = true;
+  uint64_t fold_least_bytes = fold_least_bytes_default;  // as requested
 
   uint32_t classes() const;
   uint64_t parameter_count() const;
@@ -64,6 +68,9 @@ struct PlanRequest {
   uint64_t seed = 1;
   uint64_t memory_cap_bytes = 0;  // 0: none
   bool shuffle = true, dropout = true;
+  // Weights of linear layers of at least so many bytes are updated in their backward op, without a gradient in memory,
+  // where a batch is one run and the device can do so. Smaller ones would stay in a cache until the update.
+  uint64_t fold_least_bytes = fold_least_bytes_default;
   uint64_t guard_bytes = 0;  // left free between tensors; tests fill them with a pattern
 };
 

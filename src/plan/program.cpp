@@ -56,13 +56,28 @@ class Builder {
 
   void add_statistics() { plan_.statistics = add("statistics", Segment::activations, DType::u8, 0, sizeof(Statistics)); }
 
-  // A parameter is a part of the block: its offset is relative to the block's start until the blocks are placed.
-  void add_parameter(Parameter parameter) {
+  void add_parameter(Parameter parameter, OpKind layer) {
     const uint64_t bytes = parameter.elements() * sizeof(float);
     parameter.tensor = add(parameter.name, Segment::parameters, DType::f32, 0, bytes);
-    program_.tensors[parameter.tensor].offset = parameter_bytes_;
-    parameter_bytes_ += align_up(bytes, bf16() ? 2 * tensor_alignment : tensor_alignment);
+    folded_.resize(program_.tensors.size(), false);
+    folded_[parameter.tensor] = layer == OpKind::linear && !parameter.is_bias && bytes >= plan_.fold_least_bytes &&
+                                plan_.recipe.batch != 0 && plan_.recipe.batch <= program_.micro_batch && !bf16() &&
+                                plan_.device->folds_updates();
     plan_.parameters.push_back(std::move(parameter));
+  }
+
+  // Parameters are parts of their block: an offset is relative to the block's start until the blocks are placed. Those that
+  // the update op changes come first, so that they are one piece.
+  void lay_out_parameters() {
+    for (const bool folded : {false, true}) {
+      for (const Parameter& parameter : plan_.parameters) {
+        Tensor& tensor = program_.tensors[parameter.tensor];
+        if (folded_[parameter.tensor] != folded) continue;
+        tensor.offset = parameter_bytes_;
+        parameter_bytes_ += align_up(tensor.bytes, bf16() ? 2 * tensor_alignment : tensor_alignment);
+      }
+      if (!folded) updated_bytes_ = parameter_bytes_;
+    }
   }
 
   void add_parameters() {
@@ -83,31 +98,36 @@ class Builder {
         weight.dims = {weight.out, weight.fan_in};
       }
       Parameter bias = weight;
-      add_parameter(std::move(weight));
+      add_parameter(std::move(weight), layer.op.kind);
       if (!layer.op.has_bias) continue;
       bias.name = layer.op.layer + ".bias";
       bias.init = layer.bias_init;
       bias.dims = {bias.out};
       bias.is_bias = true;
-      add_parameter(std::move(bias));
+      add_parameter(std::move(bias), layer.op.kind);
     }
+    lay_out_parameters();
     plan_.parameter_block = add("parameters", Segment::parameters, DType::f32, 0, parameter_bytes_);
-    plan_.gradient_block = add("gradients", Segment::activations, DType::f32, 0, parameter_bytes_);
+    plan_.gradient_block = add("gradients", Segment::activations, DType::f32, 0, updated_bytes_);
     gradients_.assign(program_.tensors.size(), no_tensor);
     for (const Parameter& parameter : plan_.parameters) {
-      const Tensor& value = program_.tensors[parameter.tensor];
-      const uint64_t offset = value.offset;
-      const TensorId gradient = add(parameter.name + ".gradient", Segment::activations, DType::f32, 0, value.bytes);
-      program_.tensors[gradient].offset = offset;
-      program_.tensors[gradient].part_of = plan_.gradient_block;
       program_.tensors[parameter.tensor].part_of = plan_.parameter_block;
-      gradients_[parameter.tensor] = gradient;
+      if (!folded_[parameter.tensor]) gradients_[parameter.tensor] = add_part(parameter, ".gradient", plan_.gradient_block);
     }
     if (bf16()) add_copies();
     if (plan_.recipe.optimizer != OptimizerKind::sgd)
       plan_.state_block = add("state.first", Segment::state, DType::f32, 0, parameter_bytes_);
     if (plan_.recipe.optimizer == OptimizerKind::adam)
       plan_.state2_block = add("state.second", Segment::state, DType::f32, 0, parameter_bytes_);
+  }
+
+  // The place in a block of floats that a parameter has in its own.
+  TensorId add_part(const Parameter& parameter, const char* suffix, TensorId block) {
+    const Tensor value = program_.tensors[parameter.tensor];
+    const TensorId part = add(parameter.name + suffix, program_.tensors[block].segment, DType::f32, 0, value.bytes);
+    program_.tensors[part].offset = value.offset;
+    program_.tensors[part].part_of = block;
+    return part;
   }
 
   // A block of bfloat16 in which every parameter has the place that it has in its own block, and the weights as parts of
@@ -127,10 +147,10 @@ class Builder {
     }
   }
 
-  TensorId parameter_tensor(const std::string& name) const {
+  const Parameter* parameter_of(const Op& op, const char* suffix) const {
     for (const Parameter& parameter : plan_.parameters)
-      if (parameter.name == name) return parameter.tensor;
-    return no_tensor;
+      if (parameter.name == op.layer + suffix) return &parameter;
+    return nullptr;
   }
 
   void add_forward(const JoinedLayer& layer, bool is_last) {
@@ -141,9 +161,9 @@ class Builder {
     if (op.has_pool) op.argmax = add_activation(op.layer + ".argmax", DType::u8, elements);
     if (op.dropout > 0) op.mask = add_activation(op.layer + ".mask", DType::u8, mask_row_bytes(elements));
     if (layer.fan_in != 0) {
-      op.weight = parameter_tensor(op.layer + ".weight");
+      op.weight = parameter_of(op, ".weight")->tensor;
       if (bf16()) op.weight = copies_[op.weight];
-      op.bias = parameter_tensor(op.layer + ".bias");
+      if (op.has_bias) op.bias = parameter_of(op, ".bias")->tensor;
     }
     if (op.kind == OpKind::input) plan_.input = op.y;
     plan_.logits = op.y;
@@ -189,20 +209,35 @@ class Builder {
     if (further) op.dx = add_flow(program_.ops[i - 1].layer + ".gradient", forward.x_extent.elements());
     if (op.weight != no_tensor) op.dweight = gradients_[op.weight];
     if (op.bias != no_tensor) op.dbias = gradients_[op.bias];
+    if (op.weight != no_tensor && op.dweight == no_tensor) fold_update(*parameter_of(op, ".weight"), &op);
     gradient_ = op.dx;
     program_.ops.push_back(std::move(op));
     return further;
   }
 
-  void add_update() {
-    Op update;
+  OpKind update_kind() const {
     switch (plan_.recipe.optimizer) {
-      case OptimizerKind::sgd: update.kind = OpKind::update_sgd; break;
-      case OptimizerKind::momentum: update.kind = OpKind::update_momentum; break;
-      case OptimizerKind::adam: update.kind = OpKind::update_adam; break;
+      case OptimizerKind::momentum: return OpKind::update_momentum;
+      case OptimizerKind::adam: return OpKind::update_adam;
+      default: return OpKind::update_sgd;
     }
+  }
+
+  void fold_update(const Parameter& weight, Op* op) {
+    op->folded_update = update_kind();
+    op->parameter_elements = weight.elements();
+    op->parameters = weight.tensor;
+    if (plan_.state_block != no_tensor) op->state = add_part(weight, ".state.first", plan_.state_block);
+    if (plan_.state2_block != no_tensor) op->state2 = add_part(weight, ".state.second", plan_.state2_block);
+    op->statistics = plan_.statistics;
+  }
+
+  void add_update() {
+    if (updated_bytes_ == 0) return;  // all are folded
+    Op update;
+    update.kind = update_kind();
     update.layer = optimizer_name(plan_.recipe.optimizer);
-    update.parameter_elements = parameter_bytes_ / sizeof(float);
+    update.parameter_elements = updated_bytes_ / sizeof(float);
     update.parameters = plan_.parameter_block;
     update.gradients = plan_.gradient_block;
     update.state = plan_.state_block;
@@ -260,28 +295,14 @@ class Builder {
   const std::vector<JoinedLayer>& joined_;
   Plan& plan_;
   Program& program_;
-  uint64_t parameter_bytes_ = 0;
+  uint64_t parameter_bytes_ = 0;     // of the block
+  uint64_t updated_bytes_ = 0;       // of what the update op changes: its beginning
+  std::vector<bool> folded_;         // by the parameter's tensor: whether its backward op changes it
   TensorId gradient_ = no_tensor;    // of the output that the next backward op starts from
   std::vector<TensorId> gradients_;  // by the parameter's tensor, or its copy's
   TensorId copy_block_ = no_tensor;
   std::vector<TensorId> copies_;  // by the parameter's tensor
 };
-
-struct Placed {
-  uint64_t begin, end;
-  uint32_t first_op, last_op;
-};
-
-// The lowest offset at which a tensor of that size and lifetime meets no other; `placed` is sorted by begin.
-uint64_t lowest_gap(const std::vector<Placed>& placed, uint64_t bytes, uint32_t first_op, uint32_t last_op) {
-  uint64_t at = 0;
-  for (const Placed& other : placed) {
-    if (other.last_op < first_op || last_op < other.first_op) continue;
-    if (at + bytes <= other.begin) break;
-    at = std::max(at, other.end);
-  }
-  return at;
-}
 
 }  // namespace
 
@@ -314,57 +335,6 @@ Status program_prepare(Plan* plan) {
       }
     program.tensors.push_back(std::move(saved));
   }
-  return Status::ok;
-}
-
-Status program_place(uint64_t guard_bytes, Plan* plan) {
-  Program& program = plan->program;
-  guard_bytes = align_up(guard_bytes, tensor_alignment);
-  const auto in_order = [&](Segment segment, uint64_t at) {
-    for (TensorId id = 0; id < program.tensors.size(); ++id) {
-      Tensor& tensor = program.tensors[id];
-      if (tensor.segment != segment || tensor.part_of != no_tensor) continue;
-      tensor.offset = at + guard_bytes;
-      at = align_up(tensor.offset + tensor.bytes, tensor_alignment) + guard_bytes;
-    }
-    return at;
-  };
-  const auto close = [&](Segment segment, uint64_t begin, uint64_t end) {
-    plan->segments[static_cast<size_t>(segment)] = {begin, end - begin};
-    return end;
-  };
-
-  uint64_t at = close(Segment::parameters, 0, in_order(Segment::parameters, 0));
-  at = close(Segment::state, at, in_order(Segment::state, at));
-
-  std::vector<TensorId> order;
-  for (TensorId id = 0; id < program.tensors.size(); ++id)
-    if (program.tensors[id].segment == Segment::activations && program.tensors[id].part_of == no_tensor)
-      order.push_back(id);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](TensorId a, TensorId b) { return program.tensors[a].bytes > program.tensors[b].bytes; });
-  std::vector<Placed> placed;
-  uint64_t activations_end = at;
-  for (const TensorId id : order) {
-    Tensor& tensor = program.tensors[id];
-    const uint64_t bytes = align_up(tensor.bytes, tensor_alignment) + 2 * guard_bytes;
-    const uint64_t begin = lowest_gap(placed, bytes, tensor.first_op, tensor.last_op);
-    tensor.offset = at + begin + guard_bytes;
-    activations_end = std::max(activations_end, at + begin + bytes);
-    const Placed place = {begin, begin + bytes, tensor.first_op, tensor.last_op};
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), place,
-                                   [](const Placed& a, const Placed& b) { return a.begin < b.begin; }),
-                  place);
-  }
-  at = close(Segment::activations, at, activations_end);
-  program.scratch_offset = at + guard_bytes;
-  at = close(Segment::scratch, at, program.scratch_offset + program.scratch_bytes + guard_bytes);
-  at = close(Segment::staging, at, in_order(Segment::staging, at));
-
-  // Parts move with their blocks.
-  for (Tensor& tensor : program.tensors)
-    if (tensor.part_of != no_tensor) tensor.offset += program.tensors[tensor.part_of].offset;
-  program.region_bytes = align_up(at, 4096);
   return Status::ok;
 }
 

@@ -138,6 +138,14 @@ class Refusals(Case):
     def test_memory(self):
         self.refused(5, [], "mnist", "--memory", "100kB")
 
+    def test_whole_batches_in_little_memory(self):
+        words = "mnist", "--device", "cpu", "--threads", "1", "--memory", "20MiB"
+        plan = json.loads(self.ok(run(*words, "--plan", "--json")).stdout)
+        self.assertEqual((plan["micro_batch"], plan["folded_updates"]), (64, ["fc1"]))
+        end = json.loads(self.ok(run(*words, "--steps", "2", "--json")).stdout)
+        self.assertEqual((end["status"], end["arena_bytes"]), ("ok", plan["arena_bytes"]))
+        self.assertLessEqual(end["arena_bytes"], 20 << 20)
+
     def test_weights(self):
         self.refused(7, ["nothing.safetensors"], "mnist", "--quiet", "--weights", self.path("nothing.safetensors"))
         with open(self.path("broken.safetensors"), "wb") as broken: broken.write(b"\xff" * 100)

@@ -82,6 +82,7 @@ TEST(Plan, FullBatchNeedsNoMoreThanAMicroBatch) {
 
 TEST(Plan, MemoryCapSplitsTheBatchOrSaysWhatIsNeeded) {
   PlanRequest asked = request("mnist/cnn-same");
+  asked.fold_least_bytes = fold_nothing;
   const uint64_t whole_bytes = plan_of(asked)->program.region_bytes;
   asked.memory_cap_bytes = whole_bytes;
   EXPECT_EQ(plan_of(asked)->program.micro_batch, 64u);
@@ -99,6 +100,88 @@ TEST(Plan, MemoryCapSplitsTheBatchOrSaysWhatIsNeeded) {
   const size_t at = sentence.find("trains it is ") + 13;
   asked.memory_cap_bytes = std::stoull(sentence.substr(at));
   EXPECT_EQ(plan_of(asked)->program.micro_batch, 1u);
+  --asked.memory_cap_bytes;
+  EXPECT_EQ(plan_make(asked, &none), Status::memory);
+}
+
+const Tensor* tensor_of(const Plan& plan, const std::string& name) {
+  for (const Tensor& tensor : plan.program.tensors)
+    if (tensor.name == name) return &tensor;
+  return nullptr;
+}
+
+TEST(Plan, UpdatesOfLargeWeightsAreFoldedIntoTheirGradients) {
+  PlanRequest asked = request("mnist/cnn-valid");  // Adam
+  const auto plan = plan_of(asked);
+  const Program& program = plan->program;
+  uint32_t folded = 0;
+  for (const Op& op : program.ops) {
+    if (!op.folded_update) continue;
+    ++folded;
+    EXPECT_EQ(op.layer, "fc1");
+    EXPECT_EQ(*op.folded_update, OpKind::update_adam);
+    EXPECT_EQ(op.dweight, no_tensor);
+    EXPECT_EQ(op.parameters, op.weight);
+    EXPECT_EQ(op.statistics, plan->statistics);
+    // Each part lies in its block as the weight lies in the parameters'.
+    const uint64_t place = program.tensors[op.weight].offset - program.tensors[plan->parameter_block].offset;
+    EXPECT_EQ(program.tensors[op.state].offset - program.tensors[plan->state_block].offset, place);
+    EXPECT_EQ(program.tensors[op.state2].offset - program.tensors[plan->state2_block].offset, place);
+    EXPECT_EQ(op.parameter_elements * sizeof(float), program.tensors[op.weight].bytes);
+    // What the update op covers ends where the folded weight begins.
+    EXPECT_EQ(program.ops.back().parameter_elements * sizeof(float), place);
+    EXPECT_EQ(program.tensors[plan->gradient_block].bytes, place);
+  }
+  EXPECT_EQ(folded, 1u);
+  EXPECT_EQ(tensor_of(*plan, "fc1.weight.gradient"), nullptr);
+  EXPECT_NE(tensor_of(*plan, "fc2.weight.gradient"), nullptr);
+  EXPECT_NE(plan_text(*plan).find("linear_backward + bias + relu + dropout + update_adam"), std::string::npos);
+  EXPECT_EQ(nlohmann::json::parse(plan_json(*plan))["folded_updates"], nlohmann::json({"fc1"}));
+  // Users see the order of the layers, whatever lies where.
+  EXPECT_EQ(plan->parameters.front().name, "conv1.weight");
+  EXPECT_EQ(plan->parameters[4].name, "fc1.weight");
+
+  asked.fold_least_bytes = fold_nothing;
+  const auto unfolded = plan_of(asked);
+  EXPECT_GE(unfolded->program.region_bytes, program.region_bytes + tensor_of(*plan, "fc1.weight")->bytes - 4096);
+  EXPECT_EQ(nlohmann::json::parse(plan_json(*unfolded))["folded_updates"], nlohmann::json::array());
+}
+
+TEST(Plan, OnlyWholeBatchesAreFolded) {
+  PlanRequest asked = request("mnist/cnn-same");
+  asked.recipe.batch = 5000;
+  EXPECT_NE(tensor_of(*plan_of(asked), "fc1.weight.gradient"), nullptr);
+  asked.recipe.batch = 0;
+  EXPECT_NE(tensor_of(*plan_of(asked), "fc1.weight.gradient"), nullptr);
+}
+
+TEST(Plan, NothingIsLeftForTheUpdateWhereAllIsFolded) {
+  PlanRequest asked = request("mnist/linear");
+  asked.recipe.batch = 10;
+  asked.recipe.layers.back().bias = false;
+  asked.fold_least_bytes = 0;
+  const auto plan = plan_of(asked);
+  EXPECT_EQ(plan->program.ops.size(), plan->program.backward_end);
+  EXPECT_EQ(plan->program.tensors[plan->gradient_block].bytes, 0u);
+}
+
+TEST(Plan, WholeBatchesOfMnistFitInto20MiB) {
+  PlanRequest asked = request("mnist/cnn-same");
+  asked.device = "cpu";
+  asked.device_config.threads = 1;
+  asked.memory_cap_bytes = 20 << 20;
+  const auto plan = plan_of(asked);
+  EXPECT_EQ(plan->program.micro_batch, 64u);
+  EXPECT_LE(plan->program.region_bytes, asked.memory_cap_bytes);
+  EXPECT_TRUE(plan->program.frugal);
+  // One byte less than the smallest cap is refused, the smallest is enough, and its micro-batches are whole.
+  std::shared_ptr<const Plan> none;
+  asked.memory_cap_bytes = 1 << 20;
+  EXPECT_EQ(plan_make(asked, &none), Status::memory);
+  const std::string sentence = last_error();
+  EXPECT_NE(sentence.find("(micro-batches of 64 samples)"), std::string::npos) << sentence;
+  asked.memory_cap_bytes = std::stoull(sentence.substr(sentence.find("trains it is ") + 13));
+  EXPECT_EQ(plan_of(asked)->program.micro_batch, 64u);
   --asked.memory_cap_bytes;
   EXPECT_EQ(plan_make(asked, &none), Status::memory);
 }

@@ -51,7 +51,7 @@ class Conv2d final : public Conv2dOp {
 
 // Partial sums of the weights' gradients: a fixed number, so that the order of the sums does not depend on the threads.
 // Few where they are large: beyond this much they would not stay in the caches anyway.
-constexpr uint64_t most_parts = 8, parts_bytes = uint64_t{16} << 20;
+constexpr uint64_t most_parts = 8, most_frugal_parts = 2, parts_bytes = uint64_t{16} << 20;
 
 class Conv2dBackward final : public Kernel {
  public:
@@ -66,7 +66,8 @@ class Conv2dBackward final : public Kernel {
         activation_(for_target(activation_backward_table, target)),
         part_floats_(layout_.weight_floats + align_floats(shape.out_channels)),
         thread_floats_(align_floats(layout_.scratch_floats)),
-        parts_(static_cast<uint32_t>(std::clamp<uint64_t>(parts_bytes / (part_floats_ * sizeof(float)), 2, most_parts))),
+        parts_(static_cast<uint32_t>(std::clamp<uint64_t>(parts_bytes / (part_floats_ * sizeof(float)), 2,
+                                                          request.frugal ? most_frugal_parts : most_parts))),
         threads_(request.threads) {
     std::snprintf(name_, sizeof name_, "highway conv2d_backward %s", target_name(target));
     const uint32_t row_floats = shape.padded_width() * shape.in_channels;

@@ -80,7 +80,7 @@ class Conv2dWinograd final : public Conv2dOp {
 };
 
 // Partial sums of the weights' gradients: a fixed number, so that the order of the sums does not depend on the threads.
-constexpr uint64_t most_parts = 4, parts_bytes = uint64_t{16} << 20;
+constexpr uint64_t most_parts = 4, most_frugal_parts = 1, parts_bytes = uint64_t{16} << 20;
 // Samples of one block in front of the products.
 constexpr uint32_t block_samples = 8;
 
@@ -99,7 +99,8 @@ class Conv2dWinogradBackward final : public Kernel {
         changes_dy_(op_.has_relu || op_.dropout > 0),
         thread_floats_(align_floats(layout_.scratch_floats)),
         part_floats_(align_floats(winograd_pairs * layout_.unit_floats)),
-        parts_(static_cast<uint32_t>(std::clamp<uint64_t>(parts_bytes / (part_floats_ * sizeof(float)), 1, most_parts))),
+        parts_(static_cast<uint32_t>(std::clamp<uint64_t>(parts_bytes / (part_floats_ * sizeof(float)), 1,
+                                                          request.frugal ? most_frugal_parts : most_parts))),
         dz_floats_(changes_dy_ ? align_floats(request.micro_batch * shape.y_elements()) : 0),
         bias_floats_(align_floats(divide_up(request.micro_batch, block_samples) * shape.out_channels)) {
     const uint64_t weights = parts_ * part_floats_ + request.threads * thread_floats_;

@@ -1,13 +1,17 @@
 // The linear layer on the matrix product of gemm.h. Forward: bias and ReLU are joined to the product, dropout follows row
 // by row. Backward: the gradient in front of ReLU and dropout is made once, in scratch, then multiplied with x and the
-// weight. A kernel owns nothing but its sizes; `run` is called by the executor's thread and uses its pool.
+// weight; where the weight's update is folded in, its gradient is computed strip by strip of its rows, each small enough to
+// meet the update in the second cache, so that weight and state pass memory once and the gradient never. A kernel owns
+// nothing but its sizes; `run` is called by the executor's thread and uses its pool.
 #include "backends/cpu/highway/linear.h"
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 
 #include "backends/cpu/highway/activation.h"
 #include "backends/cpu/highway/gemm.h"
+#include "backends/cpu/highway/update.h"
 #include "src/base/checked.h"
 
 namespace lt::cpu::highway {
@@ -15,6 +19,8 @@ namespace {
 
 // Samples of one block of row-wise work.
 constexpr uint32_t block_samples = 8;
+// A strip of a weight's gradient: with its inputs, half of a second cache of 1 MB or less.
+constexpr uint64_t strip_bytes = 256 << 10, frugal_strip_bytes = 64 << 10;
 
 template <class Task>
 void for_each_sample(ThreadPool* pool, uint32_t samples, const Task& task) {
@@ -32,6 +38,8 @@ struct LinearShape {
   GemmShape dweight(uint32_t samples) const {
     return out_in ? GemmShape{out, in, samples, true, false} : GemmShape{in, out, samples, true, false};
   }
+  uint32_t rows() const { return out_in ? out : in; }  // of the weight
+  GemmShape dweight_strip(uint32_t samples, uint32_t rows) const { return {rows, leading(), samples, true, false}; }
   GemmShape dbias(uint32_t samples) const { return {1, out, samples, true, false}; }
   GemmShape dx(uint32_t samples) const { return {samples, in, out, false, !out_in}; }
 };
@@ -88,6 +96,16 @@ class LinearBackward final : public Kernel {
     gemm_bytes_ = std::max(gemm_scratch_bytes(shape.dweight(samples), threads, target),
                            gemm_scratch_bytes(shape.dbias(samples), threads, target));
     if (op_.dx != no_tensor) gemm_bytes_ = std::max(gemm_bytes_, gemm_scratch_bytes(shape.dx(samples), threads, target));
+    if (op_.folded_update) {
+      updater_.emplace(*op_.folded_update, op_, target);
+      const uint64_t row_bytes = shape.leading() * sizeof(float), rows = shape.rows();
+      const uint64_t most_rows = std::max<uint64_t>((request.frugal ? frugal_strip_bytes : strip_bytes) / row_bytes, 1);
+      strip_rows_ = static_cast<uint32_t>(divide_up(rows, divide_up(rows, most_rows)));
+      strip_gemm_bytes_ =
+          align_up(gemm_scratch_bytes(shape.dweight_strip(samples, strip_rows_), 1, target), tensor_alignment);
+      strip_thread_bytes_ = strip_gemm_bytes_ + align_up(strip_rows_ * row_bytes, tensor_alignment);
+      gemm_bytes_ = std::max(gemm_bytes_, threads * strip_thread_bytes_);
+    }
     std::snprintf(name_, sizeof(name_), "highway linear backward %s", target_name(target));
   }
 
@@ -131,6 +149,8 @@ class LinearBackward final : public Kernel {
       operands.accumulate = false;
       gemm(shape_.dx(samples), operands, context.pool, gemm_scratch, target_);
     }
+    // Last: dx belongs to the weight as it was.
+    if (updater_ && updater_->begin(context)) update_by_strips(context, dz, gemm_scratch);
   }
   uint64_t scratch_bytes() const override { return dz_bytes_ + gemm_bytes_; }
   const char* name() const override { return name_; }
@@ -150,11 +170,33 @@ class LinearBackward final : public Kernel {
     });
   }
 
+  void update_by_strips(const KernelContext& context, const float* dz, std::byte* scratch) const {
+    const uint32_t samples = context.arguments->samples, rows = shape_.rows();
+    const float* const x = context.at<float>(op_.x);
+    const uint64_t leading = shape_.leading();
+    context.pool->run(static_cast<uint32_t>(divide_up(rows, strip_rows_)), [&](uint32_t strip, uint32_t thread) {
+      const uint32_t begin = strip * strip_rows_, end = std::min(begin + strip_rows_, rows);
+      std::byte* const own = scratch + thread * strip_thread_bytes_;
+      GemmOperands operands{};
+      operands.a = (shape_.out_in ? dz : x) + begin;
+      operands.lda = rows;
+      operands.b = shape_.out_in ? x : dz;
+      operands.ldb = operands.ldc = leading;
+      operands.c = reinterpret_cast<float*>(own + strip_gemm_bytes_);
+      gemm(shape_.dweight_strip(samples, end - begin), operands, nullptr, own, target_);
+      updater_->apply(begin * leading, (end - begin) * leading, operands.c);
+    });
+  }
+
   const Op& op_;
   LinearShape shape_;
   Target target_;
   bool changes_dy_;
   uint64_t dz_bytes_ = 0, gemm_bytes_ = 0;
+  // Folded updates: a thread's scratch for the product of a strip, and with the strip itself.
+  uint64_t strip_gemm_bytes_ = 0, strip_thread_bytes_ = 0;
+  uint32_t strip_rows_ = 0;
+  std::optional<Updater> updater_;
   char name_[48];
 };
 

@@ -1,6 +1,7 @@
-// The optimizers' updates: one pass over the contiguous block of parameters, in blocks of a fixed number of elements that
-// the pool's threads share. Writes the parameters and the state of the region; a step whose loss was not finite changes
-// nothing.
+// The optimizers' updates (update.h), and the op that makes one pass over the contiguous block of parameters, in blocks of
+// a fixed number of elements that the pool's threads share.
+#include "backends/cpu/highway/update.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -12,32 +13,6 @@
 #define HWY_TARGET_INCLUDE "backends/cpu/highway/update.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
-
-#ifndef LT_HIGHWAY_UPDATE_ONCE
-#define LT_HIGHWAY_UPDATE_ONCE
-namespace lt::cpu::highway {
-
-// What an update reads and writes; m and v as far as the optimizer has them.
-struct UpdateBlock {
-  float* w;
-  const float* g;
-  float* m;
-  float* v;
-  uint64_t elements;
-};
-
-struct UpdateRates {
-  float rate;  // sgd, momentum: the learning rate; Adam: learning rate / (1 - beta1^step)
-  float momentum;
-  float beta1, complement1, beta2, complement2;  // complement: 1 - beta
-  float root;                                    // 1 / sqrt(1 - beta2^step)
-  float epsilon;
-};
-
-using UpdateFunction = void(const UpdateBlock& block, const UpdateRates& rates);
-
-}  // namespace lt::cpu::highway
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace lt::cpu::highway {
@@ -95,55 +70,66 @@ LT_HIGHWAY_TABLE(UpdateFunction*, sgd_table, Sgd);
 LT_HIGHWAY_TABLE(UpdateFunction*, momentum_table, Momentum);
 LT_HIGHWAY_TABLE(UpdateFunction*, adam_table, Adam);
 
+Updater::Updater(OpKind kind, const Op& op, Target target) : kind_(kind), op_(op) {
+  function_ = for_target(kind == OpKind::update_sgd        ? sgd_table
+                         : kind == OpKind::update_momentum ? momentum_table
+                                                           : adam_table,
+                         target);
+}
+
+bool Updater::begin(const KernelContext& context) {
+  const auto* statistics = context.at<Statistics>(op_.statistics);
+  if (statistics != nullptr && statistics->non_finite != 0) return false;
+  const RunArguments& arguments = *context.arguments;
+  double rate = static_cast<double>(arguments.learning_rate);
+  rates_.momentum = arguments.momentum;
+  const bool adam = kind_ == OpKind::update_adam;
+  if (adam) {
+    const double beta1 = static_cast<double>(arguments.beta1), beta2 = static_cast<double>(arguments.beta2);
+    const double step = static_cast<double>(arguments.step);
+    rate /= 1 - std::pow(beta1, step);
+    rates_.beta1 = arguments.beta1;
+    rates_.beta2 = arguments.beta2;
+    rates_.complement1 = static_cast<float>(1 - beta1);
+    rates_.complement2 = static_cast<float>(1 - beta2);
+    rates_.root = static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, step)));
+    rates_.epsilon = arguments.epsilon;
+  }
+  rates_.rate = static_cast<float>(rate);
+  whole_ = {context.at<float>(op_.parameters), context.at<float>(op_.gradients),
+            adam ? context.at<float>(op_.state) : nullptr, context.at<float>(adam ? op_.state2 : op_.state),
+            op_.parameter_elements};
+  return true;
+}
+
+void Updater::apply(uint64_t first, uint64_t elements, const float* gradients) const {
+  const auto from = [&](float* values) { return values == nullptr ? nullptr : values + first; };
+  function_(
+      {whole_.w + first, gradients != nullptr ? gradients : whole_.g + first, from(whole_.m), from(whole_.v), elements},
+      rates_);
+}
+
 namespace {
 
 constexpr uint64_t block_elements = 16384;  // a multiple of every vector
 
 class UpdateKernel final : public NamedKernel {
  public:
-  UpdateKernel(const char* noun, const Op& op, UpdateFunction* function, Target target)
-      : NamedKernel(noun, target), op_(op), function_(function) {}
+  UpdateKernel(const char* noun, const Op& op, Target target) : NamedKernel(noun, target), updater_(op.kind, op, target) {
+    elements_ = op.parameter_elements;
+  }
 
   void run(const KernelContext& context) override {
-    const auto* statistics = context.at<Statistics>(op_.statistics);
-    if (statistics != nullptr && statistics->non_finite != 0) return;
-    const UpdateRates rates = rates_of(*context.arguments);
-    float* w = context.at<float>(op_.parameters);
-    const float* g = context.at<float>(op_.gradients);
-    const bool adam = op_.kind == OpKind::update_adam;
-    float* m = adam ? context.at<float>(op_.state) : nullptr;
-    float* v = context.at<float>(adam ? op_.state2 : op_.state);
-    const uint64_t elements = op_.parameter_elements;
-    context.pool->run(static_cast<uint32_t>(divide_up(elements, block_elements)), [&](uint32_t block, uint32_t) {
+    if (!updater_.begin(context)) return;
+    context.pool->run(static_cast<uint32_t>(divide_up(elements_, block_elements)), [&](uint32_t block, uint32_t) {
       const uint64_t first = block * block_elements;
-      function_({w + first, g + first, m == nullptr ? nullptr : m + first, v == nullptr ? nullptr : v + first,
-                 std::min(block_elements, elements - first)},
-                rates);
+      updater_.apply(first, std::min(block_elements, elements_ - first), nullptr);
     });
   }
 
  private:
-  UpdateRates rates_of(const RunArguments& arguments) const {
-    UpdateRates rates{};
-    double rate = static_cast<double>(arguments.learning_rate);
-    rates.momentum = arguments.momentum;
-    if (op_.kind == OpKind::update_adam) {
-      const double beta1 = static_cast<double>(arguments.beta1), beta2 = static_cast<double>(arguments.beta2);
-      const double step = static_cast<double>(arguments.step);
-      rate /= 1 - std::pow(beta1, step);
-      rates.beta1 = arguments.beta1;
-      rates.beta2 = arguments.beta2;
-      rates.complement1 = static_cast<float>(1 - beta1);
-      rates.complement2 = static_cast<float>(1 - beta2);
-      rates.root = static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, step)));
-      rates.epsilon = arguments.epsilon;
-    }
-    rates.rate = static_cast<float>(rate);
-    return rates;
-  }
-
-  Op op_;
-  UpdateFunction* function_;
+  Updater updater_;
+  uint64_t elements_;
 };
 
 }  // namespace
@@ -151,10 +137,9 @@ class UpdateKernel final : public NamedKernel {
 std::unique_ptr<Kernel> make_update(const Program&, const KernelRequest& request, Target target) {
   const Op& op = *request.op;
   switch (op.kind) {
-    case OpKind::update_sgd: return std::make_unique<UpdateKernel>("sgd", op, for_target(sgd_table, target), target);
-    case OpKind::update_momentum:
-      return std::make_unique<UpdateKernel>("momentum", op, for_target(momentum_table, target), target);
-    case OpKind::update_adam: return std::make_unique<UpdateKernel>("adam", op, for_target(adam_table, target), target);
+    case OpKind::update_sgd: return std::make_unique<UpdateKernel>("sgd", op, target);
+    case OpKind::update_momentum: return std::make_unique<UpdateKernel>("momentum", op, target);
+    case OpKind::update_adam: return std::make_unique<UpdateKernel>("adam", op, target);
     default: (void)fail(Status::unsupported, "%s: not an update", op.layer.c_str()); return nullptr;
   }
 }
