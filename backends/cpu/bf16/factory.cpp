@@ -1,0 +1,22 @@
+#include "backends/cpu/bf16/factory.h"
+
+#include "backends/cpu/bf16/linear.h"
+
+namespace lt::cpu::bf16 {
+
+std::unique_ptr<Kernel> make_kernel(const Program& program, const KernelRequest& request, Unit unit) {
+  if (unit == Unit::none || !unit_supported(unit)) {
+    (void)fail(Status::unsupported, "this processor has no instructions for bfloat16");
+    return nullptr;
+  }
+  switch (request.op->kind) {
+    case OpKind::linear: return make_linear(program, request, unit);
+    case OpKind::linear_backward: return make_linear_backward(program, request, unit);
+    default: break;
+  }
+  (void)fail(Status::unsupported, "%s: there is no bf16 product in operation kind %u", request.op->layer.c_str(),
+             static_cast<unsigned>(request.op->kind));
+  return nullptr;
+}
+
+}  // namespace lt::cpu::bf16

@@ -1,0 +1,129 @@
+#include "backends/cpu/bf16/rows.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <cstring>
+
+LT_BEGIN_AVX512_BF16
+
+namespace lt::cpu::bf16 {
+namespace {
+
+inline __mmask16 first_floats(uint64_t count) { return static_cast<__mmask16>(count >= 16 ? 0xffff : (1u << count) - 1); }
+inline __mmask32 first_halves(uint64_t count) { return count >= 32 ? ~__mmask32{0} : (__mmask32{1} << count) - 1; }
+
+inline __m256i rounded(__m512 values) {
+  const __m256bh halves = _mm512_cvtneps_pbh(values);
+  __m256i bits;
+  std::memcpy(&bits, &halves, sizeof bits);
+  return bits;
+}
+
+inline __m512 widened(__m256i halves) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16)); }
+
+// Not a maximum, which would lose a NaN.
+inline __m512 relu_of(__m512 value) {
+  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(value, _mm512_setzero_ps(), _CMP_NLT_UQ), value);
+}
+
+inline void put(uint16_t* to, __mmask16 lanes, __m512 value) { _mm256_mask_storeu_epi16(to, lanes, rounded(value)); }
+inline void put(float* to, __mmask16 lanes, __m512 value) { _mm512_mask_storeu_ps(to, lanes, value); }
+
+template <class T>
+inline void finish_rows(const Sums& sums, const float* bias, bool relu, T* y, uint64_t y_row) {
+  for (uint32_t row = 0; row < sums.rows; ++row)
+    for (uint32_t column = 0; column < sums.columns; column += 16) {
+      const __mmask16 lanes = first_floats(sums.columns - column);
+      __m512 value = _mm512_maskz_loadu_ps(lanes, sums.first + row * sums.row + column);
+      if (bias != nullptr) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(lanes, bias + column));
+      put(y + row * y_row + column, lanes, relu ? relu_of(value) : value);
+    }
+}
+
+}  // namespace
+
+void finish(const Sums& sums, const float* bias, bool relu, uint16_t* y, uint64_t y_row) {
+  finish_rows(sums, bias, relu, y, y_row);
+}
+
+void finish(const Sums& sums, const float* bias, bool relu, float* y, uint64_t y_row) {
+  finish_rows(sums, bias, relu, y, y_row);
+}
+
+void store_sums(const Sums& sums, bool accumulate, float* to, uint64_t to_row) {
+  for (uint32_t row = 0; row < sums.rows; ++row)
+    for (uint32_t column = 0; column < sums.columns; column += 16) {
+      const __mmask16 lanes = first_floats(sums.columns - column);
+      float* const at = to + row * to_row + column;
+      __m512 value = _mm512_maskz_loadu_ps(lanes, sums.first + row * sums.row + column);
+      if (accumulate) value = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, at), value);
+      _mm512_mask_storeu_ps(at, lanes, value);
+    }
+}
+
+void round(const float* from, uint64_t elements, uint16_t* to) {
+  for (uint64_t e = 0; e < elements; e += 16) {
+    const __mmask16 lanes = first_floats(elements - e);
+    put(to + e, lanes, _mm512_maskz_loadu_ps(lanes, from + e));
+  }
+}
+
+void undo_activation(const uint16_t* dy, const uint16_t* y, const uint8_t* mask_row, uint64_t elements, bool relu,
+                     float scale, uint16_t* dz) {
+  const __m512 scales = _mm512_set1_ps(scale);
+  for (uint64_t e = 0; e < elements; e += 32) {
+    const __mmask32 lanes = first_halves(elements - e);
+    __mmask32 passes = lanes;
+    if (mask_row != nullptr) {
+      uint32_t bits;  // rows of masks are whole 8 bytes long
+      std::memcpy(&bits, mask_row + e / 8, sizeof bits);
+      passes &= bits;
+    } else if (relu) {
+      const __m512i value = _mm512_maskz_loadu_epi16(lanes, y + e);
+      const __mmask32 positive = _mm512_cmpgt_epi16_mask(value, _mm512_setzero_si512());
+      passes &= positive & _mm512_cmple_epi16_mask(value, _mm512_set1_epi16(0x7f80));  // NaN is not
+    }
+    __m512i gradient = _mm512_maskz_loadu_epi16(passes, dy + e);
+    if (scale != 1) {
+      const __m256i low = rounded(_mm512_mul_ps(widened(_mm512_castsi512_si256(gradient)), scales));
+      const __m256i high = rounded(_mm512_mul_ps(widened(_mm512_extracti64x4_epi64(gradient, 1)), scales));
+      gradient = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    }
+    _mm512_mask_storeu_epi16(dz + e, lanes, gradient);
+  }
+}
+
+void add_column_sums(const Matrix& matrix, float* sums) {
+  for (uint32_t column = 0; column < matrix.columns; column += 16) {
+    const __mmask16 lanes = first_floats(matrix.columns - column);
+    __m512 sum = _mm512_maskz_loadu_ps(lanes, sums + column);
+    const uint16_t* at = matrix.first + column;
+    for (uint32_t row = 0; row < matrix.rows; ++row, at += matrix.row)
+      sum = _mm512_add_ps(sum, widened(_mm256_maskz_loadu_epi16(lanes, at)));
+    _mm512_mask_storeu_ps(sums + column, lanes, sum);
+  }
+}
+
+}  // namespace lt::cpu::bf16
+
+LT_END_TARGET
+
+namespace lt::cpu::bf16 {
+highway::ActivationForward* float_rows() {
+  return highway::for_target(highway::activation_forward_table, highway::Target::avx512);
+}
+}  // namespace lt::cpu::bf16
+
+#else
+// Never called: no such processor has a unit.
+namespace lt::cpu::bf16 {
+void finish(const Sums&, const float*, bool, uint16_t*, uint64_t) {}
+void finish(const Sums&, const float*, bool, float*, uint64_t) {}
+void store_sums(const Sums&, bool, float*, uint64_t) {}
+void round(const float*, uint64_t, uint16_t*) {}
+void undo_activation(const uint16_t*, const uint16_t*, const uint8_t*, uint64_t, bool, float, uint16_t*) {}
+void add_column_sums(const Matrix&, float*) {}
+highway::ActivationForward* float_rows() { return nullptr; }
+}  // namespace lt::cpu::bf16
+#endif
