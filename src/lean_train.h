@@ -92,7 +92,7 @@ typedef struct {
     size_t      size;
     const char *recipe;    /* a built-in name, or TOML text                                                */
     const char *device;    /* "auto" (or NULL), "cpu", "cuda", "cuda:1", "reference"; asked for by name it never falls back */
-    const char *kernels;   /* "auto" (or NULL); the CPU's "highway", "onednn"; CUDA's "cudnn", "own"       */
+    const char *kernels;   /* "auto" (or NULL); CPU: "highway", "highway:avx2", "onednn"; CUDA: "cudnn", "own" */
     const char *precision; /* "fp32" (or NULL); "tf32" and "bf16" where the device computes in them           */
     const char *optimizer; /* NULL: the recipe's; "sgd", "momentum", "adam"                                */
     uint64_t    seed;      /* initial weights, order of samples, dropout                                   */

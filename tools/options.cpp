@@ -82,6 +82,23 @@ void add_device(CLI::App* command, std::string* target) {
       ->group(machine_group);
 }
 
+// highway:SET: which sets there are, and whether the processor has it, is for the library to say.
+void add_kernels(CLI::App* command, std::string* target) {
+  const auto read = [=](const std::string& text) {
+    const Words words = {"auto", "highway", "onednn", "cudnn", "own"};
+    if (!text.starts_with("highway:") && std::find(words.begin(), words.end(), text) == words.end()) {
+      reject("--kernels", "one of auto, highway, highway:SET, onednn, cudnn, own", text);
+    }
+    *target = text;
+  };
+  command
+      ->add_option_function<std::string>("--kernels", read,
+                                         "Whose code computes: highway or onednn on the CPU, own or cudnn on a GPU. SET "
+                                         "names the CPU's instructions: baseline, sse4, avx2, avx512 [the best it has]")
+      ->type_name("auto|highway[:SET]|onednn|cudnn|own")
+      ->group(machine_group);
+}
+
 void add_memory(CLI::App* command, uint64_t* target) {
   const auto read = [=](const std::string& text) {
     const auto bytes = parse_size(text);
@@ -121,8 +138,7 @@ void add_training_options(CLI::App* command, TrainOptions* options) {
            "Write the weights at the end and when stopped (safetensors)");
 
   add_device(command, &options->device);
-  add_choice(command, "--kernels", &options->kernels, {"auto", "highway", "onednn", "cudnn", "own"}, machine_group,
-             "Whose code computes: highway or onednn on the CPU, own or cudnn on a GPU");
+  add_kernels(command, &options->kernels);
   add_choice(command, "--precision", &options->precision, {"fp32", "tf32", "bf16"}, machine_group, "Of products [fp32]");
   add_whole_number(command, "--threads", &options->threads, 1, machine_group,
                    "Threads that compute [as many as this process may use]");

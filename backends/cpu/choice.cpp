@@ -15,7 +15,16 @@ std::unique_ptr<Kernel> make_onednn(const Program& program, const KernelRequest&
 
 }  // namespace
 
-Status parse_kernel_choice(const std::string& name, KernelChoice* choice) {
+Status parse_kernel_choice(const std::string& name, KernelChoice* choice, highway::Target* target) {
+  std::string words;
+  for (size_t i = 0; i < highway::target_count; ++i) {
+    const auto named = static_cast<highway::Target>(i);
+    words += std::string(", highway:") + highway::target_word(named);
+    if (name != std::string("highway:") + highway::target_word(named)) continue;
+    *choice = KernelChoice::highway;
+    *target = named;
+    return Status::ok;
+  }
   if (name == "auto")
     *choice = KernelChoice::automatic;
   else if (name == "highway")
@@ -23,7 +32,7 @@ Status parse_kernel_choice(const std::string& name, KernelChoice* choice) {
   else if (name == "onednn")
     *choice = KernelChoice::onednn;
   else
-    return fail(Status::argument, "--kernels %.64s: on a CPU it is auto, highway or onednn", name.c_str());
+    return fail(Status::argument, "--kernels %.64s: on a CPU it is auto, highway, onednn%s", name.c_str(), words.c_str());
   return Status::ok;
 }
 

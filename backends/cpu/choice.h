@@ -16,8 +16,9 @@ enum class Family : uint8_t { highway, onednn };
 // What --kernels asked for.
 enum class KernelChoice : uint8_t { automatic, highway, onednn };
 
+// "auto", "highway", "onednn", or "highway:avx2" and the like: the instruction set too, which is left as it is by the others.
 // Fails with a sentence that lists the names where `name` is none of them.
-Status parse_kernel_choice(const std::string& name, KernelChoice* choice);
+Status parse_kernel_choice(const std::string& name, KernelChoice* choice, highway::Target* target);
 
 // The family that `auto` takes for the op where it has a kernel for it.
 Family automatic_family(const Op& op);

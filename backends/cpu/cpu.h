@@ -11,7 +11,8 @@ namespace lt::cpu {
 
 extern const Backend backend;
 
-// As Backend::open, with an instruction set of one's own and more threads than this process may use: for tests.
+// As Backend::open, with an instruction set of one's own where the configuration names none, and more threads than this
+// process may use: for tests.
 Status open_with(const DeviceConfig& config, highway::Target target, std::unique_ptr<Device>* device);
 
 }  // namespace lt::cpu

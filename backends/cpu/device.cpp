@@ -179,10 +179,10 @@ Status open(const DeviceConfig& config, std::unique_ptr<Device>* device) {
 
 Status open_with(const DeviceConfig& config, highway::Target target, std::unique_ptr<Device>* device) {
   if (config.index != 0) return fail(Status::device, "device cpu:%u: there is one CPU device, cpu", config.index);
+  KernelChoice choice{};
+  LT_TRY(parse_kernel_choice(config.kernels, &choice, &target));
   if (!target_supported(target))
     return fail(Status::device, "this processor or build does not have %s instructions", target_name(target));
-  KernelChoice choice{};
-  LT_TRY(parse_kernel_choice(config.kernels, &choice));
   const char* onednn = nullptr;
   if (choice == KernelChoice::onednn && (onednn = onednn_version()) == nullptr) return Status::device;
   *device = std::make_unique<CpuDevice>(choice, target, config.threads != 0 ? config.threads : threads_allowed(), onednn);

@@ -90,7 +90,7 @@ class Usage(Case):
             "--batch": ["0", "-64"], "--threads": ["0", "-2"], "--seed": ["-1", "1e3"], "--log-every": ["0"],
             "--lr": ["nan", "inf", "-0.1", "0,1", "1e999", ""], "--momentum": ["1", "-0.5", "nan"],
             "--memory": ["0", "-1", "32M", "1.5GiB", "MiB", "17179869184GiB"], "--device": ["gpu", "cuda:", "cuda:x", "CPU"],
-            "--kernels": ["mkl"], "--precision": ["fp64"], "--optimizer": ["rmsprop"], "--model": ["resnet", ""], "--data": [""],
+            "--kernels": ["mkl", "highway avx2"], "--precision": ["fp64"], "--optimizer": ["rmsprop"], "--model": ["resnet", ""], "--data": [""],
         }.items():
             for value in values:
                 with self.subTest(option=option, value=value):
@@ -99,8 +99,8 @@ class Usage(Case):
 
     def test_model_names_are_listed(self):
         self.refused(2, ["--model", "cnn-same", "cnn-valid", "linear", "nn"], "mnist", "--model", "alexnet")
-        for kernels in ("own", "cudnn"):  # words of a GPU
-            self.refused(2, [f"--kernels {kernels}", "auto, highway or onednn"], "mnist", "--device", "cpu", "--kernels", kernels)
+        for kernels in ("own", "cudnn", "highway:sse9"):  # words of a GPU, or of nobody
+            self.refused(2, [f"--kernels {kernels}", "auto, highway, onednn"], "mnist", "--device", "cpu", "--kernels", kernels)
 
     def test_shape_of_the_line(self):
         self.refused(2, ["unknown option --epoch", "did you mean --epochs"], "mnist", "--epoch", "3")

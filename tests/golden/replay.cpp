@@ -33,8 +33,12 @@ std::vector<Choice> choices() {
     info.size = sizeof info;
     if (lt_device_get(i, &info) != LT_OK || !info.usable) continue;
     const std::string device = info.name;
-    for (const char* kernels : {"auto", "highway", "onednn"})
-      if (device == "cpu" || std::string(kernels) == "auto") found.push_back({device, kernels});
+    std::vector<std::string> families = {"auto", "highway", "onednn"};
+#if defined(__x86_64__)
+    families.insert(families.end(), {"highway:baseline", "highway:sse4", "highway:avx2"});
+#endif
+    for (const std::string& kernels : families)
+      if (device == "cpu" || kernels == "auto") found.push_back({device, kernels});
   }
   return found;
 }
@@ -82,12 +86,13 @@ class Replay : public testing::TestWithParam<std::tuple<const char*, Choice>> {
     sample_bytes = x.size() / labels.size();
   }
 
-  // False where the machine lacks what the choice asks for (a kernel library that is not installed).
+  // False where the machine lacks what the choice asks for (a kernel library that is not installed, instructions).
   bool open() {
     lt_plan* made = nullptr;
     const lt_status status = lt_plan_create(&config, &made);
     plan.reset(made);
-    if (status == LT_ERR_DEVICE && std::get<1>(GetParam()).kernels == "onednn") return false;
+    const std::string& kernels = std::get<1>(GetParam()).kernels;
+    if (status == LT_ERR_DEVICE && kernels != "auto" && kernels != "highway") return false;
     EXPECT_EQ(status, LT_OK) << lt_last_error();
     lt_session* begun = nullptr;
     EXPECT_EQ(lt_session_create(plan.get(), nullptr, 0, &begun), LT_OK) << lt_last_error();

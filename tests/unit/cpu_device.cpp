@@ -84,7 +84,8 @@ TEST(CpuDevice, opens_with_all_threads_that_the_process_may_use_and_no_more) {
 TEST(CpuDevice, refuses_what_it_does_not_have) {
   std::unique_ptr<Device> device;
   EXPECT_EQ(backend.open(config_of("mkl"), &device), Status::argument);
-  EXPECT_STREQ(last_error(), "--kernels mkl: on a CPU it is auto, highway or onednn");
+  EXPECT_TRUE(std::string(last_error()).starts_with("--kernels mkl: on a CPU it is auto, highway, onednn, highway:"))
+      << last_error();
   DeviceConfig second = config_of("auto");
   second.index = 1;
   EXPECT_EQ(backend.open(second, &device), Status::device);
@@ -95,6 +96,20 @@ TEST(CpuDevice, refuses_what_it_does_not_have) {
   } else {
     EXPECT_EQ(onednn_version(), nullptr);
     EXPECT_STRNE(last_error(), "");
+  }
+}
+
+TEST(CpuDevice, opens_with_the_instruction_set_that_is_named) {
+  for (size_t i = 0; i < highway::target_count; ++i) {
+    const auto target = static_cast<highway::Target>(i);
+    std::unique_ptr<Device> device;
+    const Status status = backend.open(config_of((std::string("highway:") + target_word(target)).c_str()), &device);
+    if (!target_supported(target)) {
+      EXPECT_EQ(status, Status::device);
+      continue;
+    }
+    ASSERT_EQ(status, Status::ok) << last_error();
+    EXPECT_EQ(std::string(device->kernels()), std::string("highway ") + target_name(target));
   }
 }
 

@@ -11,6 +11,7 @@ namespace lt::cpu::highway {
 bool target_supported(Target) { return true; }
 Target target_best() { return Target::neon; }
 const char* target_name(Target) { return "NEON"; }
+const char* target_word(Target) { return "neon"; }
 
 #else
 
@@ -50,6 +51,16 @@ const char* target_name(Target target) {
     case Target::sse4: return "SSE4";
     case Target::avx2: return "AVX2";
     case Target::avx512: return "AVX-512";
+  }
+  return "";
+}
+
+const char* target_word(Target target) {
+  switch (target) {
+    case Target::baseline: return "baseline";
+    case Target::sse4: return "sse4";
+    case Target::avx2: return "avx2";
+    case Target::avx512: return "avx512";
   }
   return "";
 }

@@ -34,6 +34,7 @@ const T& for_target(const PerTarget<T>& table, Target target) {
 bool target_supported(Target target);  // by this processor and by this build
 Target target_best();
 const char* target_name(Target target);  // "baseline", "SSE4", "AVX2", "AVX-512"
+const char* target_word(Target target);  // as users type it: "baseline", "sse4", "avx2", "avx512"
 
 }  // namespace lt::cpu::highway
 
