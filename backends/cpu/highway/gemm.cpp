@@ -9,8 +9,9 @@ namespace lt::cpu::highway {
 namespace {
 
 // Enough blocks that threads which start late or are disturbed even out.
-constexpr uint64_t wanted_blocks = 16;
-constexpr uint32_t most_rows_in_place = 512;
+constexpr uint32_t wanted_blocks = 16;
+// A block's rows and columns share what they read: below these it is not worth cutting it further.
+constexpr uint32_t most_rows_in_place = 256, least_rows = 48;
 
 // How a product is cut. Depends on the shape and the target alone.
 struct Plan {
@@ -34,20 +35,21 @@ Plan make_plan(const GemmShape& shape, bool swapped, const GemmTraits& traits) {
   plan.rows = swapped ? shape.n : shape.m;
   plan.columns = swapped ? shape.m : shape.n;
   const bool small_blocks = swapped || shape.a_transposed;
+  const uint32_t panel_columns = traits.lanes * traits.panel_vectors;
   plan.panels = GemmPanels(plan.columns, traits.lanes, traits.panel_vectors).panels;
-  // As many blocks as wanted, of four tiles of rows or more and several panels or fewer, within the limits.
-  const uint32_t limit = small_blocks ? gemm_block_rows : most_rows_in_place;
-  const uint32_t least_rows = std::min(4 * traits.tile_rows, limit);
-  const uint64_t most_blocks = divide_up(plan.rows, least_rows) * plan.panels;
-  plan.panels_per_block =
-      small_blocks ? static_cast<uint32_t>(std::clamp<uint64_t>(most_blocks / wanted_blocks, 1, gemm_block_panels)) : 1;
-  plan.panels_per_block = std::min(plan.panels_per_block, plan.panels);
-  plan.column_blocks = static_cast<uint32_t>(divide_up(plan.panels, plan.panels_per_block));
-  const uint64_t wanted_row_blocks = divide_up(wanted_blocks, plan.column_blocks);
-  uint64_t rows = divide_up(plan.rows, wanted_row_blocks);
-  rows = std::clamp<uint64_t>(rows, least_rows, limit);
-  rows = divide_up(rows, traits.tile_rows) * traits.tile_rows;
-  plan.row_blocks = static_cast<uint32_t>(divide_up(plan.rows, std::min<uint64_t>(rows, limit)));
+  // The longer side is halved until there are as many blocks as wanted.
+  uint32_t rows = std::min(plan.rows, small_blocks ? gemm_block_rows : most_rows_in_place);
+  uint32_t panels = std::min(plan.panels, gemm_block_panels);
+  const auto blocks = [&] { return divide_up(plan.rows, rows) * divide_up(plan.panels, panels); };
+  while (blocks() < wanted_blocks) {
+    const bool cut_rows = rows >= 2 * least_rows && (panels == 1 || rows >= panels * panel_columns);
+    if (!cut_rows && panels == 1) break;
+    uint32_t& side = cut_rows ? rows : panels;
+    side = static_cast<uint32_t>(divide_up(side, 2));
+  }
+  plan.column_blocks = static_cast<uint32_t>(divide_up(plan.panels, panels));
+  plan.panels_per_block = static_cast<uint32_t>(divide_up(plan.panels, plan.column_blocks));
+  plan.row_blocks = static_cast<uint32_t>(divide_up(plan.rows, rows));
   plan.rows_per_block = static_cast<uint32_t>(divide_up(plan.rows, plan.row_blocks));
   return plan;
 }
@@ -107,11 +109,12 @@ void gemm(const GemmShape& shape, const GemmOperands& operands, ThreadPool* pool
     whole.b_source = PanelSource::rows;
   } else if (swapped) {
     GemmPackFunction* const pack = for_target(gemm_pack_table, target);
-    const uint32_t depth_blocks = static_cast<uint32_t>(divide_up(shape.k, gemm_depth));
+    const uint32_t depth = gemm_depth_step(shape.k, traits.most_depth);
+    const uint32_t depth_blocks = static_cast<uint32_t>(divide_up(shape.k, depth));
     run_blocks(pool, plan.panels * depth_blocks, [&](uint32_t block, uint32_t) {
-      const uint32_t begin = block / plan.panels * gemm_depth;
+      const uint32_t begin = block / plan.panels * depth;
       pack(operands.a, operands.lda, PanelSource::columns, plan.columns, shape.k, block % plan.panels, begin,
-           std::min(begin + gemm_depth, shape.k), packed);
+           std::min(begin + depth, shape.k), packed);
     });
     whole.a = operands.b;
     whole.a_row = operands.ldb;
@@ -133,6 +136,7 @@ void gemm(const GemmShape& shape, const GemmOperands& operands, ThreadPool* pool
     block.row_end = std::min(block.row_begin + plan.rows_per_block, plan.rows);
     block.panel_begin = column_block * plan.panels_per_block;
     block.panel_end = std::min(block.panel_begin + plan.panels_per_block, plan.panels);
+    block.next_panel = (index + threads) % plan.column_blocks * plan.panels_per_block;
     block.scratch = thread_scratch + thread_scratch_floats(traits) * thread;
     if (block.row_begin < block.row_end) run_block(block);
   });

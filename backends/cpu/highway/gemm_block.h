@@ -9,10 +9,15 @@
 
 namespace lt::cpu::highway {
 
-// Products summed from zero before they are added to C: a panel of B that deep, and the rows of A beside it, stay near.
-inline constexpr uint32_t gemm_depth = 256;
-// Most rows of a block that packs A or stores C transposed, and most panels of B that it walks.
-inline constexpr uint32_t gemm_block_rows = 96, gemm_block_panels = 4;
+// Most rows of a block that packs A or stores C transposed, and most panels of B that a block walks.
+inline constexpr uint32_t gemm_block_rows = 192, gemm_block_panels = 4;
+
+// k is cut into steps, as equal as whole lines of 16 floats allow, each summed from zero before it is added to C: a panel
+// of B that deep stays in the first cache.
+constexpr uint32_t gemm_depth_step(uint32_t depth, uint32_t most_depth) {
+  const uint32_t steps = (depth + most_depth - 1) / most_depth;
+  return steps == 0 ? most_depth : ((depth + steps - 1) / steps + 15) / 16 * 16;
+}
 
 // C's columns are cut into panels of whole vectors, as equal as can be; the last vector may be partly used.
 struct GemmPanels {
@@ -29,8 +34,13 @@ enum class PanelSource : uint8_t {
   packed,   // by gemm_pack: panel p, begin(p) * depth floats from b, holds [k][width of the panel]
 };
 
+// Distance of the rows of k in a copy of A^T: an odd number of lines, which a column of it goes through all of the first
+// cache's sets with.
+constexpr size_t gemm_packed_rows(size_t rows) { return ((rows + 15) / 16 | 1) * 16; }
+
 struct GemmBlock {
   uint32_t row_begin, row_end, panel_begin, panel_end;  // this block
+  uint32_t next_panel;                                  // what this thread is likely to begin with next
   uint32_t columns, depth;                              // of the whole product
   const float* a;                                       // a[row * a_row + k * a_k]; one of the two strides is 1 (or both 0)
   size_t a_row, a_k;
@@ -46,6 +56,7 @@ struct GemmBlock {
 
 struct GemmTraits {
   uint32_t lanes, panel_vectors, tile_rows;  // rows of the tile that goes with whole panels
+  uint32_t most_depth;                       // of a step in k
 };
 
 using GemmTraitsFunction = GemmTraits();
@@ -61,7 +72,7 @@ extern const PerTarget<GemmPackFunction*> gemm_pack_table;
 // Scratch of one thread: rows of A, a panel of B and one of C before it is transposed.
 constexpr uint64_t gemm_block_scratch_floats(const GemmTraits& traits) {
   const uint64_t panel = uint64_t{traits.lanes} * traits.panel_vectors;
-  return uint64_t{gemm_depth} * gemm_block_rows + gemm_depth * panel + gemm_block_rows * panel;
+  return uint64_t{traits.most_depth} * (gemm_packed_rows(gemm_block_rows) + panel) + gemm_block_rows * panel;
 }
 
 }  // namespace lt::cpu::highway
