@@ -4,18 +4,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
 
 #include "src/backend.h"
 #include "src/plan/plan.h"
+#include "src/run/region.h"
 #include "tools/terminal.h"
 
 namespace lt::tool {
 namespace {
-
-constexpr uint64_t region_alignment_bytes = 4096;
 
 // Uniform in [0, 1), the same from the same index and salt everywhere (the finaliser of splitmix64).
 double uniform(uint64_t index, uint64_t salt) {
@@ -26,10 +23,6 @@ double uniform(uint64_t index, uint64_t salt) {
 }
 
 double now_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-struct FreeRegion {
-  void operator()(std::byte* region) const { std::free(region); }
-};
 
 // A plan on one device, with weights and a batch in place.
 class Bench {
@@ -42,11 +35,8 @@ class Bench {
     request.device_config.threads = threads;
     request.fold_least_bytes = fold_nothing;  // ops of all families compute the same
     LT_TRY(plan_make(request, &plan_));
-    const uint64_t bytes = (plan_->program.region_bytes + region_alignment_bytes - 1) & ~(region_alignment_bytes - 1);
-    region_.reset(static_cast<std::byte*>(std::aligned_alloc(region_alignment_bytes, bytes)));
-    if (!region_) return fail(Status::memory, "the system refused %llu bytes", static_cast<unsigned long long>(bytes));
-    std::memset(region_.get(), 0, bytes);
-    LT_TRY(plan_->device->attach(plan_->program, region_.get(), &executor_));
+    LT_TRY(region_.reserve(plan_->program.region_bytes));
+    LT_TRY(plan_->device->attach(plan_->program, region_.bytes(), &executor_));
     LT_TRY(upload_weights());
     return make_batch();
   }
@@ -123,7 +113,7 @@ class Bench {
   }
 
   std::shared_ptr<const Plan> plan_;
-  std::unique_ptr<std::byte, FreeRegion> region_;
+  Region region_;  // as a session has it, huge pages and all
   std::unique_ptr<Executor> executor_;
   std::vector<uint8_t> x_;
   std::vector<int32_t> labels_;
