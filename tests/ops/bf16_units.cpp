@@ -81,7 +81,8 @@ TEST_P(Bf16Unit, SameBitsOnAnyNumberOfThreads) {
 
 INSTANTIATE_TEST_SUITE_P(Units, Bf16Unit,
                          ::testing::Combine(::testing::Values(Unit::avx512_bf16, Unit::amx),
-                                            ::testing::Values(OpKind::linear, OpKind::linear_backward)),
+                                            ::testing::Values(OpKind::conv2d, OpKind::conv2d_backward, OpKind::linear,
+                                                              OpKind::linear_backward)),
                          [](const ::testing::TestParamInfo<std::tuple<Unit, OpKind>>& parameters) {
                            return std::string(cpu::bf16::unit_name(std::get<0>(parameters.param))) + "_" +
                                   op_kind_name(std::get<1>(parameters.param));

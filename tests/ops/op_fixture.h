@@ -62,7 +62,8 @@ class OpRun {
   OpRun& operator=(const OpRun&) = delete;
   Status status() const { return status_; }
   const char* kernel() const { return needs_.kernel; }
-  // False for Winograd's form, whose transforms divide: its sums of whole numbers are not whole.
+  // False for Winograd's form, whose transforms divide: its sums of whole numbers are not whole. Nor where a NaN comes through
+  // to a neighbour, by a product with zero.
   bool sums_exactly() const { return sums_exactly_; }
 
   // Fills all inputs from the case's seed, outputs and scratch with NaN. Weights are the same in either layout.

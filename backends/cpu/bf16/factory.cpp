@@ -1,5 +1,6 @@
 #include "backends/cpu/bf16/factory.h"
 
+#include "backends/cpu/bf16/conv2d.h"
 #include "backends/cpu/bf16/linear.h"
 
 namespace lt::cpu::bf16 {
@@ -10,6 +11,8 @@ std::unique_ptr<Kernel> make_kernel(const Program& program, const KernelRequest&
     return nullptr;
   }
   switch (request.op->kind) {
+    case OpKind::conv2d: return make_conv2d(program, request, unit);
+    case OpKind::conv2d_backward: return make_conv2d_backward(program, request, unit);
     case OpKind::linear: return make_linear(program, request, unit);
     case OpKind::linear_backward: return make_linear_backward(program, request, unit);
     default: break;

@@ -2,18 +2,15 @@
 // already, and blocks of 16 x 16 pairs are transposed in registers.
 #include "backends/cpu/bf16/pack.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-
 #include <algorithm>
-#include <cstring>
 
+#include "backends/cpu/bf16/lanes.h"
+
+#if defined(__x86_64__)
 LT_BEGIN_AVX512_BF16
 
 namespace lt::cpu::bf16 {
 namespace {
-
-inline __mmask32 first_lanes(uint32_t count) { return count >= 32 ? ~__mmask32{0} : (__mmask32{1} << count) - 1; }
 
 // [even 0, odd 0, even 1, odd 1 ...] of the first 16 columns, or of the last.
 inline __m512i interleave_low(__m512i even, __m512i odd) {
@@ -59,7 +56,7 @@ void pack_rows(const Matrix& from, uint64_t block_step, uint16_t* to) {
     const uint16_t *even = from.first + row * from.row, *odd = even + from.row;
     uint16_t* out = to + uint64_t{pair} * 2 * block_columns;
     for (uint32_t column = 0; column < from.columns; column += 2 * block_columns, out += 2 * block_step) {
-      const __mmask32 lanes = first_lanes(from.columns - column);
+      const __mmask32 lanes = first_halves(from.columns - column);
       const __m512i first = _mm512_maskz_loadu_epi16(row < from.rows ? lanes : 0, even + column);
       const __m512i second = _mm512_maskz_loadu_epi16(row + 1 < from.rows ? lanes : 0, odd + column);
       _mm512_storeu_si512(out, interleave_low(first, second));
@@ -73,7 +70,7 @@ void pack_columns(const Matrix& from, uint64_t block_step, uint16_t* to) {
   for (uint32_t row = 0; row < from.rows; row += block_columns, to += block_step) {
     const uint32_t rows = std::min(block_columns, from.rows - row);
     for (uint32_t chunk = 0; chunk < chunks; ++chunk) {
-      const __mmask32 lanes = first_lanes(from.columns - chunk * block_depth);
+      const __mmask32 lanes = first_halves(from.columns - chunk * block_depth);
       const uint16_t* at = from.first + row * from.row + uint64_t{chunk} * block_depth;
       __m512i block[16];
       for (uint32_t i = 0; i < 16; ++i) block[i] = _mm512_maskz_loadu_epi16(i < rows ? lanes : 0, at + i * from.row);
@@ -90,10 +87,10 @@ void transpose(const Matrix& from, uint64_t to_row, uint16_t* to) {
 
 void transpose(const Matrix& from, uint64_t to_row, uint32_t kept, uint16_t* to) {
   for (uint32_t row = 0; row < from.rows; row += block_depth) {
-    const __mmask32 keep = first_lanes(kept - row);
+    const __mmask32 keep = first_halves(kept - row);
     const uint32_t rows = std::min(block_depth, from.rows - row);
     for (uint32_t column = 0; column < from.columns; column += 2 * block_columns) {
-      const __mmask32 lanes = first_lanes(from.columns - column);
+      const __mmask32 lanes = first_halves(from.columns - column);
       __m512i low[16], high[16];
       for (uint32_t pair = 0; pair < 16; ++pair) {
         const uint16_t* at = from.first + (row + uint64_t{2} * pair) * from.row + column;
@@ -116,7 +113,7 @@ void transpose(const Matrix& from, uint64_t to_row, uint32_t kept, uint16_t* to)
 
 void pad_rows(const Matrix& from, uint16_t* to) {
   const uint32_t whole = from.columns & ~(block_depth - 1);
-  const __mmask32 rest = first_lanes(from.columns - whole);
+  const __mmask32 rest = first_halves(from.columns - whole);
   for (uint32_t row = 0; row < from.rows; ++row, to += chunks_of(from.columns) * block_depth) {
     const uint16_t* at = from.first + row * from.row;
     for (uint32_t column = 0; column < whole; column += block_depth)

@@ -1,0 +1,169 @@
+// Forward, sample by sample: a plane with its border, then strip by strip of lines the products, and behind them bias,
+// pool, ReLU and rounding while the sums are in the first cache. Dropout counts a sample's elements in their order: with
+// it, the results of a sample are kept in float until all are there.
+#include "backends/cpu/bf16/conv2d.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "backends/cpu/bf16/convolution.h"
+#include "backends/cpu/bf16/planes.h"
+#include "backends/cpu/bf16/rows.h"
+#include "backends/cpu/bf16/strip.h"
+#include "backends/cpu/highway/activation.h"
+#include "backends/cpu/highway/winograd_shape.h"
+
+namespace lt::cpu::bf16 {
+namespace {
+
+class Conv2d final : public Kernel {
+ public:
+  Conv2d(const KernelRequest& request, const highway::Conv2dShape& shape, Unit unit)
+      : op_(*request.op),
+        shape_(shape),
+        unit_(unit),
+        threads_(request.threads),
+        form_(convolution({.height = shape.has_pool ? shape.y_height * shape.pool_kernel : shape.conv_height,
+                           .width = shape.conv_width,
+                           .outputs = shape.out_channels,
+                           .channels = shape.in_channels,
+                           .pitch = shape.padded_width(),
+                           .kernel = shape.kernel,
+                           .stride = shape.stride,
+                           .least_lines = shape.pool_kernel},
+                          unit)) {
+    std::snprintf(name_, sizeof name_, "bf16 conv2d %s", unit_name(unit));
+  }
+
+  void run(const KernelContext& context) override {
+    const Scratch scratch = lay_out(context.scratch<std::byte>());
+    const uint32_t strips = strips_of(shape_.out_channels);
+    context.pool->run(form_.segments * strips, [&](uint32_t block, uint32_t) {
+      const uint32_t segment = block / strips, out = block % strips * strip;
+      const uint16_t* const weight =
+          context.at<uint16_t>(op_.weight) + uint64_t{segment} * form_.segment * shape_.out_channels;
+      pack_rows({weight + out, shape_.out_channels, form_.segment, strip_length(shape_.out_channels, block % strips)},
+                form_.block_step(),
+                scratch.packed + blocks_of(out) * form_.block_step() + uint64_t{segment} * form_.chunks * block_elements);
+    });
+    context.pool->run(context.arguments->samples, [&](uint32_t sample, uint32_t thread) {
+      convolve_sample(context, scratch, lay_out_thread(scratch.threads + thread * scratch.thread_bytes), sample);
+    });
+  }
+  uint64_t scratch_bytes() const override { return lay_out(nullptr).bytes; }
+  const char* name() const override { return name_; }
+
+ private:
+  struct Scratch {
+    uint16_t* packed;
+    std::byte* threads;
+    uint64_t thread_bytes, bytes;
+  };
+  struct ThreadScratch {
+    uint16_t *plane, *patches;
+    float *sums, *y;  // y: of a sample, in front of dropout
+    uint64_t bytes;
+  };
+
+  ThreadScratch lay_out_thread(std::byte* first) const {
+    Parts parts(first);
+    ThreadScratch scratch{};
+    scratch.plane =
+        parts.take<uint16_t>(uint64_t{shape_.padded_height()} * shape_.padded_width() * shape_.in_channels + plane_slack);
+    scratch.patches = parts.take<uint16_t>(form_.patch_elements());
+    scratch.sums = parts.take<float>(form_.sums_floats());
+    scratch.y = parts.take<float>(op_.dropout > 0 ? shape_.y_elements() : 0);
+    scratch.bytes = parts.bytes();
+    return scratch;
+  }
+  Scratch lay_out(std::byte* first) const {
+    Parts parts(first);
+    Scratch scratch{};
+    scratch.packed = parts.take<uint16_t>(form_.packed_elements());
+    scratch.thread_bytes = lay_out_thread(nullptr).bytes;
+    scratch.threads = parts.take<std::byte>(threads_ * scratch.thread_bytes);
+    scratch.bytes = parts.bytes();
+    return scratch;
+  }
+
+  void convolve_sample(const KernelContext& context, const Scratch& scratch, const ThreadScratch& own,
+                       uint32_t sample) const {
+    const RunArguments& arguments = *context.arguments;
+    const bool drops = op_.dropout > 0 && arguments.training;
+    copy_plane(context.at<uint16_t>(op_.x) + sample * shape_.x_elements(), op_.x_extent, shape_.padding, form_.pitch,
+               plane_slack, own.plane);
+    uint16_t* const y = context.at<uint16_t>(op_.y) + sample * shape_.y_elements();
+    {
+      const Products products(unit_, form_.rows);
+      const ConvolutionMemory memory{own.plane, scratch.packed, own.patches, own.sums};
+      for (uint32_t line = 0; line < form_.height; line += form_.strip_lines) {
+        const uint32_t lines = std::min(form_.strip_lines, form_.height - line);
+        convolve(form_, products, memory, line, lines);
+        if (drops)
+          finish_lines(context, own, sample, line, lines, false, own.y);
+        else
+          finish_lines(context, own, sample, line, lines, op_.has_relu, y);
+      }
+    }
+    if (!drops) return;
+    const highway::Dropout dropout{arguments.seed, arguments.step, op_.layer_index, arguments.dropout ? op_.dropout : 0};
+    float_rows()(own.y, shape_.y_elements(), op_.has_relu, &dropout, arguments.sample_offset + sample,
+                 context.at<uint8_t>(op_.mask) + sample * mask_row_bytes(shape_.y_elements()));
+    round(own.y, shape_.y_elements(), y);
+  }
+
+  // What stands behind the sums of `lines` lines from `line` on, into the sample's results.
+  template <class T>
+  void finish_lines(const KernelContext& context, const ThreadScratch& own, uint32_t sample, uint32_t line, uint32_t lines,
+                    bool relu, T* y) const {
+    const float* const bias = op_.has_bias ? context.at<float>(op_.bias) : nullptr;
+    const uint64_t line_floats = form_.width * form_.sums_row(), y_line = uint64_t{shape_.y_width} * shape_.out_channels;
+    if (!shape_.has_pool) {
+      const Sums sums{own.sums, form_.sums_row(), lines * form_.width, shape_.out_channels};
+      finish(sums, bias, relu, y + line * y_line, shape_.out_channels);
+      return;
+    }
+    const PoolShape pool{shape_.pool_kernel, form_.width, shape_.y_width};
+    uint8_t* argmax = context.arguments->training ? context.at<uint8_t>(op_.argmax) : nullptr;
+    if (argmax != nullptr) argmax += sample * shape_.y_elements();
+    for (uint32_t i = 0; i < lines; i += pool.kernel) {
+      const uint64_t element = (line + i) / pool.kernel * y_line;
+      finish_pool(pool, {own.sums + i * line_floats, form_.sums_row(), 0, shape_.out_channels}, bias, relu, y + element,
+                  argmax != nullptr ? argmax + element : nullptr);
+    }
+  }
+
+  const Op op_;
+  const highway::Conv2dShape shape_;
+  const Unit unit_;
+  const uint32_t threads_;
+  const Convolution form_;
+  char name_[48];
+};
+
+}  // namespace
+
+bool conv2d_served(const Program& program, const Op& op, Unit unit, highway::Conv2dShape* shape) {
+  if (!ok(highway::conv2d_shape(op, shape))) return false;
+  const bool plain_pool = !shape->has_pool || (shape->pool_kernel == shape->pool_stride && shape->pool_padding == 0);
+  const bool backward = op.kind == OpKind::conv2d_backward;
+  bool served = program.weight_layout == WeightLayout::in_out && plain_pool;
+  for (const TensorId id : {op.x, op.y, op.weight, op.dy, op.dx})
+    served = served && (id == no_tensor || program.tensors[id].dtype == DType::bf16);
+  if (backward) served = served && shape->stride == 1 && shape->padding < shape->kernel;
+  if (unit != Unit::amx)
+    served = served && !(backward ? highway::winograd_serves_backward(*shape, highway::target_best())
+                                  : highway::winograd_serves_forward(*shape));
+  if (!served)
+    (void)fail(Status::unsupported, "layer %s: no bf16 convolution on %s for these types, windows and channels",
+               op.layer.c_str(), unit_name(unit));
+  return served;
+}
+
+std::unique_ptr<Kernel> make_conv2d(const Program& program, const KernelRequest& request, Unit unit) {
+  highway::Conv2dShape shape;
+  if (!conv2d_served(program, *request.op, unit, &shape)) return nullptr;
+  return std::make_unique<Conv2d>(request, shape, unit);
+}
+
+}  // namespace lt::cpu::bf16

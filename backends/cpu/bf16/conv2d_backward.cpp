@@ -1,0 +1,258 @@
+// Backward, by parts of the batch, each with sums of its own: a sample's dz is spread over its plane, dx is a convolution
+// of it with the kernel turned round, dweight the product of x transposed and dz in pairs. See conv2d_gradient.h.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "backends/cpu/bf16/conv2d.h"
+#include "backends/cpu/bf16/conv2d_gradient.h"
+#include "backends/cpu/bf16/planes.h"
+#include "backends/cpu/bf16/rows.h"
+
+namespace lt::cpu::bf16 {
+namespace {
+
+class Conv2dBackward final : public Kernel {
+ public:
+  Conv2dBackward(const KernelRequest& request, const highway::Conv2dShape& shape, Unit unit)
+      : op_(*request.op),
+        shape_(shape),
+        unit_(unit),
+        threads_(request.threads),
+        form_(shape, request.op->dx != no_tensor, request.frugal, unit) {
+    std::snprintf(name_, sizeof name_, "bf16 conv2d_backward %s", unit_name(unit));
+  }
+
+  void run(const KernelContext& context) override {
+    const Scratch scratch = lay_out(context.scratch<std::byte>());
+    const uint32_t samples = context.arguments->samples;
+    if (op_.dx != no_tensor) {
+      const uint32_t strips = strips_of(shape_.in_channels);
+      context.pool->run(form_.dx.segments * strips, [&](uint32_t block, uint32_t thread) {
+        pack_turned(context, scratch, block / strips, block % strips, own(scratch, thread).turned);
+      });
+    }
+    const uint32_t share = static_cast<uint32_t>(divide_up(samples, form_.parts));
+    const uint32_t used_parts = static_cast<uint32_t>(divide_up(samples, share));
+    context.pool->run(used_parts, [&](uint32_t part, uint32_t thread) {
+      add_part(context, scratch, own(scratch, thread), part, part * share, std::min((part + 1) * share, samples));
+    });
+    reduce(context, scratch, used_parts);
+  }
+  uint64_t scratch_bytes() const override { return lay_out(nullptr).bytes; }
+  const char* name() const override { return name_; }
+
+ private:
+  struct Scratch {
+    float* sums;       // of the parts
+    uint16_t* packed;  // weights for dx
+    std::byte* threads;
+    uint64_t thread_bytes, bytes;
+  };
+  struct ThreadScratch {
+    uint16_t *gradient, *plane;   // of a sample: of y, and dz
+    uint16_t *left, *right;       // of a group
+    uint16_t *x_plane, *patches;  // of a sample and of a line, where x is laid out as patches
+    uint16_t *dx_patches, *turned;
+    float* dx_sums;
+    uint64_t bytes;
+  };
+
+  ThreadScratch lay_out_thread(std::byte* first) const {
+    const bool has_dx = op_.dx != no_tensor;
+    Parts parts(first);
+    ThreadScratch scratch{};
+    scratch.gradient = parts.take<uint16_t>(shape_.y_elements());
+    scratch.plane = parts.take<uint16_t>(form_.plane_elements(shape_));
+    scratch.left = parts.take<uint16_t>(form_.group * form_.left_elements());
+    scratch.right = parts.take<uint16_t>(form_.blocks * form_.right_step());
+    scratch.x_plane = parts.take<uint16_t>(
+        form_.patches ? uint64_t{shape_.padded_height()} * shape_.padded_width() * shape_.in_channels + plane_slack : 0);
+    scratch.patches = parts.take<uint16_t>(
+        form_.patches ? shape_.conv_width * uint64_t{chunks_of(form_.left_rows)} * block_depth + block_depth : 0);
+    scratch.dx_patches = parts.take<uint16_t>(has_dx ? form_.dx.patch_elements() : 0);
+    scratch.turned = parts.take<uint16_t>(has_dx ? uint64_t{strip} * form_.dx.segment : 0);
+    scratch.dx_sums = parts.take<float>(has_dx ? form_.dx.sums_floats() : 0);
+    scratch.bytes = parts.bytes();
+    return scratch;
+  }
+  Scratch lay_out(std::byte* first) const {
+    Parts parts(first);
+    Scratch scratch{};
+    scratch.sums = parts.take<float>(form_.parts * form_.part_floats());
+    scratch.packed = parts.take<uint16_t>(op_.dx != no_tensor ? form_.dx.packed_elements() : 0);
+    scratch.thread_bytes = lay_out_thread(nullptr).bytes;
+    scratch.threads = parts.take<std::byte>(threads_ * scratch.thread_bytes);
+    scratch.bytes = parts.bytes();
+    return scratch;
+  }
+  ThreadScratch own(const Scratch& scratch, uint32_t thread) const {
+    return lay_out_thread(scratch.threads + thread * scratch.thread_bytes);
+  }
+
+  // A strip of input channels of the turned kernel: rows of [kernel row, kernel column, output] for dx's segment, then
+  // blocks.
+  void pack_turned(const KernelContext& context, const Scratch& scratch, uint32_t segment, uint32_t index,
+                   uint16_t* turned) const {
+    const Convolution& dx = form_.dx;
+    const uint32_t first = index * strip, channels = strip_length(shape_.in_channels, index), outputs = shape_.out_channels;
+    const uint32_t taps = shape_.kernel * shape_.kernel / dx.segments;
+    const uint16_t* const weight = context.at<uint16_t>(op_.weight);
+    for (uint32_t tap = 0; tap < taps; ++tap) {
+      const uint64_t from = shape_.kernel * shape_.kernel - 1 - (segment * taps + tap);
+      for (uint32_t channel = 0; channel < channels; ++channel)
+        std::memcpy(turned + uint64_t{channel} * dx.segment + tap * outputs,
+                    weight + (from * shape_.in_channels + first + channel) * outputs, outputs * sizeof(uint16_t));
+    }
+    pack_columns({turned, dx.segment, channels, dx.segment}, dx.block_step(),
+                 scratch.packed + blocks_of(first) * dx.block_step() + uint64_t{segment} * dx.chunks * block_elements);
+  }
+
+  // Samples [first, last): dx, and their sums of dweight and dbias. Borders and what fills up tiles are zeros once for all.
+  void add_part(const KernelContext& context, const Scratch& scratch, const ThreadScratch& mine, uint32_t part,
+                uint32_t first, uint32_t last) const {
+    float* const sums = scratch.sums + part * form_.part_floats();
+    float* const bias = sums + form_.taps * form_.tap_floats();
+    std::fill_n(bias, form_.bias_floats(), 0.0f);
+    std::fill_n(mine.plane, form_.plane_elements(shape_), uint16_t{0});
+    std::fill_n(mine.left, form_.group * form_.left_elements(), uint16_t{0});
+    for (uint32_t sample = first; sample < last; sample += form_.group) {
+      const uint32_t samples = std::min(form_.group, last - sample);
+      for (uint32_t i = 0; i < samples; ++i) {
+        make_gradient(context, mine, sample + i, bias);
+        if (op_.dx != no_tensor) make_input_gradient(context, scratch, mine, sample + i);
+        if (op_.dweight == no_tensor) continue;
+        make_left(context, mine, sample + i, mine.left + i * form_.left_elements());
+        const uint16_t* const dz = mine.plane + (uint64_t{form_.border} * form_.pitch + form_.border) * shape_.out_channels;
+        pack_rows({dz, shape_.out_channels, form_.pixels, shape_.out_channels}, form_.right_step(),
+                  mine.right + uint64_t{i} * form_.chunks * block_elements);
+      }
+      if (op_.dweight != no_tensor) add_weight_gradient(mine, samples, sample != first, sums);
+    }
+  }
+
+  // dz of a sample into its plane; bias += its sums.
+  void make_gradient(const KernelContext& context, const ThreadScratch& mine, uint32_t sample, float* bias) const {
+    const uint64_t elements = shape_.y_elements(), at = sample * elements;
+    const uint16_t* gradient = context.at<uint16_t>(op_.dy) + at;
+    if (op_.has_relu || op_.dropout > 0) {
+      const uint8_t* const mask =
+          op_.dropout > 0 ? context.at<uint8_t>(op_.mask) + sample * mask_row_bytes(elements) : nullptr;
+      const float scale = mask != nullptr && context.arguments->dropout ? 1 / (1 - op_.dropout) : 1;
+      undo_activation(gradient, mask == nullptr ? context.at<uint16_t>(op_.y) + at : nullptr, mask, elements, op_.has_relu,
+                      scale, mine.gradient);
+      gradient = mine.gradient;
+    }
+    const uint32_t channels = shape_.out_channels;
+    add_column_sums({gradient, channels, static_cast<uint32_t>(shape_.y_pixels()), channels}, bias);
+    const uint64_t y_line = uint64_t{shape_.y_width} * channels, line = uint64_t{form_.pitch} * channels;
+    uint16_t* plane = mine.plane + (uint64_t{form_.border} * form_.pitch + form_.border) * channels;
+    if (!shape_.has_pool) {
+      for (uint32_t row = 0; row < shape_.y_height; ++row, gradient += y_line, plane += line)
+        std::memcpy(plane, gradient, y_line * sizeof(uint16_t));
+      return;
+    }
+    const PoolShape pool{shape_.pool_kernel, shape_.conv_width, shape_.y_width};
+    const uint8_t* argmax = context.at<uint8_t>(op_.argmax) + at;
+    for (uint32_t row = 0; row < shape_.y_height; ++row, gradient += y_line, argmax += y_line, plane += pool.kernel * line)
+      unpool(pool, channels, gradient, argmax, form_.pitch, plane);
+  }
+
+  void make_input_gradient(const KernelContext& context, const Scratch& scratch, const ThreadScratch& mine,
+                           uint32_t sample) const {
+    const Convolution& dx = form_.dx;
+    uint16_t* const to = context.at<uint16_t>(op_.dx) + sample * shape_.x_elements();
+    const Products products(unit_, dx.rows);
+    const ConvolutionMemory memory{mine.plane, scratch.packed, mine.dx_patches, mine.dx_sums};
+    for (uint32_t line = 0; line < dx.height; line += dx.strip_lines) {
+      const uint32_t lines = std::min(dx.strip_lines, dx.height - line);
+      convolve(dx, products, memory, line, lines);
+      finish({mine.dx_sums, dx.sums_row(), lines * dx.width, dx.outputs}, nullptr, false,
+             to + uint64_t{line} * dx.width * dx.outputs, dx.outputs);
+    }
+  }
+
+  // x of a sample with pixels running fastest.
+  void make_left(const KernelContext& context, const ThreadScratch& mine, uint32_t sample, uint16_t* left) const {
+    const uint16_t* const x = context.at<uint16_t>(op_.x) + sample * shape_.x_elements();
+    const uint32_t channels = shape_.in_channels, width = shape_.width, padding = shape_.padding;
+    if (!form_.patches) {
+      for (uint32_t line = 0; line < shape_.height; ++line)
+        transpose({x + uint64_t{line} * width * channels, channels, width, channels}, form_.left_row, width,
+                  left + uint64_t{line + padding} * form_.pitch + padding);
+      return;
+    }
+    const uint32_t patch_row = chunks_of(form_.left_rows) * block_depth;
+    const uint64_t plane_line = uint64_t{shape_.padded_width()} * channels;
+    copy_plane(x, op_.x_extent, padding, shape_.padded_width(), plane_slack, mine.x_plane);
+    for (uint32_t line = 0; line < shape_.conv_height; ++line) {
+      make_patches({shape_.conv_width, shape_.kernel, shape_.kernel * channels, channels, plane_line},
+                   mine.x_plane + line * plane_line, patch_row, mine.patches);
+      transpose({mine.patches, patch_row, shape_.conv_width, form_.left_rows}, form_.left_row, shape_.conv_width,
+                left + uint64_t{line} * form_.pitch);
+    }
+  }
+
+  void add_weight_gradient(const ThreadScratch& mine, uint32_t samples, bool accumulate, float* sums) const {
+    const Products products(unit_, form_.rows);
+    Product product{};
+    product.a_row = form_.left_row;
+    product.a_segment = form_.left_elements();
+    product.b_columns = form_.right_step();
+    product.c_row = form_.sums_row();
+    product.segments = samples;
+    product.chunks = form_.chunks;
+    product.accumulate = accumulate;
+    for (uint32_t block = 0; block < form_.blocks; block += 2) {
+      product.columns = std::min(2u, form_.blocks - block);
+      product.b = mine.right + block * form_.right_step();
+      for (uint32_t tile = 0; tile < form_.tiles; tile += 2) {
+        product.tiles = std::min(2u, form_.tiles - tile);
+        for (uint32_t tap = 0; tap < form_.taps; ++tap) {
+          const uint32_t shift = tap / shape_.kernel * form_.pitch + tap % shape_.kernel;
+          for (uint32_t i = 0; i < 2; ++i) {
+            const uint64_t row = uint64_t{tile + std::min(i, product.tiles - 1)} * form_.rows;
+            product.a[i] = mine.left + row * form_.left_row + shift;
+            product.c[i] = sums + tap * form_.tap_floats() + row * form_.sums_row() + block * block_columns;
+          }
+          products(product);
+        }
+      }
+    }
+  }
+
+  // The parts' sums, in their order.
+  void reduce(const KernelContext& context, const Scratch& scratch, uint32_t used_parts) const {
+    const bool accumulate = context.arguments->accumulate;
+    const uint32_t outputs = shape_.out_channels;
+    if (op_.dweight != no_tensor)
+      context.pool->run(form_.taps, [&](uint32_t tap, uint32_t) {
+        float* const to = context.at<float>(op_.dweight) + uint64_t{tap} * form_.left_rows * outputs;
+        for (uint32_t part = 0; part < used_parts; ++part)
+          store_sums({scratch.sums + part * form_.part_floats() + tap * form_.tap_floats(), form_.sums_row(),
+                      form_.left_rows, outputs},
+                     accumulate || part != 0, to, outputs);
+      });
+    if (op_.dbias == no_tensor) return;
+    for (uint32_t part = 0; part < used_parts; ++part)
+      store_sums({scratch.sums + part * form_.part_floats() + form_.taps * form_.tap_floats(), 0, 1, outputs},
+                 accumulate || part != 0, context.at<float>(op_.dbias), 0);
+  }
+
+  const Op op_;
+  const highway::Conv2dShape shape_;
+  const Unit unit_;
+  const uint32_t threads_;
+  const Conv2dGradient form_;
+  char name_[48];
+};
+
+}  // namespace
+
+std::unique_ptr<Kernel> make_conv2d_backward(const Program& program, const KernelRequest& request, Unit unit) {
+  highway::Conv2dShape shape;
+  if (!conv2d_served(program, *request.op, unit, &shape)) return nullptr;
+  return std::make_unique<Conv2dBackward>(request, shape, unit);
+}
+
+}  // namespace lt::cpu::bf16

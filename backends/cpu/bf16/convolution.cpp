@@ -1,0 +1,81 @@
+#include "backends/cpu/bf16/convolution.h"
+
+#include <algorithm>
+
+#include "backends/cpu/bf16/pack.h"
+#include "backends/cpu/bf16/planes.h"
+#include "src/base/checked.h"
+
+namespace lt::cpu::bf16 {
+namespace {
+
+// Sums of a strip: what stays in the first cache beside a panel of B.
+constexpr uint64_t strip_bytes = 32768;
+
+}  // namespace
+
+Convolution convolution(const ConvolutionShape& s, Unit unit) {
+  Convolution c{};
+  c.height = s.height;
+  c.width = s.width;
+  c.outputs = s.outputs;
+  c.channels = s.channels;
+  c.pitch = s.pitch;
+  c.kernel = s.kernel;
+  c.stride = s.stride;
+  // Patches cost a copy of every window; chunks that are empty by more than half cost more.
+  c.patches = 2 * chunks_of(uint64_t{s.kernel} * s.kernel * s.channels) <= s.kernel * chunks_of(s.kernel * s.channels);
+  c.segments = c.patches ? 1 : s.kernel;
+  c.segment = s.kernel * s.channels * (c.patches ? s.kernel : 1);
+  c.chunks = chunks_of(c.segment);
+  c.blocks = blocks_of(s.outputs);
+  c.rows = tile_rows(unit, s.width);
+  c.tiles = static_cast<uint32_t>(divide_up(s.width, c.rows));
+  const uint64_t line_bytes = s.width * c.sums_row() * sizeof(float);
+  c.strip_lines = static_cast<uint32_t>(std::max<uint64_t>(1, strip_bytes / line_bytes / s.least_lines) * s.least_lines);
+  c.strip_lines = std::min(c.strip_lines, static_cast<uint32_t>(divide_up(s.height, s.least_lines) * s.least_lines));
+  return c;
+}
+
+void convolve(const Convolution& c, const Products& products, const ConvolutionMemory& memory, uint32_t first,
+              uint32_t lines) {
+  const uint64_t plane_line = uint64_t{c.pitch} * c.channels, plane_column = uint64_t{c.stride} * c.channels;
+  const uint32_t patch_row = c.chunks * block_depth;
+  const uint16_t* a = memory.plane + uint64_t{first} * c.stride * plane_line;
+  uint64_t a_line = c.stride * plane_line, a_column = plane_column;
+  if (c.patches) {
+    a_line = uint64_t{c.width} * patch_row;
+    a_column = patch_row;
+    for (uint32_t line = 0; line < lines; ++line)
+      make_patches({c.width, c.kernel, c.kernel * c.channels, plane_column, plane_line}, a + line * c.stride * plane_line,
+                   patch_row, memory.patches + line * a_line);
+    a = memory.patches;
+  }
+  Product product{};
+  product.a_row = a_column;
+  product.a_segment = plane_line;
+  product.b_columns = c.block_step();
+  product.c_row = c.sums_row();
+  product.segments = c.segments;
+  product.chunks = c.chunks;
+  const uint32_t tiles = lines * c.tiles;
+  for (uint32_t block = 0; block < c.blocks; block += 2) {
+    product.columns = std::min(2u, c.blocks - block);
+    product.b = memory.packed + block * c.block_step();
+    for (uint32_t tile = 0; tile < tiles; tile += 2) {
+      product.tiles = std::min(2u, tiles - tile);
+      for (uint32_t i = 0; i < product.tiles; ++i) {
+        const uint32_t line = (tile + i) / c.tiles, column = std::min((tile + i) % c.tiles * c.rows, c.width - c.rows);
+        product.a[i] = a + line * a_line + column * a_column;
+        product.c[i] = memory.sums + (uint64_t{line} * c.width + column) * c.sums_row() + block * block_columns;
+      }
+      if (product.tiles == 1) {
+        product.a[1] = product.a[0];
+        product.c[1] = product.c[0];
+      }
+      products(product);
+    }
+  }
+}
+
+}  // namespace lt::cpu::bf16
