@@ -12,6 +12,7 @@
 #endif
 
 #include "backends/cpu/highway/conv2d_inl.h"
+#include "backends/cpu/highway/fetch_ahead.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lt::cpu::highway {
@@ -61,11 +62,22 @@ HWY_INLINE void add_products(const float* const (&a)[Rows], size_t at, const V (
 
 // to[tile][column] = sum over k of inputs[tile][k] * weight[k][column] for one panel of N vectors. Whole register tiles:
 // what lies behind the last tile is computed too.
+// How many register tiles multiply_panels goes through.
+HWY_INLINE uint64_t panel_tiles(uint32_t vectors, uint32_t tiles) {
+  uint64_t count = 0;
+  for (uint32_t first = 0, width = 0; first < vectors; first += width) {
+    width = next_panel(vectors - first);
+    count += (tiles + tile_rows(width) - 1) / tile_rows(width);
+  }
+  return count;
+}
+
 template <size_t N>
 HWY_NOINLINE void multiply_panel(const float* inputs, uint64_t in_step, uint32_t tiles, const float* weight,
-                                 uint32_t in_channels, float* to, uint64_t out_step) {
+                                 uint32_t in_channels, float* to, uint64_t out_step, FetchAhead& ahead) {
   constexpr size_t rows = tile_rows(N);
   for (uint32_t tile = 0; tile < tiles; tile += rows, inputs += rows * in_step, to += rows * out_step) {
+    ahead.fetch();
     const float* a[rows];
     V sums[rows][N];
     LT_CONV2D_UNROLL for (size_t r = 0; r < rows; ++r) {
@@ -87,12 +99,12 @@ HWY_NOINLINE void multiply_panel(const float* inputs, uint64_t in_step, uint32_t
 }
 
 HWY_INLINE void multiply_panels(const float* inputs, uint64_t in_step, uint32_t tiles, const float* weight,
-                                uint32_t in_channels, uint32_t vectors, float* to, uint64_t out_step) {
+                                uint32_t in_channels, uint32_t vectors, float* to, uint64_t out_step, FetchAhead& ahead) {
   for (uint32_t first = 0, width = 0; first < vectors; first += width) {
     width = next_panel(vectors - first);
     const auto run = [&](auto panel) HWY_ATTR {
       panel(inputs, in_step, tiles, weight + uint64_t{first} * in_channels * lanes, in_channels, to + first * lanes,
-            out_step);
+            out_step, ahead);
     };
     if (width == 1) run(&multiply_panel<1>);
     if (width == 2) run(&multiply_panel<2>);
@@ -200,15 +212,19 @@ constexpr std::array<SumTile*, sizeof...(I)> sum_tile_entries(std::index_sequenc
   return {sum_tile_entry<I / most_vectors + 1, I % most_vectors + 1>()...};
 }
 
+// How many register tiles sum_panels goes through.
+HWY_INLINE uint64_t sum_tiles(uint32_t rows, uint32_t vectors) { return panel_tiles(vectors, rows); }
+
 // The whole matrix: `rows` rows, `vectors` vectors of columns.
 HWY_INLINE void sum_panels(const float* a, uint64_t a_step, uint32_t rows, const float* b, uint64_t b_step,
-                           uint32_t vectors, uint32_t tiles, bool add, float* sums, uint64_t sums_step) {
+                           uint32_t vectors, uint32_t tiles, bool add, float* sums, uint64_t sums_step, FetchAhead& ahead) {
   static constexpr auto table = sum_tile_entries(std::make_index_sequence<most_tile_rows * most_vectors>());
   for (uint32_t first = 0, width = 0; first < vectors; first += width) {
     width = next_panel(vectors - first);
     const uint32_t most = tile_rows(width), blocks = (rows + most - 1) / most;
     for (uint32_t block = 0, row = 0; block < blocks; ++block) {
       const uint32_t count = rows / blocks + (block < rows % blocks ? 1 : 0);
+      ahead.fetch();
       table[(count - 1) * most_vectors + width - 1](a + row, a_step, b + first * lanes, b_step, tiles, add,
                                                     sums + row * sums_step + first * lanes, sums_step);
       row += count;

@@ -54,17 +54,18 @@ void WeightsSample(const Conv2dShape& s, const Conv2dWeightsLayout& layout, cons
   for (uint32_t row = 0; row < s.height; ++row)
     std::memcpy(scratch + layout.x + (row + s.padding) * layout.row_floats + uint64_t{s.padding} * s.in_channels,
                 x + row * x_row, x_row * sizeof(float));
+  FetchAhead ahead;  // nothing: all is near
   for (uint32_t row = 0; row < s.conv_height; ++row) {
     const float* const dz = scratch + layout.dz + uint64_t{row} * s.conv_width * s.out_channels;
     for (uint32_t kernel_row = 0; kernel_row < s.kernel; ++kernel_row) {
       const float* const from = scratch + layout.x + (uint64_t{row} * s.stride + kernel_row) * layout.row_floats;
       float* const to = sums + kernel_row * layout.kernel_row_floats;
       sum_panels(from, step, static_cast<uint32_t>(layout.patch), dz, s.out_channels, columns.vectors, s.conv_width, add,
-                 to, layout.sums_step);
+                 to, layout.sums_step, ahead);
       if (columns.tail != 0)
         sum_panels(dz + columns.vectors * lanes, s.out_channels, columns.tail, from, step,
                    static_cast<uint32_t>(padded_channels(layout.patch) / lanes), s.conv_width, add, to + layout.tail,
-                   padded_channels(layout.patch));
+                   padded_channels(layout.patch), ahead);
     }
     add = true;
   }

@@ -189,37 +189,39 @@ HWY_NOINLINE void finish_tiles(const WinogradShape& s, const WinogradLayout& lay
   }
 }
 
-// The inputs of the tiles [first, end), and the place of the outputs of those in front, [written, first).
-Ahead look_ahead(const WinogradShape& s, const WinogradTensors& tensors, uint64_t written, uint64_t first, uint64_t end) {
-  Ahead ahead;
-  const auto add = [&](auto* samples, uint64_t row_elements, uint32_t rows, int32_t above, int32_t below, int32_t divisor,
-                       uint64_t begin_tile, uint64_t end_tile) HWY_ATTR {
-    if (begin_tile >= end_tile) return;
-    const Place from = place_of(s, begin_tile), to = place_of(s, end_tile - 1);
-    ahead.add(samples, row_elements, rows, from.sample, (static_cast<int32_t>(from.row) - above) / divisor, to.sample,
-              (static_cast<int32_t>(to.row) + below) / divisor);
+// What the tiles [first, end) read beyond the rows of those in front, and the place of the outputs of [written, first).
+// `first` is not 0.
+FetchAhead look_ahead(const WinogradShape& s, const WinogradTensors& tensors, uint64_t written, uint64_t first,
+                      uint64_t end) {
+  FetchAhead ahead;
+  const auto add = [&](auto* samples, uint64_t row_elements, uint32_t rows, int32_t from_row, int32_t to_row,
+                       int32_t divisor, uint64_t from_tile, uint64_t to_tile) HWY_ATTR {
+    const Place from = place_of(s, from_tile), to = place_of(s, to_tile);
+    ahead.add(samples, row_elements, rows, from.sample, (static_cast<int32_t>(from.row) + from_row) / divisor, to.sample,
+              (static_cast<int32_t>(to.row) + to_row) / divisor);
   };
-  const int32_t above = static_cast<int32_t>(s.padding), below = static_cast<int32_t>(side) - above;
+  add(tensors.y, uint64_t{s.y_width} * s.out_channels, s.y_height, 0, static_cast<int32_t>(s.outputs()), s.pools ? 2 : 1,
+      written, first - 1);
+  if (first >= end) return ahead;
+  const int32_t below = static_cast<int32_t>(side) - static_cast<int32_t>(s.padding);
   if (tensors.winners != nullptr) {
     const uint64_t row = uint64_t{s.window_columns} * s.in_channels;
-    add(tensors.x, row, s.window_rows, above, below + 1, 2, first, end);
-    add(tensors.winners, row, s.window_rows, above, below + 1, 2, first, end);
+    add(tensors.x, row, s.window_rows, below + 1, below + 1, 2, first - 1, end - 1);
+    add(tensors.winners, row, s.window_rows, below + 1, below + 1, 2, first - 1, end - 1);
   } else {
-    add(tensors.x, uint64_t{s.in_width} * s.in_channels, s.in_height, above, below, 1, first, end);
+    add(tensors.x, uint64_t{s.in_width} * s.in_channels, s.in_height, below, below, 1, first - 1, end - 1);
   }
-  add(tensors.y, uint64_t{s.y_width} * s.out_channels, s.y_height, 0, static_cast<int32_t>(s.outputs()), s.pools ? 2 : 1,
-      written, first);
   return ahead;
 }
 
-void multiply_points(const WinogradShape& s, const WinogradLayout& layout, const Ahead& ahead, uint32_t tiles,
+void multiply_points(const WinogradShape& s, const WinogradLayout& layout, FetchAhead& ahead, uint32_t tiles,
                      const float* packed, float* planes) {
   const Columns columns = columns_of(s.out_channels);
   const uint32_t vectors = static_cast<uint32_t>(padded_channels(s.in_channels) / lanes);
+  ahead.cut(points * panel_tiles(columns.vectors, tiles));
   for (uint32_t point = 0; point < points; ++point, packed += layout.weight_plane, planes += layout.plane) {
-    ahead.fetch(point, points);
     const float* const inputs = planes + layout.plane;
-    multiply_panels(inputs, layout.step, tiles, packed, s.in_channels, columns.vectors, planes, layout.step);
+    multiply_panels(inputs, layout.step, tiles, packed, s.in_channels, columns.vectors, planes, layout.step, ahead);
     const auto tail = [&](auto run) HWY_ATTR {
       run(inputs, layout.step, tiles, packed + layout.weight_tail, vectors, planes + columns.vectors * lanes, layout.step);
     };
@@ -245,7 +247,7 @@ void Convolve(const WinogradShape& s, const WinogradLayout& layout, const Winogr
     } else {
       transform(&transform_inputs<PooledPatch<side, 1>>);
     }
-    const Ahead ahead = look_ahead(s, tensors, first, first + tiles, std::min<uint64_t>(first + tiles + layout.group, all));
+    FetchAhead ahead = look_ahead(s, tensors, first, first + tiles, std::min<uint64_t>(first + tiles + layout.group, all));
     multiply_points(s, layout, ahead, tiles, tensors.packed, planes);
     const auto finish = [&](auto run) HWY_ATTR { run(s, layout, tensors, first, tiles, planes); };
     if (s.outputs() == 4) {

@@ -81,6 +81,8 @@ class Conv2dWinograd final : public Conv2dOp {
 
 // Partial sums of the weights' gradients: a fixed number, so that the order of the sums does not depend on the threads.
 constexpr uint64_t most_parts = 4, most_frugal_parts = 1, parts_bytes = uint64_t{16} << 20;
+// Sums that leave room for the tiles in a second cache of 1 MB.
+constexpr uint64_t near_bytes = uint64_t{512} << 10;
 // Samples of one block in front of the products.
 constexpr uint32_t block_samples = 8;
 
@@ -97,6 +99,7 @@ class Conv2dWinogradBackward final : public Kernel {
         activation_(for_target(activation_backward_table, target)),
         layout_(for_target(winograd_weights_plan_table, target)(forward_)),
         changes_dy_(op_.has_relu || op_.dropout > 0),
+        threads_(request.threads),
         thread_floats_(align_floats(layout_.scratch_floats)),
         part_floats_(align_floats(winograd_pairs * layout_.unit_floats)),
         parts_(static_cast<uint32_t>(std::clamp<uint64_t>(parts_bytes / (part_floats_ * sizeof(float)), 1,
@@ -163,12 +166,15 @@ class Conv2dWinogradBackward final : public Kernel {
     float* const scratch = parts + parts_ * part_floats_;
     const uint32_t share = static_cast<uint32_t>(divide_up(samples, parts_));
     const uint32_t used_parts = static_cast<uint32_t>(divide_up(samples, share));
-    context.pool->run(used_parts * winograd_pairs, [&](uint32_t unit, uint32_t thread) {
-      const uint32_t part = unit / winograd_pairs, pair = unit % winograd_pairs;
+    // All pairs in one go read the tensors once, where there are parts for every thread and all sums stay near.
+    const bool together = threads_ <= used_parts && winograd_pairs * layout_.unit_floats * sizeof(float) <= near_bytes;
+    const uint32_t goes = together ? 1 : winograd_pairs, pairs = winograd_pairs / goes;
+    context.pool->run(used_parts * goes, [&](uint32_t unit, uint32_t thread) {
+      const uint32_t part = unit / goes, pair = unit % goes;
       const uint32_t first = part * share;
       const WinogradWeightsTensors tensors{x + first * shape_.x_elements(), dz + first * shape_.y_elements(),
                                            winners != nullptr ? winners + first * shape_.y_elements() : nullptr};
-      sum_(forward_, layout_, tensors, std::min(share, samples - first), pair, scratch + thread * thread_floats_,
+      sum_(forward_, layout_, tensors, std::min(share, samples - first), pair, pairs, scratch + thread * thread_floats_,
            parts + part * part_floats_ + pair * layout_.unit_floats);
     });
     context.pool->run(shape_.in_channels, [&](uint32_t channel, uint32_t) {
@@ -186,6 +192,7 @@ class Conv2dWinogradBackward final : public Kernel {
   ActivationBackward* const activation_;
   const WinogradWeightsLayout layout_;
   const bool changes_dy_;
+  const uint32_t threads_;
   const uint64_t thread_floats_, part_floats_;
   const uint32_t parts_;
   const uint64_t dz_floats_, bias_floats_;

@@ -69,35 +69,38 @@ HWY_NOINLINE void transform_tiles(const WinogradShape& s, const WinogradWeightsL
   }
 }
 
-Ahead look_ahead(const WinogradShape& s, const WinogradWeightsTensors& tensors, uint64_t first, uint64_t end) {
-  Ahead ahead;
+// What the tiles [first, end) read beyond the rows of those in front; `first` is not 0.
+FetchAhead look_ahead(const WinogradShape& s, const WinogradWeightsTensors& tensors, uint64_t first, uint64_t end) {
+  FetchAhead ahead;
   if (first >= end) return ahead;
-  const uint32_t from_sample = static_cast<uint32_t>(first / s.tiles()),
+  const uint32_t from_sample = static_cast<uint32_t>((first - 1) / s.tiles()),
                  to_sample = static_cast<uint32_t>((end - 1) / s.tiles());
   const auto row_of = [&](uint64_t tile)
                           HWY_ATTR { return static_cast<int32_t>(tile % s.tiles() / s.tile_columns() * s.outputs()); };
-  const int32_t from = row_of(first), to = row_of(end - 1), above = static_cast<int32_t>(s.padding);
-  ahead.add(tensors.x, uint64_t{s.in_width} * s.in_channels, s.in_height, from_sample, from - above, to_sample,
-            to - above + static_cast<int32_t>(side));
+  const int32_t from = row_of(first - 1), to = row_of(end - 1);
+  const int32_t below = static_cast<int32_t>(side) - static_cast<int32_t>(s.padding);
+  ahead.add(tensors.x, uint64_t{s.in_width} * s.in_channels, s.in_height, from_sample, from + below, to_sample, to + below);
   const uint64_t row = uint64_t{s.y_width} * s.out_channels;
-  const int32_t divisor = s.pools ? 2 : 1, end_row = (to + static_cast<int32_t>(s.outputs())) / divisor;
-  ahead.add(tensors.dz, row, s.y_height, from_sample, from / divisor, to_sample, end_row);
-  if (tensors.winners != nullptr)
-    ahead.add(tensors.winners, row, s.y_height, from_sample, from / divisor, to_sample, end_row);
+  const int32_t divisor = s.pools ? 2 : 1, outputs = static_cast<int32_t>(s.outputs());
+  const int32_t from_row = (from + outputs) / divisor, end_row = (to + outputs) / divisor;
+  ahead.add(tensors.dz, row, s.y_height, from_sample, from_row, to_sample, end_row);
+  if (tensors.winners != nullptr) ahead.add(tensors.winners, row, s.y_height, from_sample, from_row, to_sample, end_row);
   return ahead;
 }
 
-void sum_points(const WinogradShape& s, const WinogradWeightsLayout& layout, const Ahead& ahead, const float* inputs,
+// How often sum_points fetches at a point.
+uint64_t sum_slices(const WinogradShape& s) { return sum_tiles(s.in_channels, columns_of(s.out_channels).vectors); }
+
+void sum_points(const WinogradShape& s, const WinogradWeightsLayout& layout, FetchAhead& ahead, const float* inputs,
                 const float* gradients, uint32_t tiles, bool add, float* sums) {
   const Columns columns = columns_of(s.out_channels);
   const uint32_t in_vectors = static_cast<uint32_t>(padded_channels(s.in_channels) / lanes);
   for (uint32_t point = 0; point < winograd_pair_points; ++point) {
-    ahead.fetch(point, winograd_pair_points);
     sum_panels(inputs, layout.in_step, s.in_channels, gradients, layout.out_step, columns.vectors, tiles, add, sums,
-               layout.sums_step);
+               layout.sums_step, ahead);
     if (columns.tail != 0)
       sum_panels(gradients + columns.vectors * lanes, layout.out_step, columns.tail, inputs, layout.in_step, in_vectors,
-                 tiles, add, sums + layout.tail, padded_channels(s.in_channels));
+                 tiles, add, sums + layout.tail, padded_channels(s.in_channels), ahead);
     inputs += layout.in_plane;
     gradients += layout.out_plane;
     sums += layout.point_floats;
@@ -112,21 +115,25 @@ HWY_INLINE auto transform_of(uint32_t pair) {
 }
 
 void Sum(const WinogradShape& s, const WinogradWeightsLayout& layout, const WinogradWeightsTensors& tensors,
-         uint32_t samples, uint32_t pair, float* scratch, float* sums) {
+         uint32_t samples, uint32_t pair, uint32_t pairs, float* scratch, float* sums) {
   const uint64_t zeros = align(std::max(s.in_channels, s.out_channels) + lanes);
   float* const inputs = scratch + zeros;
   float* const gradients = inputs + winograd_pair_points * layout.in_plane;
   std::memset(scratch, 0, zeros * sizeof(float));
   const bool pooled = tensors.winners != nullptr;
-  const auto transform = s.outputs() == 4
-                             ? (pooled ? transform_of<4, PooledPatch<4, 0>>(pair) : transform_of<4, DensePatch<4>>(pair))
-                             : (pooled ? transform_of<2, PooledPatch<2, 0>>(pair) : transform_of<2, DensePatch<2>>(pair));
+  const auto transform = [&](uint32_t rows) HWY_ATTR {
+    return s.outputs() == 4 ? (pooled ? transform_of<4, PooledPatch<4, 0>>(rows) : transform_of<4, DensePatch<4>>(rows))
+                            : (pooled ? transform_of<2, PooledPatch<2, 0>>(rows) : transform_of<2, DensePatch<2>>(rows));
+  };
   const uint64_t all = uint64_t{s.tiles()} * samples;
   for (uint64_t first = 0; first < all; first += layout.group) {
     const uint32_t tiles = static_cast<uint32_t>(std::min<uint64_t>(layout.group, all - first));
-    transform(s, layout, tensors, scratch, first, tiles, inputs, gradients);
-    const Ahead ahead = look_ahead(s, tensors, first + tiles, std::min<uint64_t>(first + tiles + layout.group, all));
-    sum_points(s, layout, ahead, inputs, gradients, tiles, first != 0, sums);
+    FetchAhead ahead = look_ahead(s, tensors, first + tiles, std::min<uint64_t>(first + tiles + layout.group, all));
+    ahead.cut(uint64_t{pairs} * winograd_pair_points * sum_slices(s));
+    for (uint32_t i = 0; i < pairs; ++i) {
+      transform(pair + i)(s, layout, tensors, scratch, first, tiles, inputs, gradients);
+      sum_points(s, layout, ahead, inputs, gradients, tiles, first != 0, sums + i * layout.unit_floats);
+    }
   }
 }
 

@@ -31,10 +31,10 @@ struct WinogradWeightsTensors {
   const float* dz;         // gradients in front of the ReLU: of the outputs, or of the pool's with their
   const uint8_t* winners;  // places, null without
 };
-// The sums of one pair of rows over `samples` samples, the tensors' first ones.
+// The sums of `pairs` pairs of rows from `pair` on, unit_floats each, over `samples` samples, the tensors' first ones.
 using WinogradWeightsSum = void(const WinogradShape& forward, const WinogradWeightsLayout& layout,
-                                const WinogradWeightsTensors& tensors, uint32_t samples, uint32_t pair, float* scratch,
-                                float* sums);
+                                const WinogradWeightsTensors& tensors, uint32_t samples, uint32_t pair, uint32_t pairs,
+                                float* scratch, float* sums);
 // One input channel's dweight from the sums of all pairs of all parts, which are part_floats apart.
 using WinogradWeightsReduce = void(const WinogradShape& forward, const WinogradWeightsLayout& layout, const float* sums,
                                    uint64_t part_floats, uint32_t parts, uint32_t in_channel, bool accumulate,

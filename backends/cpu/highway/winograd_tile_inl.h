@@ -106,40 +106,6 @@ class PooledPatch {
   const uint8_t* winners_[windows][windows];
 };
 
-// Memory that will be wanted soon, fetched into the second cache in slices between products: tiles take their pixels from
-// six rows at a time, which the processor's own prefetching does not foresee.
-class Ahead {
- public:
-  // The rows [first_row, end_row) of an image of `rows` rows, of the samples [first_sample, last_sample]; the first row is
-  // of the first sample, the last of the last one. Rows may lie outside.
-  template <class T>
-  void add(const T* samples, uint64_t row_elements, uint32_t rows, uint32_t first_sample, int32_t first_row,
-           uint32_t last_sample, int32_t end_row) {
-    const auto at = [&](uint32_t sample, int32_t row) HWY_ATTR {
-      const uint64_t inside = static_cast<uint64_t>(std::clamp<int64_t>(row, 0, rows));
-      return reinterpret_cast<const char*>(samples + (uint64_t{sample} * rows + inside) * row_elements);
-    };
-    const char* const begin = at(first_sample, first_row);
-    ranges_[count_++] = {begin, static_cast<uint64_t>(at(last_sample, end_row) - begin)};
-  }
-  HWY_INLINE void fetch(uint32_t slice, uint32_t slices) const {
-    for (uint32_t i = 0; i < count_; ++i) {
-      const uint64_t begin = ranges_[i].bytes * slice / slices / line * line,
-                     end = ranges_[i].bytes * (slice + 1) / slices / line * line;
-      for (uint64_t at = begin; at < end; at += line) __builtin_prefetch(ranges_[i].from + at, 0, 2);
-    }
-  }
-
- private:
-  static constexpr uint64_t line = 64;
-  struct Range {
-    const char* from;
-    uint64_t bytes;
-  };
-  Range ranges_[4];
-  uint32_t count_ = 0;
-};
-
 // B^T d B for the rows of `Points`, of `count` channels from `channel` on: to[(row * row_planes + column) * plane].
 template <class Points, bool Full, class Patch>
 HWY_INLINE void transform_input(const Patch& patch, size_t channel, size_t count, float* to, uint64_t plane,
