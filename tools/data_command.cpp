@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tools/data_get.h"
+#include "tools/data_reviews.h"
 #include "tools/data_source.h"
 #include "tools/exit_code.h"
 #include "tools/handles.h"
@@ -127,6 +128,11 @@ std::string hex(const uint8_t (&bytes)[16]) {
   return text;
 }
 
+std::string describe_sample(const lt_dataset_info& info) {
+  if (info.vocabulary > 0) return format_count_of(info.height, "word") + " out of " + format_count(info.vocabulary);
+  return std::to_string(info.channels) + " x " + std::to_string(info.height) + " x " + std::to_string(info.width);
+}
+
 // Opens both splits, which checks them to the last byte, and prints what they hold.
 ExitCode check_kind(const lt_dataset_kind& kind, const std::string& folder, StandardOutput* out) {
   ExitCode result = ExitCode::ok;
@@ -143,8 +149,8 @@ ExitCode check_kind(const lt_dataset_kind& kind, const std::string& folder, Stan
       result = exit_code(status, Stage::data);
       continue;
     }
-    out->print("%-18s%-6s%9s samples of %u x %u x %u, %u classes, XXH3-128 %s\n", kind.name, split.name,
-               format_count(info.count).c_str(), info.channels, info.height, info.width, info.classes, hex(hash).c_str());
+    out->print("%-18s%-6s%9s samples of %s, %u classes, XXH3-128 %s\n", kind.name, split.name,
+               format_count(info.count).c_str(), describe_sample(info).c_str(), info.classes, hex(hash).c_str());
   }
   return result;
 }
@@ -206,6 +212,20 @@ ExitCode exit_code_of(const Fetched& fetched) {
   return ExitCode::internal;
 }
 
+// Lines of progress on a terminal alone.
+DataGetEvents events_on_terminal() {
+  const bool live = is_live_terminal(2);
+  DataGetEvents events;
+  events.say = [](const std::string& line) { say("%s", line.c_str()); };
+  events.draw = [live](const std::string& line) {
+    if (live) draw_live_line(line.c_str());
+  };
+  events.progress = [draw = events.draw](const std::string& name, uint64_t bytes, uint64_t of_bytes) {
+    draw(name + "  " + format_bytes(bytes) + " of " + format_bytes(of_bytes));
+  };
+  return events;
+}
+
 ExitCode get(const Arguments& arguments) {
   const std::vector<lt_dataset_kind> all = kinds();
   const PublishedSet* set = published_set(arguments.name);
@@ -228,16 +248,8 @@ ExitCode get(const Arguments& arguments) {
     }
     what.to = cache + "/" + set->folder;
   }
-  const bool live = is_live_terminal(2);
-  DataGetEvents events;
-  events.say = [](const std::string& line) { say("%s", line.c_str()); };
-  events.progress = [live](const std::string& name, uint64_t bytes, uint64_t of_bytes) {
-    if (!live) return;
-    const std::string line = name + "  " + format_bytes(bytes) + " of " + format_bytes(of_bytes);
-    draw_live_line(line.c_str());
-  };
-  const Fetched fetched = get_data(what, events);
-  if (live) clear_live_line();
+  const Fetched fetched = get_data(what, events_on_terminal());
+  if (is_live_terminal(2)) clear_live_line();
   if (fetched.result != Fetched::ok) {
     complain("%s", fetched.why.c_str());
     return exit_code_of(fetched);
@@ -250,8 +262,9 @@ ExitCode get(const Arguments& arguments) {
 // The folders under `folder` in which a set may lie, as the library looks for it.
 std::vector<std::string> places_in(const std::string& folder, const PublishedSet& set) {
   std::vector<std::string> places;
-  for (const std::string& below : {std::string(""), "/" + std::string(set.folder), std::string("/MNIST"),
-                                   std::string("/MNIST/raw"), std::string("/raw"), std::string("/cifar10")}) {
+  for (const std::string& below :
+       {std::string(""), "/" + std::string(set.folder), std::string("/MNIST"), std::string("/MNIST/raw"),
+        std::string("/raw"), std::string("/cifar10"), std::string("/imdb"), std::string("/imdb/aclImdb")}) {
     places.push_back(folder + below);
   }
   return places;
@@ -274,6 +287,19 @@ ExitCode prepare(const Arguments& arguments) {
       complain("%s: holds no files of %s; fetch them with lean-train data get %s", join(folders, ", ").c_str(), kind.name,
                kind.name);
       return ExitCode::data;
+    }
+    if (set->made_of_texts) {
+      const std::string cache = cache_folder();
+      std::string line;
+      const Fetched result = prepare_reviews(*set, places_in(folder, *set), cache.empty() ? "" : cache + "/" + set->folder,
+                                             events_on_terminal(), &line);
+      if (is_live_terminal(2)) clear_live_line();
+      if (result.result != Fetched::ok) {
+        complain("%s", result.why.c_str());
+        return exit_code_of(result);
+      }
+      out.print("%s: %s\n", kind.name, line.c_str());
+      continue;
     }
     unsigned count = 0;
     for (const std::string& place : places_in(folder, *set)) {
@@ -329,7 +355,7 @@ void add_data_command(CLI::App& app, int* exit_code) {
 
   for (CLI::App* const command :
        {add("check", "Read data sets to the last byte and label, and print counts and hashes", check),
-        add("prepare", "Unpack what is still packed", prepare)}) {
+        add("prepare", "Unpack what is still packed, and number the words of texts", prepare)}) {
     command->add_option("WHAT", arguments->what, "The name of a data set, or a folder (default: all that are found)");
     command->add_option("DIR", arguments->folder, "The folder, where WHAT is a name");
   }

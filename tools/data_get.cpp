@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "tools/data_archive.h"
+#include "tools/data_reviews.h"
 #include "tools/data_unpack.h"
 
 namespace lt::tool {
@@ -220,20 +221,12 @@ Fetched get_archive(const DataGet& what, const DataGetEvents& events) {
                " files are there already, of the published sizes; --force fetches them anew");
     return {};
   }
-  std::string program;
-  if (Fetched result = check_means(what, archive.bytes + what.set->bytes(), &program); result.result != Fetched::ok)
-    return result;
-  const bool local = is_folder_of_this_machine(what);
-  const std::string packed = (local ? what.from : what.to) + "/" + archive.name;
-  if (local) {
-    if (!is_file(packed)) return {Fetched::unreachable, what.from + ": holds no " + archive.name};
-    if (const std::string found = file_sha256(packed); found != archive.sha256)
-      return {Fetched::wrong_bytes, packed + ": SHA-256 " + found + ", expected " + archive.sha256};
-  } else if (Fetched result = fetch_archive(what, packed, program, events); result.result != Fetched::ok) {
-    return result;
-  }
-  Fetched result = unpack_archive(packed, members, what.force);
-  if (!local) ::unlink(packed.c_str());
+  std::string packed;
+  bool fetched = false;
+  Fetched result = get_archive_file(what, what.set->bytes(), events, &packed, &fetched);
+  if (result.result != Fetched::ok) return result;
+  result = unpack_archive(packed, members, what.force);
+  if (fetched) ::unlink(packed.c_str());
   if (result.result == Fetched::ok)
     events.say(what.to + ": " + std::to_string(members.size()) + " files from " + archive.name + ", SHA-256 as published");
   return result;
@@ -260,12 +253,27 @@ Fetched prepare_archive(const PublishedSet& set, const std::string& folder, unsi
 
 }  // namespace
 
+Fetched get_archive_file(const DataGet& what, uint64_t room_bytes, const DataGetEvents& events, std::string* path,
+                         bool* fetched) {
+  const PublishedArchive& archive = *what.set->archive;
+  std::string program;
+  if (Fetched result = check_means(what, archive.bytes + room_bytes, &program); result.result != Fetched::ok) return result;
+  *fetched = !is_folder_of_this_machine(what);
+  *path = (*fetched ? what.to : what.from) + "/" + archive.name;
+  if (*fetched) return fetch_archive(what, *path, program, events);
+  if (!is_file(*path)) return {Fetched::unreachable, what.from + ": holds no " + archive.name};
+  const std::string found = file_sha256(*path);
+  if (found == archive.sha256) return {};
+  return {Fetched::wrong_bytes, *path + ": SHA-256 " + found + ", expected " + archive.sha256};
+}
+
 Fetched get_data(const DataGet& what, const DataGetEvents& events) {
   std::error_code error;
   std::filesystem::create_directories(what.to, error);
   if (error && !is_folder(what.to)) return {Fetched::local, what.to + ": cannot be made: " + error.message()};
   FolderLock lock;
   if (Fetched result = lock.take(what.to); result.result != Fetched::ok) return result;
+  if (what.set->made_of_texts) return get_reviews(what, events);
   return what.set->archive ? get_archive(what, events) : get_files(what, events);
 }
 

@@ -23,7 +23,13 @@ struct DataGet {
 struct DataGetEvents {
   std::function<void(const std::string& line)> say;
   std::function<void(const std::string& name, uint64_t bytes, uint64_t of_bytes)> progress;  // of a packed file
+  std::function<void(const std::string& line)> draw;                                         // progress of another kind
 };
+
+// The set's archive as the publishers give it out, SHA-256 and all: fetched into what.to, where the caller removes it, or
+// found in the folder of this machine that what.from names. room_bytes have to be free for what is made of it.
+Fetched get_archive_file(const DataGet& what, uint64_t room_bytes, const DataGetEvents& events, std::string* path,
+                         bool* fetched);
 
 Fetched get_data(const DataGet& what, const DataGetEvents& events);
 

@@ -35,11 +35,22 @@ constexpr const char* cifar10_mirrors[] = {
     "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10",
 };
 
+// Their sizes are those of what is made here.
+constexpr PublishedFile imdb_files[] = {{"imdb-words.safetensors", 24051918, ""}, {"imdb-words.txt", 961461, ""}};
+
+// The publishers give no digest; this is the SHA-256 of their file as TensorFlow Datasets lists it.
+constexpr PublishedArchive imdb_archive = {"aclImdb_v1.tar.gz", 84125825,
+                                           "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"};
+
+constexpr const char* imdb_mirrors[] = {"https://ai.stanford.edu/~amaas/data/sentiment"};
+
 constexpr PublishedSet sets[] = {
     {"mnist", "mnist", mnist_files, sizeof mnist_files / sizeof *mnist_files, mnist_mirrors,
      sizeof mnist_mirrors / sizeof *mnist_mirrors},
     {"cifar10", "cifar-10-batches-bin", cifar10_files, sizeof cifar10_files / sizeof *cifar10_files, cifar10_mirrors,
      sizeof cifar10_mirrors / sizeof *cifar10_mirrors, &cifar10_archive},
+    {"imdb", "aclImdb", imdb_files, sizeof imdb_files / sizeof *imdb_files, imdb_mirrors,
+     sizeof imdb_mirrors / sizeof *imdb_mirrors, &imdb_archive, true},
 };
 
 }  // namespace

@@ -31,6 +31,7 @@ struct PublishedSet {
   const char* const* mirrors;  // folders' URLs, tried in order, without a slash at the end
   size_t mirror_count;
   const PublishedArchive* archive = nullptr;  // null: each file is packed by itself
+  bool made_of_texts = false;                 // the files are made here of the archive's texts (data_reviews.h)
 
   uint64_t bytes() const;
   uint64_t packed_bytes() const;
