@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <memory>
 
 #include "src/backend.h"
+#include "src/base/bf16.h"
 #include "src/plan/plan.h"
 #include "src/run/region.h"
 #include "tools/terminal.h"
@@ -27,8 +29,10 @@ double now_seconds() { return std::chrono::duration<double>(std::chrono::steady_
 // A plan on one device, with weights and a batch in place.
 class Bench {
  public:
-  Status open(const Recipe& recipe, const char* device, const std::string& kernels, uint32_t threads) {
+  Status open(const Recipe& recipe, const char* device, const std::string& kernels, const std::string& precision,
+              uint32_t threads) {
     PlanRequest request;
+    LT_TRY(precision_from_name(precision.c_str(), &request.device_config.precision));
     request.recipe = recipe;
     request.device = device;
     request.device_config.kernels = kernels;
@@ -60,9 +64,18 @@ class Bench {
   }
 
   Status read(TensorId tensor, std::vector<float>* values) {
-    values->resize(plan_->program.tensors[tensor].bytes / sizeof(float));
-    LT_TRY(executor_->download(tensor, 0, values->data(), values->size() * sizeof(float)));
-    return executor_->synchronize();
+    const Tensor& t = plan_->program.tensors[tensor];
+    values->resize(t.bytes / dtype_bytes(t.dtype));
+    LT_TRY(executor_->download(tensor, 0, values->data(), t.bytes));
+    LT_TRY(executor_->synchronize());
+    if (t.dtype != DType::bf16) return Status::ok;
+    const auto* const narrow = reinterpret_cast<const Bf16*>(values->data());
+    for (size_t i = values->size(); i-- > 0;) {  // from the back: no number is written over before it is read
+      Bf16 value;
+      std::memcpy(&value, narrow + i, sizeof value);
+      (*values)[i] = to_float(value);
+    }
+    return Status::ok;
   }
 
   // The op's inputs as the other plan has them, so that rounding in earlier ops (another winner of a max-pool) is not taken
@@ -233,13 +246,13 @@ Status bench_recipe(const BenchOps& what, std::vector<OpTime>* rows) {
   std::vector<Bench> benches(what.kernels.size());
   std::vector<std::vector<OpTime>> times(what.kernels.size());
   for (size_t k = 0; k < benches.size(); ++k) {
-    LT_TRY(benches[k].open(recipe, "cpu", what.kernels[k], what.threads));
+    LT_TRY(benches[k].open(recipe, "cpu", what.kernels[k], what.precision, what.threads));
     times[k].resize(benches[k].op_count());
     describe(benches[k], what.kernels[k], times[k].data());
   }
   if (what.check) {  // first: timed steps leave the optimizer's state changed
     Bench reference;
-    LT_TRY(reference.open(recipe, "reference", "auto", 1));
+    LT_TRY(reference.open(recipe, "reference", "auto", what.precision, 1));
     for (uint32_t i = 0; i < reference.op_count(); ++i) {
       for (Bench& bench : benches) LT_TRY(bench.take_inputs(reference, i));
       LT_TRY(reference.run(i, 0.01f));

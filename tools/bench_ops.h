@@ -13,7 +13,8 @@ namespace lt::tool {
 
 struct BenchOps {
   std::string recipe;                // a built-in one's name
-  std::vector<std::string> kernels;  // "highway", "onednn"
+  std::vector<std::string> kernels;  // "highway", "onednn", "auto"
+  std::string precision = "fp32";    // or "bf16"
   uint32_t threads = 0;              // 0: as many as the process may use
   uint32_t rounds = 20;              // timed steps
   bool check = true;                 // against the reference device, which takes its time

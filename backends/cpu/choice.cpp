@@ -2,6 +2,7 @@
 // belong to the caller; oneDNN is opened when the first op asks for it and stays open. Any thread, in set-up.
 #include "backends/cpu/choice.h"
 
+#include "backends/cpu/bf16/factory.h"
 #include "backends/cpu/highway/factory.h"
 #include "backends/cpu/onednn/onednn.h"
 
@@ -55,8 +56,12 @@ std::unique_ptr<Kernel> make_kernel(const Program& program, const KernelRequest&
                             (choice == KernelChoice::automatic && automatic_family(*request.op) == Family::onednn);
   if (onednn_first)
     if (auto kernel = make_onednn(program, request)) return kernel;
+  if (choice == KernelChoice::automatic && has_bf16(program, *request.op))
+    if (auto kernel = bf16::make_kernel(program, request, bf16::unit_best())) return kernel;
   if (auto kernel = highway::make_kernel(program, request, target)) return kernel;
-  if (choice == KernelChoice::automatic && !onednn_first) return make_onednn(program, request);
+  // oneDNN's kernels here are of floats alone.
+  if (choice == KernelChoice::automatic && !onednn_first && !has_bf16(program, *request.op))
+    return make_onednn(program, request);
   return nullptr;
 }
 

@@ -6,8 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "backends/cpu/bf16/unit.h"
 #include "backends/cpu/choice.h"
 #include "backends/cpu/cpu.h"
+#include "backends/cpu/highway/bf16.h"
 #include "backends/cpu/kernel.h"
 #include "backends/cpu/thread_pool.h"
 
@@ -16,7 +18,8 @@ namespace {
 
 class CpuExecutor final : public Executor {
  public:
-  CpuExecutor(const Program& program, std::byte* region) : program_(program), region_(region) {}
+  CpuExecutor(const Program& program, std::byte* region, highway::Target target)
+      : program_(program), region_(region), round_(highway::for_target(highway::round_row_table, target)) {}
 
   Status prepare(KernelChoice choice, highway::Target target, uint32_t threads) {
     LT_TRY(ThreadPool::create(threads, &pool_));
@@ -39,6 +42,7 @@ class CpuExecutor final : public Executor {
     if (arguments.samples == 0 || arguments.samples > program_.micro_batch)
       return fail(Status::argument, "run: %u samples, the program takes 1 to %u", arguments.samples, program_.micro_batch);
     const KernelContext context{&program_, &arguments, pool_.get(), region_};
+    refresh_copies(context);
     for (uint32_t i = first; i < last; ++i) {
       kernels_[i]->run(context);
       LT_TRY(kernels_[i]->outcome());
@@ -49,6 +53,7 @@ class CpuExecutor final : public Executor {
   Status upload(TensorId destination, uint64_t offset_bytes, const void* source, uint64_t bytes) override {
     LT_TRY(check(destination, offset_bytes, bytes));
     std::memcpy(region_ + program_.tensors[destination].offset + offset_bytes, source, bytes);
+    copies_are_stale_ |= program_.tensors[destination].segment == Segment::parameters;
     return Status::ok;
   }
 
@@ -63,6 +68,15 @@ class CpuExecutor final : public Executor {
   std::byte* staging(TensorId tensor) override { return region_ + program_.tensors[tensor].offset; }
 
  private:
+  // bf16: what was uploaded is rounded for the products, once and in front of the next run.
+  void refresh_copies(const KernelContext& context) {
+    if (!copies_are_stale_) return;
+    for (const Op& op : program_.ops)
+      if (op.copies != no_tensor)
+        round_(context.at<float>(op.parameters), op.parameter_elements, context.at<Bf16>(op.copies));
+    copies_are_stale_ = false;
+  }
+
   Status check(TensorId tensor, uint64_t offset_bytes, uint64_t bytes) const {
     if (tensor >= program_.tensors.size())
       return fail(Status::argument, "tensor %u: the program has %zu", tensor, program_.tensors.size());
@@ -78,6 +92,8 @@ class CpuExecutor final : public Executor {
   std::byte* const region_;
   std::unique_ptr<ThreadPool> pool_;
   std::vector<std::unique_ptr<Kernel>> kernels_;
+  highway::RoundRow* const round_;
+  bool copies_are_stale_ = false;
 };
 
 // The value of the first line that starts with `key`, such as "model name" in "model name\t: AMD EPYC"; "" where there is
@@ -107,12 +123,12 @@ void describe_processor(uint32_t threads, highway::Target target, char* text, si
 
 class CpuDevice final : public Device {
  public:
-  CpuDevice(KernelChoice choice, highway::Target target, uint32_t threads, const char* onednn)
+  CpuDevice(KernelChoice choice, highway::Target target, uint32_t threads, Precision precision, const char* onednn)
       : choice_(choice), target_(target), threads_(threads) {
-    if (onednn != nullptr)
-      std::snprintf(kernels_, sizeof(kernels_), "highway %s + oneDNN %s", target_name(target), onednn);
-    else
-      std::snprintf(kernels_, sizeof(kernels_), "highway %s", target_name(target));
+    const bool native = precision == Precision::bf16 && choice == KernelChoice::automatic;
+    const char* const unit = native ? bf16::unit_name(bf16::unit_best()) : "";
+    std::snprintf(kernels_, sizeof(kernels_), "%s%shighway %s%s%s", unit, *unit != '\0' ? " + " : "", target_name(target),
+                  onednn != nullptr ? " + oneDNN " : "", onednn != nullptr ? onednn : "");
     describe_processor(threads, target, description_, sizeof(description_));
   }
 
@@ -132,7 +148,7 @@ class CpuDevice final : public Device {
   }
 
   Status attach(const Program& program, std::byte* region, std::unique_ptr<Executor>* executor) const override {
-    auto made = std::make_unique<CpuExecutor>(program, region);
+    auto made = std::make_unique<CpuExecutor>(program, region, target_);
     LT_TRY(made->prepare(choice_, target_, threads_));
     *executor = std::move(made);
     return Status::ok;
@@ -183,12 +199,16 @@ Status open_with(const DeviceConfig& config, highway::Target target, std::unique
   LT_TRY(parse_kernel_choice(config.kernels, &choice, &target));
   if (!target_supported(target))
     return fail(Status::device, "this processor or build does not have %s instructions", target_name(target));
+  if (choice == KernelChoice::onednn && config.precision == Precision::bf16)
+    return fail(Status::unsupported,
+                "--kernels onednn computes in fp32 alone; with --precision bf16 take highway, or leave the option out");
   const char* onednn = nullptr;
   if (choice == KernelChoice::onednn && (onednn = onednn_version()) == nullptr) return Status::device;
-  *device = std::make_unique<CpuDevice>(choice, target, config.threads != 0 ? config.threads : threads_allowed(), onednn);
+  *device = std::make_unique<CpuDevice>(choice, target, config.threads != 0 ? config.threads : threads_allowed(),
+                                        config.precision, onednn);
   return Status::ok;
 }
 
-const Backend backend = {"cpu", precision_set(Precision::fp32), device_count, describe, open};
+const Backend backend = {"cpu", precision_set(Precision::fp32, Precision::bf16), device_count, describe, open};
 
 }  // namespace lt::cpu

@@ -8,13 +8,14 @@
 
 #include "backends/reference/ops.h"
 #include "backends/reference/reference.h"
+#include "backends/reference/widened.h"
 
 namespace lt::reference {
 namespace {
 
 class ReferenceExecutor final : public Executor {
  public:
-  ReferenceExecutor(const Program& program, std::byte* region) : program_(program), region_(region) {}
+  ReferenceExecutor(const Program& program, std::byte* region) : program_(program), widened_(program), region_(region) {}
 
   Status run(uint32_t first, uint32_t last, const RunArguments& arguments) override {
     if (first > last || last > program_.ops.size())
@@ -22,13 +23,21 @@ class ReferenceExecutor final : public Executor {
     if (arguments.samples == 0 || arguments.samples > program_.micro_batch)
       return fail(Status::argument, "run: %u samples, the program takes 1 to %u", arguments.samples, program_.micro_batch);
     const Context context{&program_, &arguments, region_};
-    for (uint32_t i = first; i < last; ++i) run_op(program_.ops[i], context);
+    if (copies_are_stale_)
+      for (const Op& op : program_.ops) round_parameters(op, context);
+    copies_are_stale_ = false;
+    for (uint32_t i = first; i < last; ++i) {
+      const Op& op = program_.ops[i];
+      run_op(op, widened_.begin(op, context));
+      widened_.end(op, context);
+    }
     return Status::ok;
   }
 
   Status upload(TensorId destination, uint64_t offset_bytes, const void* source, uint64_t bytes) override {
     LT_TRY(check(destination, offset_bytes, bytes));
     std::memcpy(region_ + program_.tensors[destination].offset + offset_bytes, source, bytes);
+    copies_are_stale_ |= program_.tensors[destination].segment == Segment::parameters;
     return Status::ok;
   }
 
@@ -71,7 +80,9 @@ class ReferenceExecutor final : public Executor {
   }
 
   Program program_;
+  Widened widened_;
   std::byte* region_;
+  bool copies_are_stale_ = false;  // parameters were uploaded since they were rounded
 };
 
 constexpr char description_text[] = "plain loops on one CPU thread, sums in double; slow";
@@ -103,6 +114,7 @@ class ReferenceDevice final : public Device {
       case OpKind::update_momentum:
       case OpKind::update_adam: break;
     }
+    needs->scratch_bytes += widened_bytes(program, op);
     // The winner's place in its window is kept in a byte.
     if (op.has_pool && op.pool.kernel > 16)
       return fail(Status::unsupported, "%s: pools up to 16x16 are supported, not %ux%u", op.layer.c_str(), op.pool.kernel,
@@ -141,6 +153,6 @@ Status open(const DeviceConfig& config, std::unique_ptr<Device>* device) {
 
 }  // namespace
 
-const Backend backend = {"reference", precision_set(Precision::fp32), device_count, describe, open};
+const Backend backend = {"reference", precision_set(Precision::fp32, Precision::bf16), device_count, describe, open};
 
 }  // namespace lt::reference

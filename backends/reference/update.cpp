@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "backends/reference/ops.h"
+#include "backends/reference/widened.h"
 
 namespace lt::reference {
 namespace {
@@ -57,6 +58,7 @@ void update(const Op& op, const Context& context) {
   update_piece(op.kind, *context.arguments,
                {context.at<float>(op.parameters), context.at<float>(op.state), context.at<float>(op.state2),
                 context.at<float>(op.gradients), op.parameter_elements, 1});
+  round_parameters(op, context);
 }
 
 }  // namespace lt::reference

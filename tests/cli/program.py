@@ -483,7 +483,7 @@ class BenchOps(Case):
 
     def test_table(self):
         lines = self.ok(run("bench", "ops", "--model", "mnist/linear", "--rounds", "1", "--no-check", "--kernels", "highway")).stdout.splitlines()
-        self.assertRegex(lines[0], r"^\d+ threads; at most \d+ GFLOP/s")
+        self.assertRegex(lines[0], r"^fp32, \d+ threads; at most \d+ GFLOP/s")
         rows = [line for line in lines if "linear_backward" in line]
         self.assertEqual(len(rows), 1)
         self.assertRegex(rows[0], r"500 x 784 -> 10 +highway +\d+\.\d+ +\d+\.\d +\d+\.\d% +- +highway linear backward")
@@ -491,8 +491,9 @@ class BenchOps(Case):
     def test_what_is_refused(self):
         self.refused(2, ["ops"], "bench")
         self.refused(2, ["--model", "mnist/linear", "'alexnet'"], "bench", "ops", "--model", "mnist/linear,alexnet")
-        self.refused(2, ["--kernels", "highway, onednn", "'mkl'"], "bench", "ops", "--kernels", "mkl")
+        self.refused(2, ["--kernels", "highway, onednn, auto", "'mkl'"], "bench", "ops", "--kernels", "mkl")
         self.refused(2, ["--rounds"], "bench", "ops", "--rounds", "0")
+        self.refused(2, ["--precision", "fp32 or bf16", "'tf32'"], "bench", "ops", "--precision", "tf32")
         self.refused(2, ["table or json", "'html'"], "bench", "ops", "-o", "html")
 
 

@@ -33,15 +33,16 @@ struct Samples {
   ~Samples() { lt_dataset_free(dataset); }
 };
 
-class NoAllocation : public testing::TestWithParam<std::tuple<const char*, const char*>> {};
+class NoAllocation : public testing::TestWithParam<std::tuple<const char*, const char*, const char*>> {};
 
 TEST_P(NoAllocation, AfterTheSecondStep) {
-  const auto [recipe, kernels] = GetParam();
+  const auto [recipe, kernels, precision] = GetParam();
   lt_config config;
   lt_config_init(&config);
   config.recipe = recipe;
   config.device = "cpu";
   config.kernels = kernels;
+  config.precision = precision;
   lt_plan* plan = nullptr;
   const lt_status planned = lt_plan_create(&config, &plan);
   if (planned == LT_ERR_DEVICE && std::string(kernels) == "onednn") GTEST_SKIP() << lt_last_error();
@@ -74,8 +75,8 @@ TEST_P(NoAllocation, AfterTheSecondStep) {
   const AllocationCounts counts = disarm_allocation_counter();
 
   for (const lt_status status : statuses) EXPECT_EQ(status, LT_OK) << lt_last_error();
-  std::printf("%s, %s: ours %llu, inside libdnnl and libgomp %llu, maps %llu, threads %llu\n", recipe, kernels,
-              static_cast<unsigned long long>(counts.ours), static_cast<unsigned long long>(counts.vendors),
+  std::printf("%s, %s, %s: ours %llu, inside libdnnl and libgomp %llu, maps %llu, threads %llu\n", recipe, kernels,
+              precision, static_cast<unsigned long long>(counts.ours), static_cast<unsigned long long>(counts.vendors),
               static_cast<unsigned long long>(counts.maps), static_cast<unsigned long long>(counts.threads));
   EXPECT_EQ(counts.ours, 0u) << counts.first;
   EXPECT_EQ(counts.maps, 0u);
@@ -88,7 +89,7 @@ TEST_P(NoAllocation, AfterTheSecondStep) {
 }
 
 std::string name_of(const testing::TestParamInfo<NoAllocation::ParamType>& info) {
-  std::string name = std::string(std::get<0>(info.param)) + "_" + std::get<1>(info.param);
+  std::string name = std::string(std::get<0>(info.param)) + "_" + std::get<1>(info.param) + "_" + std::get<2>(info.param);
   for (char& c : name)
     if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
   return name;
@@ -97,7 +98,11 @@ std::string name_of(const testing::TestParamInfo<NoAllocation::ParamType>& info)
 INSTANTIATE_TEST_SUITE_P(Models, NoAllocation,
                          testing::Combine(testing::Values("mnist/cnn-same", "mnist/cnn-valid", "mnist/linear", "mnist/nn",
                                                           "cifar10"),
-                                          testing::Values("highway", "auto", "onednn")),
+                                          testing::Values("highway", "auto", "onednn"), testing::Values("fp32")),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(ModelsInBf16, NoAllocation,
+                         testing::Combine(testing::Values("mnist/cnn-same", "mnist/nn", "cifar10"),
+                                          testing::Values("highway", "auto"), testing::Values("bf16")),
                          name_of);
 
 // The counter sees what it is there to see; a blind one would pass every test above.

@@ -13,6 +13,8 @@
 namespace lt::ops {
 namespace {
 
+constexpr Precision precisions[] = {Precision::fp32, Precision::bf16};
+
 // Another device whose weights lie the other way.
 class OutInDevice final : public Device {
  public:
@@ -43,18 +45,20 @@ void add_highway(std::vector<DeviceSpec>* specs) {
   for (size_t i = 0; i < highway::target_count; ++i) {
     const auto target = static_cast<highway::Target>(i);
     if (!highway::target_supported(target)) continue;
-    const std::string group = "highway_" + word(highway::target_name(target));
-    for (uint32_t threads : {3u, 1u, 2u})
-      specs->push_back({group + "_threads" + std::to_string(threads),
-                        [target, threads](std::unique_ptr<Device>* device) {
-                          *device = kernel_device(
-                              [target](const Program& program, const cpu::KernelRequest& request) {
-                                return highway::make_kernel(program, request, target);
-                              },
-                              threads);
-                          return Status::ok;
-                        },
-                        group});
+    for (const Precision precision : precisions) {
+      const std::string group = "highway_" + word(highway::target_name(target)) + "_" + precision_name(precision);
+      for (uint32_t threads : {3u, 1u, 2u})
+        specs->push_back({group + "_threads" + std::to_string(threads),
+                          [target, threads](std::unique_ptr<Device>* device) {
+                            *device = kernel_device(
+                                [target](const Program& program, const cpu::KernelRequest& request) {
+                                  return highway::make_kernel(program, request, target);
+                                },
+                                threads);
+                            return Status::ok;
+                          },
+                          group, precision});
+    }
   }
 }
 
@@ -62,12 +66,15 @@ void add_highway(std::vector<DeviceSpec>* specs) {
 
 std::vector<DeviceSpec> device_specs() {
   std::vector<DeviceSpec> specs;
-  specs.push_back({"reference_out_in",
-                   [](std::unique_ptr<Device>* device) {
-                     *device = std::make_unique<OutInDevice>(reference_device());
-                     return Status::ok;
-                   },
-                   "reference"});
+  for (const Precision precision : precisions) {
+    const std::string name = std::string("reference_out_in_") + precision_name(precision);
+    specs.push_back({name,
+                     [](std::unique_ptr<Device>* device) {
+                       *device = std::make_unique<OutInDevice>(reference_device());
+                       return Status::ok;
+                     },
+                     name, precision});
+  }
   add_highway(&specs);
   for (size_t i = 0; i < backend_table_size; ++i) {
     const Backend& backend = *backend_table[i];
@@ -76,16 +83,20 @@ std::vector<DeviceSpec> device_specs() {
       DeviceInfo info;
       backend.describe(index, &info);
       if (!info.usable) continue;
-      for (const char* kernels : {"auto", "highway", "onednn"}) {
-        DeviceConfig config;
-        config.index = index;
-        config.kernels = kernels;
-        std::unique_ptr<Device> device;
-        if (!ok(backend.open(config, &device))) continue;  // a library that is not installed, or not this backend's word
-        specs.push_back({word(std::string(backend.name) + std::to_string(index) + "_" + kernels),
-                         [&backend, config](std::unique_ptr<Device>* opened) { return backend.open(config, opened); },
-                         word(std::string(backend.name) + std::to_string(index) + "_" + kernels)});
-      }
+      for (const char* kernels : {"auto", "highway", "onednn"})
+        for (const Precision precision : precisions) {
+          DeviceConfig config;
+          config.index = index;
+          config.kernels = kernels;
+          config.precision = precision;
+          std::unique_ptr<Device> device;
+          if (!ok(backend.open(config, &device))) continue;  // a library that is not installed, or not this backend's word
+          const std::string name =
+              word(std::string(backend.name) + std::to_string(index) + "_" + kernels + "_" + precision_name(precision));
+          specs.push_back({name,
+                           [&backend, config](std::unique_ptr<Device>* opened) { return backend.open(config, opened); },
+                           name, precision});
+        }
     }
   }
   return specs;

@@ -148,12 +148,14 @@ constexpr int guard_byte = 0xFF;
 
 class Net {
  public:
-  Net(const char* text, const std::string& device, const std::string& kernels, uint32_t threads) {
+  Net(const char* text, const std::string& device, const std::string& kernels, uint32_t threads,
+      Precision precision = Precision::fp32) {
     PlanRequest request;
     EXPECT_EQ(recipe_parse(text, "test", &request.recipe), Status::ok) << last_error();
     request.device = device;
     request.device_config.kernels = kernels;
     request.device_config.threads = threads;
+    request.device_config.precision = precision;
     request.guard_bytes = guard_bytes;
     status_ = plan_make(request, &plan_);
     if (!ok(status_)) return;
@@ -347,6 +349,32 @@ TEST(Nets, TrainAlikeOnEveryDevice) {
         net.expect_guards();
       }
   EXPECT_GE(compared, 3u);
+}
+
+// Where sums of another order round to the other neighbour in bfloat16, 2^-8 apart, what follows moves by that: less, the
+// more numbers there are to average. From fp32 all of them part.
+TEST(Nets, TrainInBf16AlikeOnEveryDeviceAndNearFp32) {
+  size_t compared = 0;
+  for (size_t b = 0; b < backend_table_size; ++b)
+    for (const char* kernels : {"auto", "highway"})
+      for (const char* text : {convolutions, activations_apart, perceptron}) {
+        const std::string device = backend_table[b]->name;
+        Net net(text, device, kernels, 0, Precision::bf16);
+        if (!ok(net.status())) continue;
+        Net reference(text, "reference", "auto", 0, Precision::bf16), fp32(text, "reference", "auto", 0);
+        ASSERT_EQ(reference.status(), Status::ok) << last_error();
+        ASSERT_EQ(fp32.status(), Status::ok) << last_error();
+        ++compared;
+        for (uint64_t step = 1; step <= 4; ++step) {
+          const double loss = net.run(true, true, step);
+          EXPECT_NEAR(loss, reference.run(true, true, step), 2e-3)
+              << device << " " << kernels << ": " << net.plan().recipe.name << " in step " << step;
+          EXPECT_NEAR(loss, fp32.run(true, true, step), 2e-2)
+              << device << " " << kernels << ": " << net.plan().recipe.name << " in step " << step;
+        }
+        net.expect_guards();
+      }
+  EXPECT_GE(compared, 6u);
 }
 
 TEST(Nets, LearnWhatTheyAreShown) {

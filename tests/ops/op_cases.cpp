@@ -79,6 +79,15 @@ struct Cases {
       add(backward_case(changed), poison == Poison::nan ? "_nan" : "_infinity");
     }
   }
+  // For a shape so large that kernels which convert some samples at a time do so more than once.
+  void add_chunks(OpCase c) {
+    c.micro_batch = c.samples = c.batch_samples = 18;
+    c.sample_offset = 7;
+    c.op.has_bias = c.op.kind != OpKind::activation;
+    c.op.has_relu = c.accumulate = true;
+    c.op.dropout = 0.4f;
+    add(backward_case(c), "_chunks");
+  }
 };
 
 void add_linear(Cases* cases) {
@@ -100,6 +109,10 @@ void add_linear(Cases* cases) {
   large.op.has_bias = large.op.has_relu = true;
   large.op.dropout = 0.4f;
   cases->add(backward_case(large));
+  OpCase logits = linear_case(48, 10);
+  logits.logits = logits.op.has_bias = true;
+  cases->add_both(logits, "_logits");
+  cases->add_chunks(linear_case(33000, 3));
 }
 
 void add_conv2d(Cases* cases) {
@@ -174,6 +187,7 @@ void add_conv2d(Cases* cases) {
   }
   cases->add_runs(conv2d_case({8, 8, 3}, 10, {3, 1, 1}, {2, 2, 0}));
   cases->add_runs(conv2d_case({6, 5, 1}, 20, {5, 1, 2}));
+  cases->add_chunks(conv2d_case({56, 48, 9}, 17, {1, 1, 0}));
 }
 
 void add_activation(Cases* cases) {
@@ -190,6 +204,7 @@ void add_activation(Cases* cases) {
   }
   cases->add_runs(activation_case({6, 5, 19}, {2, 2, 0}));
   cases->add_runs(activation_case({1, 1, 130}));
+  cases->add_chunks(activation_case({64, 56, 16}, {2, 2, 0}));
 }
 
 void add_input(Cases* cases) {

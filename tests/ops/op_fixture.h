@@ -37,9 +37,9 @@ struct OpCase {
   bool loss_is_finite = true;  // updates: what the statistics say
   Fill fill = Fill::uniform;
   Poison poison = Poison::none;
-  // Of the device. Under bf16 what is between operations, and the weights of products, are bfloat16 there; the reference
-  // device computes in float on numbers rounded to it.
+  // Under bf16 what is between operations, and the weights of products, are bfloat16.
   Precision precision = Precision::fp32;
+  bool logits = false;  // y is float all the same, as the last product's is
   uint64_t seed = 1, step = 3;
 };
 

@@ -20,7 +20,7 @@ std::vector<uint8_t> outputs(OpRun* run) {
   if (run->has_backward() && run->op_case().training) run->run_backward();
   std::vector<uint8_t> all;
   for (const char* name :
-       {"y", "argmax", "mask", "dx", "dweight", "dbias", "statistics", "parameters", "state", "state2"}) {
+       {"y", "argmax", "mask", "dx", "dweight", "dbias", "statistics", "parameters", "state", "state2", "copies"}) {
     if (!run->has(name)) continue;
     const std::vector<uint8_t> bytes = run->byte_values(name);
     all.insert(all.end(), bytes.begin(), bytes.end());
@@ -42,7 +42,8 @@ TEST_P(SameBits, RunAfterRunAndWithTheFirstOfItsGroup) {
     break;
   }
   size_t compared = 0;
-  for (const OpCase& c : all_cases()) {
+  for (OpCase c : all_cases()) {
+    c.precision = GetParam().precision;
     if (c.fill == Fill::integers || c.poison != Poison::none) continue;
     OpRun run(*device, c);
     if (run.status() == Status::unsupported) continue;
@@ -94,7 +95,8 @@ TEST_P(SplitBatch, InTwoPartsIsTheBatchInOne) {
   ASSERT_EQ(GetParam().open(&device), Status::ok) << last_error();
   bool any = false;
   for (OpKind kind : {OpKind::conv2d_backward, OpKind::linear_backward, OpKind::softmax_cross_entropy}) {
-    const OpCase c = case_of(kind);
+    OpCase c = case_of(kind);
+    c.precision = GetParam().precision;
     OpRun whole(*device, c), parts(*device, c);
     if (whole.status() == Status::unsupported) continue;
     ASSERT_EQ(whole.status(), Status::ok) << last_error();

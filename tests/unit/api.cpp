@@ -66,7 +66,11 @@ using PlanHandle = std::unique_ptr<lt_plan, FreePlan>;
 using SessionHandle = std::unique_ptr<lt_session, FreeSession>;
 using DatasetHandle = std::unique_ptr<lt_dataset, FreeDataset>;
 
-class Api : public ::testing::TestWithParam<const char*> {
+struct Machine {
+  const char *device, *precision;
+};
+
+class Api : public ::testing::TestWithParam<Machine> {
  protected:
   // Class c is bright in its own rows.
   void SetUp() override {
@@ -88,7 +92,8 @@ class Api : public ::testing::TestWithParam<const char*> {
     lt_config result;
     lt_config_init(&result);
     result.recipe = recipe_text;
-    result.device = GetParam();
+    result.device = GetParam().device;
+    result.precision = GetParam().precision;
     return result;
   }
 
@@ -476,7 +481,9 @@ TEST_P(Api, RecipesInEffectAreWrittenOut) {
             LT_ERR_IO);
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, Api, ::testing::Values("reference", "cpu"),
-                         [](const auto& param) { return std::string(param.param); });
+INSTANTIATE_TEST_SUITE_P(Devices, Api,
+                         ::testing::Values(Machine{"reference", "fp32"}, Machine{"cpu", "fp32"},
+                                           Machine{"reference", "bf16"}, Machine{"cpu", "bf16"}),
+                         [](const auto& param) { return std::string(param.param.device) + "_" + param.param.precision; });
 
 }  // namespace

@@ -33,7 +33,7 @@ MAY_INCLUDE = {
     "data/": ["src/base/", *CONTRACTS],
     "tools/": ["src/lean_train.h"],
     "tools/selftest": ["src/lean_train.h", "src/backend.h", "tools/"],
-    "tools/bench_ops": ["src/lean_train.h", "src/backend.h", "src/plan/", "src/run/region.h", "tools/"],  # times the operations of plans
+    "tools/bench_ops": ["src/lean_train.h", "src/backend.h", "src/base/", "src/plan/", "src/run/region.h", "tools/"],  # times the operations of plans
     "bench/": ["src/lean_train.h", "tools/machine_peak.h"],
     "tests/embed.c": ["lean_train.h"],
     "tests/": ["src/", "backends/", "data/", "tools/"],

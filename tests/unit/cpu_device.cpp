@@ -90,6 +90,11 @@ TEST(CpuDevice, refuses_what_it_does_not_have) {
   second.index = 1;
   EXPECT_EQ(backend.open(second, &device), Status::device);
   EXPECT_EQ(device, nullptr);
+  DeviceConfig narrow = config_of("onednn");
+  narrow.precision = Precision::bf16;
+  EXPECT_EQ(backend.open(narrow, &device), Status::unsupported);
+  EXPECT_NE(std::string(last_error()).find("--kernels onednn computes in fp32 alone"), std::string::npos) << last_error();
+  EXPECT_EQ(device, nullptr);
   // oneDNN asked for by name: it opens with its version told, or fails with a reason; never something else in its place.
   if (ok(backend.open(config_of("onednn"), &device))) {
     EXPECT_NE(std::string(device->kernels()).find("oneDNN "), std::string::npos) << device->kernels();

@@ -3,10 +3,12 @@
 
 #include "backends/cpu/highway/conv2d.h"
 #include "backends/cpu/highway/linear.h"
+#include "backends/cpu/highway/through_float.h"
 
 namespace lt::cpu::highway {
 
 std::unique_ptr<Kernel> make_kernel(const Program& program, const KernelRequest& request, Target target) {
+  if (goes_through_float(program, *request.op)) return make_through_float(program, request, target);
   switch (request.op->kind) {
     case OpKind::input: return make_input(program, request, target);
     case OpKind::conv2d: return make_conv2d(program, request, target);

@@ -1,15 +1,19 @@
-// The first op: raw samples, planar [channel][row][column] bytes or floats, to normalised floats with the channels last.
+// The first op: raw samples, planar [channel][row][column] bytes or floats, to normalised floats, or bfloat16, with the
+// channels last.
 // Kernel and functions work on tensors of the region alone; samples are split over the pool.
 #include <algorithm>
 
 #include "backends/cpu/highway/factory.h"
 #include "backends/cpu/highway/named_kernel.h"
+#include "src/base/bf16.h"
 #include "src/base/checked.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/highway/input.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+
+#include "backends/cpu/highway/bf16_inl.h"
 
 #ifndef LT_HIGHWAY_INPUT_ONCE
 #define LT_HIGHWAY_INPUT_ONCE
@@ -21,9 +25,9 @@ struct Normalisation {
   const float* term;
 };
 
-// One sample of `pixels` pixels.
+// One sample of `pixels` pixels. bytes: x is of uint8_t, else of float. narrow: y is of Bf16, else of float.
 using InputFunction = void(const void* x, bool bytes, uint64_t pixels, uint32_t channels,
-                           const Normalisation& normalisation, float* y);
+                           const Normalisation& normalisation, void* y, bool narrow);
 
 }  // namespace lt::cpu::highway
 #endif
@@ -31,7 +35,6 @@ using InputFunction = void(const void* x, bool bytes, uint64_t pixels, uint32_t 
 HWY_BEFORE_NAMESPACE();
 namespace lt::cpu::highway {
 namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
 
 using F32 = hn::ScalableTag<float>;
 
@@ -42,9 +45,24 @@ HWY_INLINE hn::Vec<F32> load_raw(F32 d, const uint8_t* x) {
   return hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, x)));
 }
 
+HWY_INLINE void store_number(float value, float* y) { *y = value; }
+HWY_INLINE void store_number(float value, Bf16* y) { *y = to_bf16(value); }
+HWY_INLINE void store_vector(F32 d, hn::Vec<F32> value, float* y) { hn::StoreU(value, d, y); }
+HWY_INLINE void store_vector(F32 d, hn::Vec<F32> value, Bf16* y) { store_bf16(d, value, y); }
+
+#if HWY_TARGET != HWY_SCALAR
+using V = hn::Vec<F32>;
+HWY_INLINE void store_three(F32 d, V v0, V v1, V v2, float* y) { hn::StoreInterleaved3(v0, v1, v2, d, y); }
+HWY_INLINE void store_three(F32 d, V v0, V v1, V v2, Bf16* y) {
+  HWY_ALIGN float row[3 * hn::MaxLanes(F32())];
+  hn::StoreInterleaved3(v0, v1, v2, d, row);
+  for (size_t i = 0; i < 3; ++i) store_bf16(d, hn::Load(d, row + i * hn::Lanes(d)), y + i * hn::Lanes(d));
+}
+#endif
+
 // Vectors of pixels for one channel and for three; anything else, and what the vectors leave over, one by one.
-template <class T>
-void input_rows(const T* x, uint64_t pixels, uint32_t channels, const Normalisation& normalisation, float* y) {
+template <class T, class Y>
+void input_rows(const T* x, uint64_t pixels, uint32_t channels, const Normalisation& normalisation, Y* y) {
   const F32 d;
   const size_t lanes = hn::Lanes(d);
   const float* factor = normalisation.factor;
@@ -52,7 +70,7 @@ void input_rows(const T* x, uint64_t pixels, uint32_t channels, const Normalisat
   uint64_t done = 0;
   if (channels == 1) {
     const auto a = hn::Set(d, factor[0]), b = hn::Set(d, term[0]);
-    for (; done + lanes <= pixels; done += lanes) hn::StoreU(hn::MulAdd(load_raw(d, x + done), a, b), d, y + done);
+    for (; done + lanes <= pixels; done += lanes) store_vector(d, hn::MulAdd(load_raw(d, x + done), a, b), y + done);
   }
 #if HWY_TARGET != HWY_SCALAR
   if (channels == 3) {
@@ -62,20 +80,29 @@ void input_rows(const T* x, uint64_t pixels, uint32_t channels, const Normalisat
       const auto v0 = hn::MulAdd(load_raw(d, x + done), a0, b0);
       const auto v1 = hn::MulAdd(load_raw(d, x + pixels + done), a1, b1);
       const auto v2 = hn::MulAdd(load_raw(d, x + 2 * pixels + done), a2, b2);
-      hn::StoreInterleaved3(v0, v1, v2, d, y + 3 * done);
+      store_three(d, v0, v1, v2, y + 3 * done);
     }
   }
 #endif
   for (uint64_t pixel = done; pixel < pixels; ++pixel)
     for (uint64_t c = 0; c < channels; ++c)
-      y[pixel * channels + c] = static_cast<float>(x[c * pixels + pixel]) * factor[c] + term[c];
+      store_number(static_cast<float>(x[c * pixels + pixel]) * factor[c] + term[c], y + pixel * channels + c);
 }
 
-void Input(const void* x, bool bytes, uint64_t pixels, uint32_t channels, const Normalisation& normalisation, float* y) {
-  if (bytes)
-    input_rows(static_cast<const uint8_t*>(x), pixels, channels, normalisation, y);
+template <class T>
+void input_rows(const T* x, uint64_t pixels, uint32_t channels, const Normalisation& normalisation, void* y, bool narrow) {
+  if (narrow)
+    input_rows(x, pixels, channels, normalisation, static_cast<Bf16*>(y));
   else
-    input_rows(static_cast<const float*>(x), pixels, channels, normalisation, y);
+    input_rows(x, pixels, channels, normalisation, static_cast<float*>(y));
+}
+
+void Input(const void* x, bool bytes, uint64_t pixels, uint32_t channels, const Normalisation& normalisation, void* y,
+           bool narrow) {
+  if (bytes)
+    input_rows(static_cast<const uint8_t*>(x), pixels, channels, normalisation, y, narrow);
+  else
+    input_rows(static_cast<const float*>(x), pixels, channels, normalisation, y, narrow);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -107,13 +134,14 @@ class InputKernel final : public NamedKernel {
     const uint64_t elements = op_.x_extent.elements(), pixels = elements / op_.x_extent.channels;
     const uint64_t sample_bytes = elements * dtype_bytes(op_.x_dtype);
     const auto* x = static_cast<const std::byte*>(context.arguments->x);
-    float* y = context.at<float>(op_.y);
+    const DType y_type = context.program->tensors[op_.y].dtype;
+    auto* y = context.at<std::byte>(op_.y);
     const uint64_t samples = context.arguments->samples, block_samples = divide_up(block_elements, elements);
     const Normalisation normalisation{factor_.data(), term_.data()};
     context.pool->run(static_cast<uint32_t>(divide_up(samples, block_samples)), [&](uint32_t block, uint32_t) {
       for (uint64_t s = block * block_samples; s < std::min(samples, (block + 1) * block_samples); ++s)
         function_(x + s * sample_bytes, op_.x_dtype == DType::u8, pixels, op_.x_extent.channels, normalisation,
-                  y + s * elements);
+                  y + s * elements * dtype_bytes(y_type), y_type == DType::bf16);
     });
   }
 

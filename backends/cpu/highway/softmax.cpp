@@ -5,6 +5,7 @@
 
 #include "backends/cpu/highway/factory.h"
 #include "backends/cpu/highway/named_kernel.h"
+#include "src/base/bf16.h"
 #include "src/base/checked.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -27,7 +28,8 @@ struct SoftmaxRows {
   float weight;  // of a sample in the mean
   float* loss;
   int32_t* largest;
-  float* dx;  // null: no gradient asked for
+  float* dx;  // null: no gradient asked for, or the next one's
+  Bf16* bf16_dx;
 };
 using SoftmaxFunction = void(const SoftmaxRows& rows);
 
@@ -79,7 +81,7 @@ void softmax_lanes(const SoftmaxRows& rows) {
   hn::Store(top_at, d32, part_index);
   std::copy(part, part + samples, rows.loss);
   std::copy(part_index, part_index + samples, rows.largest);
-  if (rows.dx == nullptr) return;
+  if (rows.dx == nullptr && rows.bf16_dx == nullptr) return;
 
   const auto weight = hn::Set(d, rows.weight);
   const auto factor = hn::Div(weight, hn::Add(hn::Set(d, 1.0f), rest));
@@ -90,7 +92,12 @@ void softmax_lanes(const SoftmaxRows& rows) {
     const auto is_top = hn::RebindMask(d, hn::Eq(at, top_at)), is_label = hn::RebindMask(d, hn::Eq(at, labels));
     const auto at_label = hn::IfThenElse(is_top, top_is_label, hn::Sub(softmax, weight));
     hn::Store(hn::IfThenElse(is_label, at_label, softmax), d, part);
-    for (uint64_t i = 0; i < rows.samples; ++i) rows.dx[i * rows.classes + c] = part[i];
+    for (uint64_t i = 0; i < rows.samples; ++i) {
+      if (rows.dx != nullptr)
+        rows.dx[i * rows.classes + c] = part[i];
+      else
+        rows.bf16_dx[i * rows.classes + c] = to_bf16(part[i]);
+    }
   }
 }
 
@@ -104,6 +111,7 @@ void Softmax(const SoftmaxRows& rows) {
     part.loss += s;
     part.largest += s;
     if (part.dx != nullptr) part.dx += s * rows.classes;
+    if (part.bf16_dx != nullptr) part.bf16_dx += s * rows.classes;
     softmax_lanes(part);
   }
 }
@@ -135,14 +143,18 @@ class SoftmaxKernel final : public NamedKernel {
     const uint64_t classes = op_.x_extent.elements();
     const uint32_t samples = arguments.samples;
     const float* x = context.at<float>(op_.x);
-    float* dx = arguments.training ? context.at<float>(op_.dx) : nullptr;
+    const bool wants_dx = arguments.training && op_.dx != no_tensor;
+    const bool narrow = wants_dx && context.program->tensors[op_.dx].dtype == DType::bf16;
+    float* dx = wants_dx && !narrow ? context.at<float>(op_.dx) : nullptr;
+    Bf16* bf16_dx = narrow ? context.at<Bf16>(op_.dx) : nullptr;
     auto* loss = context.scratch<float>();
     auto* largest = reinterpret_cast<int32_t*>(context.scratch<std::byte>() + column_bytes());
     const float weight = static_cast<float>(1.0 / arguments.batch_samples);
     context.pool->run(static_cast<uint32_t>(divide_up(samples, block_samples)), [&](uint32_t block, uint32_t) {
       const uint32_t s = block * block_samples;
       function_({x + s * classes, arguments.labels + s, classes, std::min(block_samples, samples - s), weight, loss + s,
-                 largest + s, dx == nullptr ? nullptr : dx + s * classes});
+                 largest + s, dx == nullptr ? nullptr : dx + s * classes,
+                 bf16_dx == nullptr ? nullptr : bf16_dx + s * classes});
     });
 
     auto* statistics = context.at<Statistics>(op_.statistics);

@@ -14,10 +14,11 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "backends/cpu/highway/bf16_inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace lt::cpu::highway {
 namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
 
 // Calls step(d, element) on vectors, then on single elements for what they leave over.
 template <class Step>
@@ -29,10 +30,16 @@ HWY_INLINE void each_vector(uint64_t elements, const Step& step) {
   for (; i < elements; ++i) step(one, i);
 }
 
+template <class D>
+HWY_INLINE void store_weights(D d, hn::Vec<D> w, const UpdateBlock& block, uint64_t i) {
+  hn::StoreU(w, d, block.w + i);
+  if (block.copies != nullptr) store_bf16(d, w, block.copies + i);
+}
+
 void Sgd(const UpdateBlock& block, const UpdateRates& rates) {
   each_vector(block.elements, [&](auto d, uint64_t i) HWY_ATTR {
     const auto w = hn::LoadU(d, block.w + i), g = hn::LoadU(d, block.g + i);
-    hn::StoreU(hn::NegMulAdd(hn::Set(d, rates.rate), g, w), d, block.w + i);
+    store_weights(d, hn::NegMulAdd(hn::Set(d, rates.rate), g, w), block, i);
   });
 }
 
@@ -40,7 +47,7 @@ void Momentum(const UpdateBlock& block, const UpdateRates& rates) {
   each_vector(block.elements, [&](auto d, uint64_t i) HWY_ATTR {
     const auto v = hn::MulAdd(hn::Set(d, rates.momentum), hn::LoadU(d, block.v + i), hn::LoadU(d, block.g + i));
     hn::StoreU(v, d, block.v + i);
-    hn::StoreU(hn::NegMulAdd(hn::Set(d, rates.rate), v, hn::LoadU(d, block.w + i)), d, block.w + i);
+    store_weights(d, hn::NegMulAdd(hn::Set(d, rates.rate), v, hn::LoadU(d, block.w + i)), block, i);
   });
 }
 
@@ -55,7 +62,7 @@ void Adam(const UpdateBlock& block, const UpdateRates& rates) {
     const auto w = hn::NegMulAdd(hn::Set(d, rates.rate), hn::Div(m, denominator), hn::LoadU(d, block.w + i));
     hn::StoreU(m, d, block.m + i);
     hn::StoreU(v, d, block.v + i);
-    hn::StoreU(w, d, block.w + i);
+    store_weights(d, w, block, i);
   });
 }
 
@@ -96,17 +103,20 @@ bool Updater::begin(const KernelContext& context) {
     rates_.epsilon = arguments.epsilon;
   }
   rates_.rate = static_cast<float>(rate);
-  whole_ = {context.at<float>(op_.parameters), context.at<float>(op_.gradients),
-            adam ? context.at<float>(op_.state) : nullptr, context.at<float>(adam ? op_.state2 : op_.state),
+  whole_ = {context.at<float>(op_.parameters),
+            context.at<float>(op_.gradients),
+            adam ? context.at<float>(op_.state) : nullptr,
+            context.at<float>(adam ? op_.state2 : op_.state),
+            context.at<Bf16>(op_.copies),
             op_.parameter_elements};
   return true;
 }
 
 void Updater::apply(uint64_t first, uint64_t elements, const float* gradients) const {
-  const auto from = [&](float* values) { return values == nullptr ? nullptr : values + first; };
-  function_(
-      {whole_.w + first, gradients != nullptr ? gradients : whole_.g + first, from(whole_.m), from(whole_.v), elements},
-      rates_);
+  const auto from = [&](auto* values) { return values == nullptr ? nullptr : values + first; };
+  function_({whole_.w + first, gradients != nullptr ? gradients : whole_.g + first, from(whole_.m), from(whole_.v),
+             from(whole_.copies), elements},
+            rates_);
 }
 
 namespace {

@@ -8,15 +8,17 @@
 
 #include "backends/cpu/highway/targets.h"
 #include "backends/cpu/kernel.h"
+#include "src/base/bf16.h"
 
 namespace lt::cpu::highway {
 
-// What an update reads and writes; m and v as far as the optimizer has them.
+// What an update reads and writes; m and v as far as the optimizer has them, copies in bf16.
 struct UpdateBlock {
   float* w;
   const float* g;
   float* m;
   float* v;
+  Bf16* copies;
   uint64_t elements;
 };
 
