@@ -11,5 +11,6 @@ extern const DatasetFormat mnist;
 extern const DatasetFormat synthetic_digits;
 extern const DatasetFormat synthetic_images;
 extern const DatasetFormat synthetic_reviews;
+extern const DatasetFormat toy_sequences;
 
 }  // namespace lt::data

@@ -5,8 +5,13 @@
 
 namespace lt {
 
-const DatasetFormat* const dataset_table[] = {
-    &data::mnist, &data::cifar10, &data::imdb, &data::synthetic_digits, &data::synthetic_images, &data::synthetic_reviews};
+const DatasetFormat* const dataset_table[] = {&data::mnist,
+                                              &data::cifar10,
+                                              &data::imdb,
+                                              &data::synthetic_digits,
+                                              &data::synthetic_images,
+                                              &data::synthetic_reviews,
+                                              &data::toy_sequences};
 const size_t dataset_table_size = sizeof dataset_table / sizeof *dataset_table;
 
 const DatasetFormat* dataset_format(const char* name) {
