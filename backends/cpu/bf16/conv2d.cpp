@@ -68,8 +68,8 @@ class Conv2d final : public Kernel {
   ThreadScratch lay_out_thread(std::byte* first) const {
     Parts parts(first);
     ThreadScratch scratch{};
-    scratch.plane =
-        parts.take<uint16_t>(uint64_t{shape_.padded_height()} * shape_.padded_width() * shape_.in_channels + plane_slack);
+    scratch.plane = parts.take<uint16_t>(uint64_t{shape_.padded_height()} * shape_.padded_width() * shape_.in_channels +
+                                         form_.plane_slack());
     scratch.patches = parts.take<uint16_t>(form_.patch_elements());
     scratch.sums = parts.take<float>(form_.sums_floats());
     scratch.y = parts.take<float>(op_.dropout > 0 ? shape_.y_elements() : 0);
@@ -91,7 +91,7 @@ class Conv2d final : public Kernel {
     const RunArguments& arguments = *context.arguments;
     const bool drops = op_.dropout > 0 && arguments.training;
     copy_plane(context.at<uint16_t>(op_.x) + sample * shape_.x_elements(), op_.x_extent, shape_.padding, form_.pitch,
-               plane_slack, own.plane);
+               form_.plane_slack(), own.plane);
     uint16_t* const y = context.at<uint16_t>(op_.y) + sample * shape_.y_elements();
     {
       const Products products(unit_, form_.rows);
@@ -117,13 +117,15 @@ class Conv2d final : public Kernel {
   void finish_lines(const KernelContext& context, const ThreadScratch& own, uint32_t sample, uint32_t line, uint32_t lines,
                     bool relu, T* y) const {
     const float* const bias = op_.has_bias ? context.at<float>(op_.bias) : nullptr;
-    const uint64_t line_floats = form_.width * form_.sums_row(), y_line = uint64_t{shape_.y_width} * shape_.out_channels;
+    const uint64_t line_floats = form_.sums_width() * form_.sums_row(),
+                   y_line = uint64_t{shape_.y_width} * shape_.out_channels;
     if (!shape_.has_pool) {
-      const Sums sums{own.sums, form_.sums_row(), lines * form_.width, shape_.out_channels};
-      finish(sums, bias, relu, y + line * y_line, shape_.out_channels);
+      for (uint32_t i = 0; i < lines; ++i)
+        finish({own.sums + i * line_floats, form_.sums_row(), form_.width, shape_.out_channels}, bias, relu,
+               y + (line + i) * y_line, shape_.out_channels);
       return;
     }
-    const PoolShape pool{shape_.pool_kernel, form_.width, shape_.y_width};
+    const PoolShape pool{shape_.pool_kernel, static_cast<uint32_t>(form_.sums_width()), shape_.y_width};
     uint8_t* argmax = context.arguments->training ? context.at<uint8_t>(op_.argmax) : nullptr;
     if (argmax != nullptr) argmax += sample * shape_.y_elements();
     for (uint32_t i = 0; i < lines; i += pool.kernel) {

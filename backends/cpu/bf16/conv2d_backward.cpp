@@ -51,8 +51,8 @@ class Conv2dBackward final : public Kernel {
   };
   struct ThreadScratch {
     uint16_t *gradient, *plane;   // of a sample: of y, and dz
-    uint16_t *left, *right;       // of a group
-    uint16_t *x_plane, *patches;  // of a sample and of a line, where x is laid out as patches
+    uint16_t *x_plane, *patches;  // of a sample; patches where x is laid out so
+    uint16_t *left, *right;       // the operands of dweight
     uint16_t *dx_patches, *turned;
     float* dx_sums;
     uint64_t bytes;
@@ -64,12 +64,10 @@ class Conv2dBackward final : public Kernel {
     ThreadScratch scratch{};
     scratch.gradient = parts.take<uint16_t>(shape_.y_elements());
     scratch.plane = parts.take<uint16_t>(form_.plane_elements(shape_));
-    scratch.left = parts.take<uint16_t>(form_.group * form_.left_elements());
-    scratch.right = parts.take<uint16_t>(form_.blocks * form_.right_step());
-    scratch.x_plane = parts.take<uint16_t>(
-        form_.patches ? uint64_t{shape_.padded_height()} * shape_.padded_width() * shape_.in_channels + plane_slack : 0);
-    scratch.patches = parts.take<uint16_t>(
-        form_.patches ? shape_.conv_width * uint64_t{chunks_of(form_.left_rows)} * block_depth + block_depth : 0);
+    scratch.x_plane = parts.take<uint16_t>(x_plane_elements());
+    scratch.patches = parts.take<uint16_t>(form_.patches ? 2 * uint64_t{form_.pairs} * patch_row() + block_depth : 0);
+    scratch.left = parts.take<uint16_t>(form_.left_elements());
+    scratch.right = parts.take<uint16_t>(form_.packings() * form_.packing_elements());
     scratch.dx_patches = parts.take<uint16_t>(has_dx ? form_.dx.patch_elements() : 0);
     scratch.turned = parts.take<uint16_t>(has_dx ? uint64_t{strip} * form_.dx.segment : 0);
     scratch.dx_sums = parts.take<float>(has_dx ? form_.dx.sums_floats() : 0);
@@ -108,26 +106,28 @@ class Conv2dBackward final : public Kernel {
                  scratch.packed + blocks_of(first) * dx.block_step() + uint64_t{segment} * dx.chunks * block_elements);
   }
 
-  // Samples [first, last): dx, and their sums of dweight and dbias. Borders and what fills up tiles are zeros once for all.
+  // x with its border, and zeros up to the last pair's second pixel.
+  uint32_t x_pitch() const { return form_.patches ? shape_.padded_width() : form_.pitch; }
+  uint64_t x_pixels() const { return uint64_t{shape_.padded_height()} * x_pitch(); }
+  uint64_t x_plane_elements() const {
+    return std::max(x_pixels(), form_.patches ? 0 : 2 * uint64_t{form_.pairs} + 1) * shape_.in_channels;
+  }
+  uint32_t patch_row() const { return chunks_of(form_.columns) * block_depth; }
+
+  // Samples [first, last): dx, and their sums of dweight and dbias. Borders are zeros once for all.
   void add_part(const KernelContext& context, const Scratch& scratch, const ThreadScratch& mine, uint32_t part,
                 uint32_t first, uint32_t last) const {
     float* const sums = scratch.sums + part * form_.part_floats();
     float* const bias = sums + form_.taps * form_.tap_floats();
     std::fill_n(bias, form_.bias_floats(), 0.0f);
     std::fill_n(mine.plane, form_.plane_elements(shape_), uint16_t{0});
-    std::fill_n(mine.left, form_.group * form_.left_elements(), uint16_t{0});
-    for (uint32_t sample = first; sample < last; sample += form_.group) {
-      const uint32_t samples = std::min(form_.group, last - sample);
-      for (uint32_t i = 0; i < samples; ++i) {
-        make_gradient(context, mine, sample + i, bias);
-        if (op_.dx != no_tensor) make_input_gradient(context, scratch, mine, sample + i);
-        if (op_.dweight == no_tensor) continue;
-        make_left(context, mine, sample + i, mine.left + i * form_.left_elements());
-        const uint16_t* const dz = mine.plane + (uint64_t{form_.border} * form_.pitch + form_.border) * shape_.out_channels;
-        pack_rows({dz, shape_.out_channels, form_.pixels, shape_.out_channels}, form_.right_step(),
-                  mine.right + uint64_t{i} * form_.chunks * block_elements);
-      }
-      if (op_.dweight != no_tensor) add_weight_gradient(mine, samples, sample != first, sums);
+    if (form_.patches) std::fill_n(mine.patches, 2 * uint64_t{form_.pairs} * patch_row(), uint16_t{0});
+    for (uint32_t sample = first; sample < last; ++sample) {
+      make_gradient(context, mine, sample, bias);
+      if (op_.dx != no_tensor) make_input_gradient(context, scratch, mine, sample);
+      if (op_.dweight == no_tensor) continue;
+      make_operands(context, mine, sample);
+      add_weight_gradient(mine, sample != first, sums);
     }
   }
 
@@ -167,55 +167,60 @@ class Conv2dBackward final : public Kernel {
     for (uint32_t line = 0; line < dx.height; line += dx.strip_lines) {
       const uint32_t lines = std::min(dx.strip_lines, dx.height - line);
       convolve(dx, products, memory, line, lines);
-      finish({mine.dx_sums, dx.sums_row(), lines * dx.width, dx.outputs}, nullptr, false,
-             to + uint64_t{line} * dx.width * dx.outputs, dx.outputs);
+      for (uint32_t i = 0; i < lines; ++i)
+        finish({mine.dx_sums + i * dx.sums_width() * dx.sums_row(), dx.sums_row(), dx.width, dx.outputs}, nullptr, false,
+               to + (uint64_t{line} + i) * dx.width * dx.outputs, dx.outputs);
     }
   }
 
-  // x of a sample with pixels running fastest.
-  void make_left(const KernelContext& context, const ThreadScratch& mine, uint32_t sample, uint16_t* left) const {
-    const uint16_t* const x = context.at<uint16_t>(op_.x) + sample * shape_.x_elements();
-    const uint32_t channels = shape_.in_channels, width = shape_.width, padding = shape_.padding;
+  // The operands of dweight, of a sample.
+  void make_operands(const KernelContext& context, const ThreadScratch& mine, uint32_t sample) const {
+    const uint32_t channels = shape_.in_channels, outputs = shape_.out_channels, rows = 2 * form_.pairs;
+    transpose(
+        {mine.plane + (uint64_t{form_.border} * form_.pitch + form_.border) * outputs, outputs, form_.pixels, outputs},
+        form_.left_row, mine.left);
+    copy_plane(context.at<uint16_t>(op_.x) + sample * shape_.x_elements(), op_.x_extent, shape_.padding, x_pitch(),
+               x_plane_elements() - x_pixels() * channels, mine.x_plane);
     if (!form_.patches) {
-      for (uint32_t line = 0; line < shape_.height; ++line)
-        transpose({x + uint64_t{line} * width * channels, channels, width, channels}, form_.left_row, width,
-                  left + uint64_t{line + padding} * form_.pitch + padding);
+      for (uint32_t packing = 0; packing < form_.packings(); ++packing)
+        pack_rows({mine.x_plane + packing * channels, channels, rows, channels}, form_.right_step(),
+                  mine.right + packing * form_.packing_elements());
       return;
     }
-    const uint32_t patch_row = chunks_of(form_.left_rows) * block_depth;
-    const uint64_t plane_line = uint64_t{shape_.padded_width()} * channels;
-    copy_plane(x, op_.x_extent, padding, shape_.padded_width(), plane_slack, mine.x_plane);
-    for (uint32_t line = 0; line < shape_.conv_height; ++line) {
-      make_patches({shape_.conv_width, shape_.kernel, shape_.kernel * channels, channels, plane_line},
-                   mine.x_plane + line * plane_line, patch_row, mine.patches);
-      transpose({mine.patches, patch_row, shape_.conv_width, form_.left_rows}, form_.left_row, shape_.conv_width,
-                left + uint64_t{line} * form_.pitch);
-    }
+    const uint64_t line = uint64_t{x_pitch()} * channels;
+    for (uint32_t row = 0; row < shape_.conv_height; ++row)
+      make_patches({shape_.conv_width, shape_.kernel, shape_.kernel * channels, channels, line}, mine.x_plane + row * line,
+                   patch_row(), mine.patches + uint64_t{row} * form_.pitch * patch_row());
+    pack_rows({mine.patches, patch_row(), rows, form_.columns}, form_.right_step(), mine.right);
   }
 
-  void add_weight_gradient(const ThreadScratch& mine, uint32_t samples, bool accumulate, float* sums) const {
+  void add_weight_gradient(const ThreadScratch& mine, bool accumulate, float* sums) const {
     const Products products(unit_, form_.rows);
     Product product{};
     product.a_row = form_.left_row;
-    product.a_segment = form_.left_elements();
     product.b_columns = form_.right_step();
     product.c_row = form_.sums_row();
-    product.segments = samples;
-    product.chunks = form_.chunks;
-    product.accumulate = accumulate;
+    product.segments = 1;
     for (uint32_t block = 0; block < form_.blocks; block += 2) {
       product.columns = std::min(2u, form_.blocks - block);
-      product.b = mine.right + block * form_.right_step();
       for (uint32_t tile = 0; tile < form_.tiles; tile += 2) {
         product.tiles = std::min(2u, form_.tiles - tile);
-        for (uint32_t tap = 0; tap < form_.taps; ++tap) {
-          const uint32_t shift = tap / shape_.kernel * form_.pitch + tap % shape_.kernel;
-          for (uint32_t i = 0; i < 2; ++i) {
-            const uint64_t row = uint64_t{tile + std::min(i, product.tiles - 1)} * form_.rows;
-            product.a[i] = mine.left + row * form_.left_row + shift;
-            product.c[i] = sums + tap * form_.tap_floats() + row * form_.sums_row() + block * block_columns;
-          }
-          products(product);
+        for (uint32_t chunk = 0; chunk < form_.chunks; chunk += form_.pass_chunks) {
+          product.chunks = std::min(form_.pass_chunks, form_.chunks - chunk);
+          product.accumulate = accumulate || chunk != 0;
+          for (uint32_t packing = 0; packing < form_.packings(); ++packing)
+            for (uint32_t tap = 0; tap < form_.taps; ++tap) {
+              const uint32_t shift = tap / shape_.kernel * form_.pitch + tap % shape_.kernel;
+              if (shift % 2 != packing) continue;
+              product.b = mine.right + packing * form_.packing_elements() + block * form_.right_step() +
+                          shift / 2 * 2 * block_columns + uint64_t{chunk} * block_elements;
+              for (uint32_t i = 0; i < 2; ++i) {
+                const uint64_t row = uint64_t{tile + std::min(i, product.tiles - 1)} * form_.rows;
+                product.a[i] = mine.left + row * form_.left_row + uint64_t{chunk} * block_depth;
+                product.c[i] = sums + tap * form_.tap_floats() + row * form_.sums_row() + block * block_columns;
+              }
+              products(product);
+            }
         }
       }
     }
@@ -227,11 +232,9 @@ class Conv2dBackward final : public Kernel {
     const uint32_t outputs = shape_.out_channels;
     if (op_.dweight != no_tensor)
       context.pool->run(form_.taps, [&](uint32_t tap, uint32_t) {
-        float* const to = context.at<float>(op_.dweight) + uint64_t{tap} * form_.left_rows * outputs;
-        for (uint32_t part = 0; part < used_parts; ++part)
-          store_sums({scratch.sums + part * form_.part_floats() + tap * form_.tap_floats(), form_.sums_row(),
-                      form_.left_rows, outputs},
-                     accumulate || part != 0, to, outputs);
+        store_transposed_sums({scratch.sums + tap * form_.tap_floats(), form_.sums_row(), outputs, form_.columns},
+                              form_.part_floats(), used_parts, accumulate,
+                              context.at<float>(op_.dweight) + uint64_t{tap} * form_.columns * outputs, outputs);
       });
     if (op_.dbias == no_tensor) return;
     for (uint32_t part = 0; part < used_parts; ++part)

@@ -7,8 +7,8 @@ namespace {
 
 // Fewer channels than a tile has rows: patches.
 constexpr uint32_t least_channels = 16;
-// So many chunks in one go make up for loading and storing the sums.
-constexpr uint32_t group_chunks = 16;
+// Chunks of both operands that stay in the first cache while all taps go by.
+constexpr uint32_t most_chunks = 9;
 constexpr uint64_t most_parts = 8, parts_bytes = uint64_t{4} << 20;
 
 }  // namespace
@@ -19,16 +19,17 @@ Conv2dGradient::Conv2dGradient(const highway::Conv2dShape& s, bool needs_dx, boo
   pitch = std::max(s.conv_width + 2 * border, patches ? s.conv_width : s.conv_width + s.kernel - 1);
   pixels = (s.conv_height - 1) * pitch + s.conv_width;
   chunks = chunks_of(pixels);
+  pass_chunks = static_cast<uint32_t>(divide_up(chunks, divide_up(chunks, most_chunks)));
   taps = patches ? 1 : s.kernel * s.kernel;
-  left_rows = patches ? s.kernel * s.kernel * s.in_channels : s.in_channels;
-  rows = tile_rows(unit, left_rows);
-  tiles = static_cast<uint32_t>(divide_up(left_rows, rows));
-  padded_rows = tiles * rows;
-  const uint64_t farthest = patches ? 0 : (s.kernel - 1) * (uint64_t{pitch} + 1);
-  // An odd number of cache lines: rows that are tiles' neighbours fall into different sets of the cache.
-  left_row = (divide_up(uint64_t{chunks} * block_depth + farthest, block_depth) | 1) * block_depth;
-  blocks = blocks_of(s.out_channels);
-  group = std::clamp(group_chunks / chunks, 1u, 8u);
+  columns = patches ? s.kernel * s.kernel * s.in_channels : s.in_channels;
+  rows = tile_rows(unit, s.out_channels);
+  tiles = static_cast<uint32_t>(divide_up(s.out_channels, rows));
+  // An odd number of cache lines: rows that are neighbours fall into different sets of the cache.
+  left_row = uint64_t{chunks | 1} * block_depth;
+  const uint32_t farthest = patches ? 0 : (s.kernel - 1) * (pitch + 1);
+  pairs = chunks * (block_depth / 2) + farthest / 2 + 1;
+  pairs = static_cast<uint32_t>(align_up(pairs, block_depth / 2));
+  blocks = blocks_of(columns);
   parts = static_cast<uint32_t>(
       frugal ? 2 : std::clamp<uint64_t>(parts_bytes / (part_floats() * sizeof(float)), 2, most_parts));
   dx = {};

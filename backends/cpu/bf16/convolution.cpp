@@ -9,8 +9,10 @@
 namespace lt::cpu::bf16 {
 namespace {
 
-// Sums of a strip: what stays in the first cache beside a panel of B.
+// Sums of a strip, and the chunks of B that it is multiplied with in one pass: two blocks of columns of so many chunks, 24
+// KB, stay in the first cache while the strip's tiles go by.
 constexpr uint64_t strip_bytes = 32768;
+constexpr uint32_t pass_chunks = 12;
 
 }  // namespace
 
@@ -31,7 +33,11 @@ Convolution convolution(const ConvolutionShape& s, Unit unit) {
   c.blocks = blocks_of(s.outputs);
   c.rows = tile_rows(unit, s.width);
   c.tiles = static_cast<uint32_t>(divide_up(s.width, c.rows));
-  const uint64_t line_bytes = s.width * c.sums_row() * sizeof(float);
+  // Even passes.
+  const auto passes =
+      static_cast<uint32_t>(std::min<uint64_t>(c.segments, divide_up(uint64_t{c.segments} * c.chunks, pass_chunks)));
+  c.pass_segments = static_cast<uint32_t>(divide_up(c.segments, passes));
+  const uint64_t line_bytes = c.sums_width() * c.sums_row() * sizeof(float);
   c.strip_lines = static_cast<uint32_t>(std::max<uint64_t>(1, strip_bytes / line_bytes / s.least_lines) * s.least_lines);
   c.strip_lines = std::min(c.strip_lines, static_cast<uint32_t>(divide_up(s.height, s.least_lines) * s.least_lines));
   return c;
@@ -44,7 +50,7 @@ void convolve(const Convolution& c, const Products& products, const ConvolutionM
   const uint16_t* a = memory.plane + uint64_t{first} * c.stride * plane_line;
   uint64_t a_line = c.stride * plane_line, a_column = plane_column;
   if (c.patches) {
-    a_line = uint64_t{c.width} * patch_row;
+    a_line = uint64_t{c.sums_width()} * patch_row;
     a_column = patch_row;
     for (uint32_t line = 0; line < lines; ++line)
       make_patches({c.width, c.kernel, c.kernel * c.channels, plane_column, plane_line}, a + line * c.stride * plane_line,
@@ -56,24 +62,24 @@ void convolve(const Convolution& c, const Products& products, const ConvolutionM
   product.a_segment = plane_line;
   product.b_columns = c.block_step();
   product.c_row = c.sums_row();
-  product.segments = c.segments;
   product.chunks = c.chunks;
   const uint32_t tiles = lines * c.tiles;
   for (uint32_t block = 0; block < c.blocks; block += 2) {
     product.columns = std::min(2u, c.blocks - block);
-    product.b = memory.packed + block * c.block_step();
-    for (uint32_t tile = 0; tile < tiles; tile += 2) {
-      product.tiles = std::min(2u, tiles - tile);
-      for (uint32_t i = 0; i < product.tiles; ++i) {
-        const uint32_t line = (tile + i) / c.tiles, column = std::min((tile + i) % c.tiles * c.rows, c.width - c.rows);
-        product.a[i] = a + line * a_line + column * a_column;
-        product.c[i] = memory.sums + (uint64_t{line} * c.width + column) * c.sums_row() + block * block_columns;
+    for (uint32_t segment = 0; segment < c.segments; segment += c.pass_segments) {
+      product.segments = std::min(c.pass_segments, c.segments - segment);
+      product.accumulate = segment != 0;
+      product.b = memory.packed + block * c.block_step() + uint64_t{segment} * c.chunks * block_elements;
+      for (uint32_t tile = 0; tile < tiles; tile += 2) {
+        product.tiles = std::min(2u, tiles - tile);
+        for (uint32_t i = 0; i < 2; ++i) {
+          const uint32_t index = tile + std::min(i, product.tiles - 1), line = index / c.tiles;
+          const uint32_t column = index % c.tiles * c.rows;
+          product.a[i] = a + line * a_line + column * a_column + segment * plane_line;
+          product.c[i] = memory.sums + (uint64_t{line} * c.sums_width() + column) * c.sums_row() + block * block_columns;
+        }
+        products(product);
       }
-      if (product.tiles == 1) {
-        product.a[1] = product.a[0];
-        product.c[1] = product.c[0];
-      }
-      products(product);
     }
   }
 }

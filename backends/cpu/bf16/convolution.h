@@ -24,18 +24,19 @@ struct Convolution {
   uint32_t segments, segment, chunks;  // of k: segments of so many elements, each filled up to so many chunks
   uint32_t blocks, rows, tiles;        // blocks of outputs; rows of a tile, tiles of a line of sums
   uint32_t strip_lines;                // lines of sums that are made at a time
+  uint32_t pass_segments;              // segments that a strip is multiplied with at a time
+
+  uint64_t sums_width() const { return uint64_t{tiles} * rows; }  // pixels from line to line, the last ones past the width
+  // What a plane holds past its last pixel: zeros, which the last chunk of that pixel meets, and what the last tile reads
+  // of pixels that there are not.
+  uint64_t plane_slack() const { return 2 * block_depth + (sums_width() - width) * stride * channels; }
 
   uint64_t sums_row() const { return uint64_t{blocks} * block_columns; }  // floats from pixel to pixel
-  uint64_t sums_floats() const { return strip_lines * uint64_t{width} * sums_row(); }
+  uint64_t sums_floats() const { return strip_lines * sums_width() * sums_row(); }
   uint64_t block_step() const { return uint64_t{segments} * chunks * block_elements; }
   uint64_t packed_elements() const { return blocks * block_step(); }
-  uint64_t patch_elements() const {
-    return patches ? strip_lines * uint64_t{width} * chunks * block_depth + block_depth : 0;
-  }
+  uint64_t patch_elements() const { return patches ? strip_lines * sums_width() * chunks * block_depth + block_depth : 0; }
 };
-
-// What a plane holds past its last pixel, zeros that the last chunk of the last pixel meets.
-inline constexpr uint64_t plane_slack = 2 * block_depth;
 
 struct ConvolutionShape {
   uint32_t height, width, outputs, channels, pitch, kernel, stride;
@@ -43,8 +44,8 @@ struct ConvolutionShape {
 };
 Convolution convolution(const ConvolutionShape& shape, Unit unit);
 
-// Sums of lines [first, first + lines) into sums[line - first][column][output]; lines <= strip_lines. `patches` has
-// patch_elements, `products` was made for `rows` rows.
+// Sums of lines [first, first + lines) into sums[line - first][column of sums_width][output]; lines <= strip_lines.
+// `patches` has patch_elements, `products` was made for `rows` rows.
 struct ConvolutionMemory {
   const uint16_t *plane, *packed;
   uint16_t* patches;

@@ -24,29 +24,6 @@ inline __m512i interleave_high(__m512i even, __m512i odd) {
   return _mm512_permutex2var_epi16(even, _mm512_load_si512(order), odd);
 }
 
-// Four rounds of exchanges, between rows 1, 2, 4 and 8 apart.
-inline void transpose_pairs(__m512i* rows) {
-  __m512i round[16];
-  for (int i = 0; i < 16; i += 2) {
-    round[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
-    round[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4)
-    for (int j = 0; j < 2; ++j) {
-      rows[i + 2 * j] = _mm512_unpacklo_epi64(round[i + j], round[i + j + 2]);
-      rows[i + 2 * j + 1] = _mm512_unpackhi_epi64(round[i + j], round[i + j + 2]);
-    }
-  for (int i = 0; i < 16; i += 8)
-    for (int j = 0; j < 4; ++j) {
-      round[i + j] = _mm512_shuffle_i32x4(rows[i + j], rows[i + j + 4], 0x88);
-      round[i + j + 4] = _mm512_shuffle_i32x4(rows[i + j], rows[i + j + 4], 0xdd);
-    }
-  for (int j = 0; j < 8; ++j) {
-    rows[j] = _mm512_shuffle_i32x4(round[j], round[j + 8], 0x88);
-    rows[j + 8] = _mm512_shuffle_i32x4(round[j], round[j + 8], 0xdd);
-  }
-}
-
 }  // namespace
 
 void pack_rows(const Matrix& from, uint64_t block_step, uint16_t* to) {
@@ -74,7 +51,7 @@ void pack_columns(const Matrix& from, uint64_t block_step, uint16_t* to) {
       const uint16_t* at = from.first + row * from.row + uint64_t{chunk} * block_depth;
       __m512i block[16];
       for (uint32_t i = 0; i < 16; ++i) block[i] = _mm512_maskz_loadu_epi16(i < rows ? lanes : 0, at + i * from.row);
-      transpose_pairs(block);
+      transpose_words(block);
       uint16_t* const out = to + uint64_t{chunk} * block_elements;
       for (uint32_t i = 0; i < 16; ++i) _mm512_storeu_si512(out + i * 2 * block_columns, block[i]);
     }
@@ -99,12 +76,12 @@ void transpose(const Matrix& from, uint64_t to_row, uint32_t kept, uint16_t* to)
         low[pair] = interleave_low(even, odd);
         high[pair] = interleave_high(even, odd);
       }
-      transpose_pairs(low);
+      transpose_words(low);
       uint16_t* out = to + column * to_row + row;
       for (uint32_t i = 0; i < std::min(16u, from.columns - column); ++i, out += to_row)
         _mm512_mask_storeu_epi16(out, keep, low[i]);
       if (column + 16 >= from.columns) break;
-      transpose_pairs(high);
+      transpose_words(high);
       for (uint32_t i = 0; i < std::min(16u, from.columns - column - 16); ++i, out += to_row)
         _mm512_mask_storeu_epi16(out, keep, high[i]);
     }

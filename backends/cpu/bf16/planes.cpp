@@ -54,15 +54,19 @@ void copy_plane(const uint16_t* x, Extent extent, uint32_t border, uint32_t pitc
 
 void make_patches(const PatchShape& shape, const uint16_t* from, uint32_t patch_row, uint16_t* patches) {
   // Pieces of 16 elements, each in place when what it wrote too much of is overwritten by the next.
+  const __m256i zero = _mm256_setzero_si256();
+  const auto rest = static_cast<__mmask16>(first_halves((shape.row - 1) % 16 + 1));
   for (uint32_t pixel = 0; pixel < shape.pixels; ++pixel, from += shape.step, patches += patch_row) {
     uint16_t* to = patches;
-    for (uint32_t row = 0; row < shape.rows; ++row, to += shape.row)
-      for (uint32_t element = 0; element < shape.row; element += 16)
+    const uint16_t* at = from;
+    for (uint32_t row = 0; row < shape.rows; ++row, to += shape.row, at += shape.line) {
+      uint32_t element = 0;
+      for (; element + 16 < shape.row; element += 16)
         _mm256_storeu_si256(reinterpret_cast<__m256i_u*>(to + element),
-                            _mm256_maskz_loadu_epi16(static_cast<__mmask16>(first_halves(shape.row - element)),
-                                                     from + row * shape.line + element));
-    for (; to < patches + patch_row; to += 16)
-      _mm256_storeu_si256(reinterpret_cast<__m256i_u*>(to), _mm256_setzero_si256());
+                            _mm256_loadu_si256(reinterpret_cast<const __m256i_u*>(at + element)));
+      _mm256_storeu_si256(reinterpret_cast<__m256i_u*>(to + element), _mm256_maskz_loadu_epi16(rest, at + element));
+    }
+    for (; to < patches + patch_row; to += 16) _mm256_storeu_si256(reinterpret_cast<__m256i_u*>(to), zero);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "backends/cpu/bf16/rows.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "backends/cpu/bf16/lanes.h"
@@ -39,6 +40,33 @@ void store_sums(const Sums& sums, bool accumulate, float* to, uint64_t to_row) {
       __m512 value = _mm512_maskz_loadu_ps(lanes, sums.first + row * sums.row + column);
       if (accumulate) value = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, at), value);
       _mm512_mask_storeu_ps(at, lanes, value);
+    }
+}
+
+void store_transposed_sums(const Sums& first, uint64_t part_step, uint32_t parts, bool accumulate, float* to,
+                           uint64_t to_row) {
+  for (uint32_t row = 0; row < first.rows; row += 16)
+    for (uint32_t column = 0; column < first.columns; column += 16) {
+      const uint32_t rows = std::min(16u, first.rows - row), columns = std::min(16u, first.columns - column);
+      const __mmask16 row_lanes = first_floats(rows), column_lanes = first_floats(columns);
+      __m512i block[16];
+      for (uint32_t i = 0; i < 16; ++i) {
+        __m512 sum = _mm512_setzero_ps();
+        const float* at = first.first + (uint64_t{row} + i) * first.row + column;
+        if (i < rows) {
+          sum = _mm512_maskz_loadu_ps(column_lanes, at);
+          for (uint32_t part = 1; part < parts; ++part)
+            sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(column_lanes, at + part * part_step));
+        }
+        block[i] = _mm512_castps_si512(sum);
+      }
+      transpose_words(block);
+      for (uint32_t i = 0; i < columns; ++i) {
+        float* const out = to + (uint64_t{column} + i) * to_row + row;
+        __m512 sum = _mm512_castsi512_ps(block[i]);
+        if (accumulate) sum = _mm512_add_ps(_mm512_maskz_loadu_ps(row_lanes, out), sum);
+        _mm512_mask_storeu_ps(out, row_lanes, sum);
+      }
     }
 }
 
@@ -101,6 +129,7 @@ namespace lt::cpu::bf16 {
 void finish(const Sums&, const float*, bool, uint16_t*, uint64_t) {}
 void finish(const Sums&, const float*, bool, float*, uint64_t) {}
 void store_sums(const Sums&, bool, float*, uint64_t) {}
+void store_transposed_sums(const Sums&, uint64_t, uint32_t, bool, float*, uint64_t) {}
 void round(const float*, uint64_t, uint16_t*) {}
 void undo_activation(const uint16_t*, const uint16_t*, const uint8_t*, uint64_t, bool, float, uint16_t*) {}
 void add_column_sums(const Matrix&, float*) {}

@@ -24,6 +24,10 @@ void finish(const Sums& sums, const float* bias, bool relu, float* y, uint64_t y
 // to = sums, or to += sums.
 void store_sums(const Sums& sums, bool accumulate, float* to, uint64_t to_row);
 
+// to[column][row] = the sum of the parts' sums, in their order, which lie `part_step` floats apart; or to += it.
+void store_transposed_sums(const Sums& first, uint64_t part_step, uint32_t parts, bool accumulate, float* to,
+                           uint64_t to_row);
+
 void round(const float* from, uint64_t elements, uint16_t* to);
 
 // The gradient in front of ReLU and dropout: see highway/activation.h, whose rules these are. y is read where there is a
