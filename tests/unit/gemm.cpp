@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "src/base/philox.h"
@@ -47,7 +48,7 @@ struct Case {
 };
 
 // C as it lies in memory, guards between and around its rows included.
-std::vector<float> product(const Case& test, ThreadPool* pool, Target target) {
+std::vector<float> product(const Case& test, ThreadPool* pool, Target target, bool b_packed = false) {
   const auto& [m, n, k, ta, tb] = test.shape;
   const size_t lda = (ta ? m : k) + test.gap, ldb = (tb ? k : n) + test.gap, ldc = n + test.gap;
   const auto a = numbers((ta ? k : m) * lda, 1), b = numbers((tb ? n : k) * ldb, 2), bias = numbers(n, 3);
@@ -60,6 +61,13 @@ std::vector<float> product(const Case& test, ThreadPool* pool, Target target) {
   operands.bias = test.bias ? bias.data() : nullptr;
   operands.relu = test.relu;
   operands.accumulate = test.accumulate;
+  Scratch packed(b_packed ? gemm_packed_bytes(test.shape, target) : 0);
+  if (b_packed) {
+    gemm_pack(test.shape, b.data(), ldb, pool, reinterpret_cast<float*>(packed.begin), target);
+    EXPECT_TRUE(packed.intact());
+    operands.b = reinterpret_cast<const float*>(packed.begin);
+    operands.b_packed = true;
+  }
   Scratch scratch(gemm_scratch_bytes(test.shape, pool ? pool->threads() : 1, target));
   gemm(test.shape, operands, pool, scratch.begin, target);
   EXPECT_TRUE(scratch.intact());
@@ -138,6 +146,17 @@ TEST_P(Gemm, depths_around_the_block) {
         }
 }
 
+// Larger than a block both ways: several panels, tiles of two heights, parts of vectors at the end.
+TEST_P(Gemm, several_blocks) {
+  for (const auto& [m, n] : {std::pair{1500u, 10u}, {10u, 1500u}, {410u, 270u}})
+    for (const bool ta : {false, true})
+      for (const bool tb : {false, true})
+        for (const bool accumulate : {false, true}) {
+          check({{m, n, 300, ta, tb}, false, false, accumulate, 0}, GetParam());
+          if (HasFatalFailure()) return;
+        }
+}
+
 TEST_P(Gemm, nothing_to_sum) {
   check({{5, 19, 0, false, false}, true, true, false, 0}, GetParam());
   check({{5, 19, 0, false, false}, false, false, true, 0}, GetParam());
@@ -163,7 +182,7 @@ TEST_P(Gemm, same_bits_with_any_number_of_threads) {
       {{700, 10, 300, true, false}, false, false, true, 0},  {{33, 40, 300, true, true}, false, false, false, 0}};
   for (const Case& test : cases) {
     const auto expected = product(test, nullptr, GetParam());
-    for (const uint32_t threads : {1u, 2u, 3u}) {
+    for (const uint32_t threads : {1u, 2u, 3u, 5u}) {
       std::unique_ptr<ThreadPool> pool;
       ASSERT_TRUE(ok(ThreadPool::create(threads, &pool)));
       const auto c = product(test, pool.get(), GetParam());
@@ -183,6 +202,40 @@ TEST_P(Gemm, rows_do_not_depend_on_the_others) {
       ASSERT_EQ(std::memcmp(c.data() + 150, expected.data() + 150, size_t{m} * 150 * sizeof(float)), 0) << m << " rows";
     }
   }
+}
+
+TEST_P(Gemm, packed_b_gives_the_same_bits) {
+  for (const bool ta : {false, true})
+    for (const bool tb : {false, true})
+      for (const uint32_t m : {1u, 25u, 140u})
+        for (const uint32_t n : {10u, 150u, 320u})
+          for (const uint32_t k : {64u, 300u}) {
+            const Case test{{m, n, k, ta, tb}, true, !ta, false, 3};
+            const auto expected = product(test, nullptr, GetParam());
+            const auto c = product(test, nullptr, GetParam(), true);
+            ASSERT_EQ(std::memcmp(c.data(), expected.data(), c.size() * sizeof(float)), 0) << m << "x" << k << "x" << n;
+          }
+}
+
+// Panels of two widths, one thread alone, and C a part of a larger matrix: as a gradient is computed strip by strip.
+TEST_P(Gemm, strips_of_rows_have_the_bits_of_the_whole) {
+  constexpr uint32_t m = 300, n = 335, k = 64, strip = 70;
+  const auto a = numbers(m * k, 1), b = numbers(n * k, 2);
+  std::vector<float> whole(m * n), strips(m * n);
+  std::unique_ptr<ThreadPool> pool;
+  ASSERT_TRUE(ok(ThreadPool::create(2, &pool)));
+  const GemmShape shape{m, n, k, true, false};
+  Scratch scratch(gemm_scratch_bytes(shape, 2, GetParam())), packed(gemm_packed_bytes(shape, GetParam()));
+  gemm(shape, {a.data(), m, b.data(), n, whole.data(), n}, pool.get(), scratch.begin, GetParam());
+  gemm_pack(shape, b.data(), n, pool.get(), reinterpret_cast<float*>(packed.begin), GetParam());
+  for (uint32_t row = 0; row < m; row += strip) {
+    GemmShape part = shape;
+    part.m = std::min(strip, m - row);
+    GemmOperands operands{a.data() + row, m, reinterpret_cast<const float*>(packed.begin), 0, strips.data() + row * n, n};
+    operands.b_packed = true;
+    gemm(part, operands, nullptr, scratch.begin, GetParam());
+  }
+  EXPECT_EQ(std::memcmp(whole.data(), strips.data(), whole.size() * sizeof(float)), 0);
 }
 
 TEST_P(Gemm, scratch_grows_with_the_rows) {

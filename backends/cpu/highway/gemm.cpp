@@ -8,12 +8,13 @@
 namespace lt::cpu::highway {
 namespace {
 
-// Enough blocks that threads which start late or are disturbed even out.
-constexpr uint32_t wanted_blocks = 16;
+// Enough blocks that threads which start late or are disturbed even out. A product that one thread computes alone is cut by
+// the caches' size only; its sums are the same.
+constexpr uint32_t wanted_blocks = 16, wanted_blocks_alone = 1;
 // A block's rows and columns share what they read: below these it is not worth cutting it further.
 constexpr uint32_t most_rows_in_place = 256, least_rows = 48;
 
-// How a product is cut. Depends on the shape and the target alone.
+// How a product is cut. Depends on the shape, the target, and whether there is a pool.
 struct Plan {
   uint32_t rows, columns;  // of the product as it is computed: n x m where swapped
   uint32_t panels, panels_per_block, column_blocks;
@@ -30,18 +31,18 @@ bool moves_less_swapped(const GemmShape& shape) {
   return shape.b_transposed && uint64_t{shape.m} * (uint64_t{shape.n} + shape.k) <= uint64_t{shape.n} * shape.k;
 }
 
-Plan make_plan(const GemmShape& shape, bool swapped, const GemmTraits& traits) {
+Plan make_plan(const GemmShape& shape, bool swapped, uint32_t least_blocks, const GemmTraits& traits) {
   Plan plan{};
   plan.rows = swapped ? shape.n : shape.m;
   plan.columns = swapped ? shape.m : shape.n;
   const bool small_blocks = swapped || shape.a_transposed;
   const uint32_t panel_columns = traits.lanes * traits.panel_vectors;
   plan.panels = GemmPanels(plan.columns, traits.lanes, traits.panel_vectors).panels;
-  // The longer side is halved until there are as many blocks as wanted.
+  // The longer side is halved until there are least_blocks.
   uint32_t rows = std::min(plan.rows, small_blocks ? gemm_block_rows : most_rows_in_place);
   uint32_t panels = std::min(plan.panels, gemm_block_panels);
   const auto blocks = [&] { return divide_up(plan.rows, rows) * divide_up(plan.panels, panels); };
-  while (blocks() < wanted_blocks) {
+  while (blocks() < least_blocks) {
     const bool cut_rows = rows >= 2 * least_rows && (panels == 1 || rows >= panels * panel_columns);
     if (!cut_rows && panels == 1) break;
     uint32_t& side = cut_rows ? rows : panels;
@@ -67,6 +68,19 @@ uint64_t thread_scratch_floats(const GemmTraits& traits) {
   return align_up(gemm_block_scratch_floats(traits), 64 / sizeof(float));
 }
 
+// All panels of a k x columns matrix.
+void pack_panels(uint32_t columns, uint32_t k, const float* from, size_t stride, PanelSource source, ThreadPool* pool,
+                 float* packed, Target target) {
+  const GemmTraits traits = for_target(gemm_traits_table, target)();
+  GemmPackFunction* const pack = for_target(gemm_pack_table, target);
+  const uint32_t panels = GemmPanels(columns, traits.lanes, traits.panel_vectors).panels;
+  const uint32_t step = gemm_depth_step(k, traits.most_depth);
+  run_blocks(pool, panels * static_cast<uint32_t>(divide_up(k, step)), [&](uint32_t block, uint32_t) {
+    const uint32_t begin = block / panels * step;
+    pack(from, stride, source, columns, k, block % panels, begin, std::min(begin + step, k), packed);
+  });
+}
+
 }  // namespace
 
 uint64_t gemm_scratch_bytes(const GemmShape& shape, uint32_t threads, Target target) {
@@ -81,12 +95,22 @@ uint64_t gemm_scratch_bytes(const GemmShape& shape, uint32_t threads, Target tar
   return floats * sizeof(float);
 }
 
+uint64_t gemm_packed_bytes(const GemmShape& shape, Target target) {
+  const GemmTraits traits = for_target(gemm_traits_table, target)();
+  return align_up(shape.n, traits.lanes) * shape.k * sizeof(float);
+}
+
+void gemm_pack(const GemmShape& shape, const float* b, size_t ldb, ThreadPool* pool, float* packed, Target target) {
+  pack_panels(shape.n, shape.k, b, ldb, shape.b_transposed ? PanelSource::columns : PanelSource::rows, pool, packed,
+              target);
+}
+
 void gemm(const GemmShape& shape, const GemmOperands& operands, ThreadPool* pool, std::byte* scratch, Target target) {
   if (shape.m == 0 || shape.n == 0) return;
   const GemmTraits traits = for_target(gemm_traits_table, target)();
   GemmBlockFunction* const run_block = for_target(gemm_block_table, target);
-  const bool swapped = moves_less_swapped(shape) && !operands.bias && !operands.relu;
-  const Plan plan = make_plan(shape, swapped, traits);
+  const bool swapped = moves_less_swapped(shape) && !operands.b_packed && !operands.bias && !operands.relu;
+  const Plan plan = make_plan(shape, swapped, pool ? wanted_blocks : wanted_blocks_alone, traits);
   const uint32_t threads = pool ? pool->threads() : 1;
   float* const thread_scratch = reinterpret_cast<float*>(scratch);
   float* const packed = thread_scratch + thread_scratch_floats(traits) * threads;
@@ -108,14 +132,7 @@ void gemm(const GemmShape& shape, const GemmOperands& operands, ThreadPool* pool
     whole.b_stride = operands.lda;
     whole.b_source = PanelSource::rows;
   } else if (swapped) {
-    GemmPackFunction* const pack = for_target(gemm_pack_table, target);
-    const uint32_t depth = gemm_depth_step(shape.k, traits.most_depth);
-    const uint32_t depth_blocks = static_cast<uint32_t>(divide_up(shape.k, depth));
-    run_blocks(pool, plan.panels * depth_blocks, [&](uint32_t block, uint32_t) {
-      const uint32_t begin = block / plan.panels * depth;
-      pack(operands.a, operands.lda, PanelSource::columns, plan.columns, shape.k, block % plan.panels, begin,
-           std::min(begin + depth, shape.k), packed);
-    });
+    pack_panels(plan.columns, shape.k, operands.a, operands.lda, PanelSource::columns, pool, packed, target);
     whole.a = operands.b;
     whole.a_row = operands.ldb;
     whole.a_k = 1;
@@ -127,7 +144,9 @@ void gemm(const GemmShape& shape, const GemmOperands& operands, ThreadPool* pool
     whole.a_k = shape.a_transposed ? operands.lda : 1;
     whole.b = operands.b;
     whole.b_stride = operands.ldb;
-    whole.b_source = shape.b_transposed ? PanelSource::columns : PanelSource::rows;
+    whole.b_source = operands.b_packed    ? PanelSource::packed
+                     : shape.b_transposed ? PanelSource::columns
+                                          : PanelSource::rows;
   }
   run_blocks(pool, plan.row_blocks * plan.column_blocks, [&](uint32_t index, uint32_t thread) {
     GemmBlock block = whole;

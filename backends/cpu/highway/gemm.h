@@ -21,6 +21,7 @@ struct GemmShape {
 };
 
 // C = relu(C * accumulate + op(A) op(B) + bias). bias has n elements, or is null. C overlaps neither A nor B.
+// Where b_packed, b is what gemm_pack made of op(B), whichever way that lay; ldb is not read.
 struct GemmOperands {
   const float* a;
   size_t lda;
@@ -29,7 +30,7 @@ struct GemmOperands {
   float* c;
   size_t ldc;
   const float* bias = nullptr;
-  bool relu = false, accumulate = false;
+  bool relu = false, accumulate = false, b_packed = false;
 };
 
 // Scratch for this shape and every one with a smaller m, on a pool of so many threads.
@@ -37,5 +38,11 @@ uint64_t gemm_scratch_bytes(const GemmShape& shape, uint32_t threads, Target tar
 
 // scratch: gemm_scratch_bytes, aligned to 64. pool: null runs on the calling thread alone.
 void gemm(const GemmShape& shape, const GemmOperands& operands, ThreadPool* pool, std::byte* scratch, Target target);
+
+// A B that meets many A may be brought into the product's own order once: k x n floats and some padding. The shape's m and
+// a_transposed do not matter here. Without accumulation, a product has the same bits with B packed as with B itself.
+uint64_t gemm_packed_bytes(const GemmShape& shape, Target target);
+// packed: gemm_packed_bytes, aligned to 64.
+void gemm_pack(const GemmShape& shape, const float* b, size_t ldb, ThreadPool* pool, float* packed, Target target);
 
 }  // namespace lt::cpu::highway

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "src/base/checked.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/highway/gemm_block.cpp"
 #include <hwy/foreach_target.h>
@@ -42,6 +44,9 @@ struct Pass {
   bool first_panel;
 };
 
+// A B so small is near anyway.
+constexpr uint64_t near_floats = 16 << 10;
+
 class Walk {
  public:
   explicit Walk(const GemmBlock& block)
@@ -52,11 +57,12 @@ class Walk {
         depth_step_(gemm_depth_step(block.depth, most_depth)),
         depths_(std::max(1u, (block.depth + depth_step_ - 1) / depth_step_)),
         block_panels_(block.panel_end - block.panel_begin),
-        // Elements of one row of A far apart, and used by several panels: worth a copy.
-        packs_a_(block.a_row == 1 && block.a_k != 1 && block_panels_ > 1),
+        // Elements of one row of A far apart, and used by several panels one after the other: worth a copy.
+        packs_a_(block.a_row == 1 && block.a_k != 1 && block_panels_ > 1 && !block.c_transposed),
         a_packed_k_(gemm_packed_rows(rows_)),
         most_rows_(tile_rows[(panels_.vectors + panels_.panels - 1) / panels_.panels]),
         tile_count_((rows_ + most_rows_ - 1) / most_rows_),
+        fetches_b_(tile_count_ > 2 && uint64_t{block.depth} * block.columns > near_floats),
         a_packed_(block.scratch),
         b_packed_(a_packed_ + most_depth * gemm_packed_rows(gemm_block_rows)),
         c_buffer_(b_packed_ + most_depth * panel_vectors * lanes_) {}
@@ -94,13 +100,28 @@ class Walk {
   }
   size_t c_stride_at(const Pass& pass) const { return g_.c_transposed ? pass.width : g_.c_stride; }
 
-  // [k][row], each row of k followed by the lines of those that follow it being fetched.
+  // [k][row].
   void pack_a(const Pass& pass) const {
-    constexpr uint32_t ahead = 8;
     const float* from = a_at(pass);
-    for (uint32_t k = 0; k < pass.depth; ++k, from += g_.a_k) {
-      for (size_t row = 0; row < rows_; row += line_floats) __builtin_prefetch(from + ahead * g_.a_k + row);
+    for (uint32_t k = 0; k < pass.depth; ++k, from += g_.a_k)
       std::memcpy(a_packed_ + k * a_packed_k_, from, rows_ * sizeof(float));
+  }
+
+  // What a tile fetches of A: the rows of the one after it; where A is copied, lines of what will be copied next, as many k
+  // of one line as the tile comes to, in front of the panel that it is copied for.
+  void fetch_a(const Pass& next, size_t tile, size_t height, bool last_tile, Tile* t) const {
+    t->a_next = nullptr;
+    if (packs_a_ && next.first_panel && next.k != 0) {
+      const size_t ks = divide_up(next.depth, line_floats) * most_rows_, tiles_a_line = divide_up(next.depth, ks);
+      const size_t line = tile / tiles_a_line * line_floats;
+      if (line >= rows_) return;
+      t->a_next = a_at(next) + line + tile % tiles_a_line * ks * g_.a_k;
+      t->a_next_stride = g_.a_k;
+      t->a_next_step = height * g_.a_k;
+    } else if (!packs_a_ && g_.a_k == 1) {
+      t->a_next = last_tile ? a_at(next) : t->a + height * g_.a_row;
+      t->a_next_stride = g_.a_row;
+      t->a_next_step = line_floats;
     }
   }
 
@@ -155,10 +176,9 @@ class Walk {
     t.bias = last && g_.bias ? g_.bias + pass.begin : nullptr;
     // The first tile has lines of its own to wait for, where there are others.
     const Fetch fetch = fetch_of(next);
-    const size_t parts =
-        std::max<size_t>(1, (pass.depth + line_floats - 1) / line_floats);  // of a tile, each with its fetches
+    const size_t parts = std::max<size_t>(1, divide_up(pass.depth, line_floats));  // of a tile, each with its fetches
     const size_t fetch_begin = tile_count_ > 1 ? 1 : 0, fetch_parts = (tile_count_ - fetch_begin) * parts;
-    const size_t fetch_rows = (fetch.rows + fetch_parts - 1) / fetch_parts;
+    const size_t fetch_rows = divide_up(fetch.rows, fetch_parts);
     size_t fetched = 0;
     for (size_t tile = 0, row = 0, end; tile < tile_count_; ++tile, row = end) {
       end = tile_begin(tile + 1);
@@ -170,13 +190,13 @@ class Walk {
       } else {
         t.a = a_at(pass) + row * g_.a_row;
         t.a_k = g_.a_k;
-        t.a_next = t.a_k != 1 ? nullptr : last_tile ? a_at(next) : t.a + height * t.a_row;
       }
+      fetch_a(next, tile, height, last_tile, &t);
       t.c = c + row * t.c_stride;
       t.c_next = last_tile ? c_at(next) : t.c + height * t.c_stride;
       t.c_next_stride = last_tile ? c_stride_at(next) : t.c_stride;
-      t.c_next_rows = last_tile && !same_block ? 0 : (height + parts - 1) / parts;
-      t.b_next_rows = tile >= fetch_begin && fetched < fetch.rows ? fetch_rows : 0;
+      t.c_next_rows = last_tile && !same_block ? 0 : divide_up(height, parts);
+      t.b_next_rows = fetches_b_ && tile >= fetch_begin && fetched < fetch.rows ? fetch_rows : 0;
       t.b_next = fetch.from + fetched * fetch.stride;
       t.b_next_stride = fetch.stride;
       t.b_next_lines = fetch.lines;
@@ -199,6 +219,7 @@ class Walk {
   uint32_t depth_step_, depths_, block_panels_;
   bool packs_a_;
   size_t a_packed_k_, most_rows_, tile_count_;
+  bool fetches_b_;
   float *a_packed_, *b_packed_, *c_buffer_;
 };
 

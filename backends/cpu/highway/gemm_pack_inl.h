@@ -74,18 +74,6 @@ inline void transpose(const float* from, size_t from_stride, size_t rows, size_t
     }
 }
 
-// The first `count` < lanes elements, then zeros; reads nothing past them.
-HWY_INLINE V load_part(const float* from, size_t count) {
-  const D d;
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
-  return hn::MaskedLoad(hn::FirstN(d, count), d, from);
-#else
-  HWY_ALIGN float part[HWY_MAX_BYTES / sizeof(float)] = {};
-  for (size_t i = 0; i < count; ++i) part[i] = from[i];
-  return hn::Load(d, part);
-#endif
-}
-
 // packed[k][width] from `columns` <= width columns of B; zeros beyond them, which are fewer than a vector.
 inline void pack_panel(const float* b, size_t b_stride, bool b_rows, size_t columns, size_t width, size_t depth,
                        float* packed) {
@@ -101,19 +89,6 @@ inline void pack_panel(const float* b, size_t b_stride, bool b_rows, size_t colu
     if (columns < width)
       for (size_t k = 0; k < depth; ++k) std::memset(packed + k * width + columns, 0, (width - columns) * sizeof(float));
   }
-}
-
-// packed[k][rows] from the columns of A^T: a[k * a_k + row].
-inline void pack_strip_row(const float* a, size_t rows, float* packed) {
-#if HWY_TARGET != HWY_SCALAR
-  if (rows >= square) {
-    const hn::FixedTag<float, square> d;
-    for (size_t r = 0; r + square < rows; r += square) hn::StoreU(hn::LoadU(d, a + r), d, packed + r);
-    hn::StoreU(hn::LoadU(d, a + rows - square), d, packed + rows - square);
-    return;
-  }
-#endif
-  for (size_t r = 0; r < rows; ++r) packed[r] = a[r];
 }
 
 }  // namespace

@@ -36,13 +36,14 @@ using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 
 // Tile sizes: rows * vectors sums, a row of B and one element of A fit the registers; at least eight sums hide the
-// latency of the multiply-add where the rows allow.
+// latency of the multiply-add where the rows allow. Of one vector no more than eight: rows of A whole pages apart share a
+// few lines of the first cache.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
 constexpr size_t panel_vectors = 4;
-constexpr size_t tile_rows[panel_vectors + 1] = {0, 12, 12, 8, 6};
+constexpr size_t tile_rows[panel_vectors + 1] = {0, 8, 12, 8, 6};
 #elif HWY_TARGET == HWY_AVX2
 constexpr size_t panel_vectors = 2;
-constexpr size_t tile_rows[panel_vectors + 1] = {0, 10, 6};
+constexpr size_t tile_rows[panel_vectors + 1] = {0, 8, 6};
 #else
 constexpr size_t panel_vectors = 2;
 constexpr size_t tile_rows[panel_vectors + 1] = {0, 6, 4};
@@ -72,15 +73,40 @@ struct Tile {
   const float* bias;  // null: none
   bool add, relu;     // add to what C holds
   uint32_t columns;   // of C that exist
-  // Fetched meanwhile, a part every line_floats steps: the following tile's rows of A (a line of each; or null), of C (some
-  // of them, whole; null: none), and rows of what B will be next (some, of so many lines).
+  // Fetched meanwhile, a part every line_floats steps: of A, as many lines as the tile has rows (null: none); of C, some of
+  // the following tile's rows, whole; of what B will be next, some rows of so many lines.
   const float* a_next;
+  size_t a_next_stride, a_next_step;
   float* c_next;
   size_t c_next_stride, c_next_rows;
   const float* b_next;
   size_t b_next_stride, b_next_rows, b_next_lines;
 };
 using TileFunction = void(const Tile&);
+
+// The first `count` < lanes elements, then zeros; reads nothing past them.
+HWY_INLINE V load_part(const float* from, size_t count) {
+  const D d;
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  return hn::MaskedLoad(hn::FirstN(d, count), d, from);
+#else
+  HWY_ALIGN float part[HWY_MAX_BYTES / sizeof(float)] = {};
+  for (size_t i = 0; i < count; ++i) part[i] = from[i];
+  return hn::Load(d, part);
+#endif
+}
+
+// Writes nothing past them.
+HWY_INLINE void store_part(V v, size_t count, float* to) {
+  const D d;
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  hn::BlendedStore(v, hn::FirstN(d, count), d, to);
+#else
+  HWY_ALIGN float part[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(v, d, part);
+  for (size_t i = 0; i < count; ++i) to[i] = part[i];
+#endif
+}
 
 // The end of a tile whose last vector is partly used: from sums in memory.
 inline void finish_partial(const Tile& t, const float* sums, size_t rows, size_t width) {
@@ -97,11 +123,13 @@ inline void finish_partial(const Tile& t, const float* sums, size_t rows, size_t
       if (t.relu) sum = hn::IfThenZeroElse(hn::Lt(sum, hn::Zero(d)), sum);
       hn::StoreU(sum, d, c + i);
     }
-    for (; i < t.columns; ++i) {
-      float sum = t.add ? c[i] + s[i] : s[i];
-      if (t.bias) sum += t.bias[i];
-      c[i] = t.relu && sum < 0 ? 0 : sum;
-    }
+    if (i == t.columns) continue;
+    const size_t left = t.columns - i;
+    V sum = hn::LoadU(d, s + i);
+    if (t.add) sum = hn::Add(load_part(c + i, left), sum);
+    if (t.bias) sum = hn::Add(sum, load_part(t.bias + i, left));
+    if (t.relu) sum = hn::IfThenZeroElse(hn::Lt(sum, hn::Zero(d)), sum);
+    store_part(sum, left, c + i);
   }
 }
 
@@ -121,8 +149,8 @@ void run_tile(const Tile& t) {
   for (uint32_t left = t.depth, steps; left != 0; left -= steps) {
     steps = left < line_floats ? left : line_floats;
     if (a_next) {
-      LT_UNROLL for (size_t r = 0; r < rows; ++r) __builtin_prefetch(a_next + r * a_row);
-      a_next += line_floats;
+      LT_UNROLL for (size_t r = 0; r < rows; ++r) __builtin_prefetch(a_next + r * t.a_next_stride);
+      a_next += t.a_next_step;
     }
     for (size_t r = 0; r < t.c_next_rows; ++r, c_next += t.c_next_stride) {
       LT_UNROLL for (size_t v = 0; v < vectors; ++v) __builtin_prefetch(c_next + v * lanes, 1);
