@@ -8,6 +8,7 @@ namespace lt::data {
 extern const DatasetFormat cifar10;
 extern const DatasetFormat imdb;
 extern const DatasetFormat mnist;
+extern const DatasetFormat sequences;
 extern const DatasetFormat synthetic_digits;
 extern const DatasetFormat synthetic_images;
 extern const DatasetFormat synthetic_reviews;

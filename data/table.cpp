@@ -8,6 +8,7 @@ namespace lt {
 const DatasetFormat* const dataset_table[] = {&data::mnist,
                                               &data::cifar10,
                                               &data::imdb,
+                                              &data::sequences,
                                               &data::synthetic_digits,
                                               &data::synthetic_images,
                                               &data::synthetic_reviews,

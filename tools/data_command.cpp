@@ -231,8 +231,8 @@ ExitCode get(const Arguments& arguments) {
   const PublishedSet* set = published_set(arguments.name);
   if (!set) {
     const lt_dataset_kind* kind = find_kind(all, arguments.name);
-    if (kind && kind->synthetic) {
-      complain("%s is built in: there is nothing to fetch", kind->name);
+    if (kind) {
+      complain("%s %s: there is nothing to fetch", kind->name, kind->synthetic ? "is built in" : "are files of your own");
     } else {
       complain("unknown data set '%s'; what can be fetched: %s", arguments.name.c_str(), published_names().c_str());
     }

@@ -109,6 +109,7 @@ class DataCommand(unittest.TestCase):
         self.data("got", status=2)
         self.assertIn("what can be fetched: mnist, cifar10, imdb", self.data("get", "cifar", status=2).stderr)
         self.assertIn("built in", self.data("get", "synthetic-digits", status=2).stderr)
+        self.assertIn("files of your own", self.data("get", "sequences", status=2).stderr)
         done = self.data("get", "mnist", status=2, XDG_CACHE_HOME="")
         self.assertIn("--to", done.stderr)
 
