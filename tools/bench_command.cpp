@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/bench_gemm.h"
 #include "tools/bench_ops.h"
 #include "tools/commands.h"
 #include "tools/exit_code.h"
@@ -28,6 +29,7 @@ constexpr const char* examples =
     "Examples:\n"
     "  lean-train bench ops\n"
     "  lean-train bench ops --model cifar10 --kernels highway --threads 1\n"
+    "  lean-train bench ops --model gemm\n"
     "  lean-train bench ops --precision bf16 --no-check\n"
     "  lean-train bench ops --no-check --rounds 100 -o json > ops.jsonl\n";
 
@@ -158,14 +160,24 @@ ExitCode judge(const Arguments& arguments, const std::vector<OpTime>& rows) {
 }
 
 ExitCode run(Arguments arguments) {
+  const bool products =
+      std::find(arguments.models.begin(), arguments.models.end(), bench_gemm_name) != arguments.models.end();
+  if (products && arguments.precision != "fp32") {
+    complain("the products of --model %s are in fp32 alone, not in %s", bench_gemm_name, arguments.precision.c_str());
+    return ExitCode::usage;
+  }
   if (const ExitCode code = settle(&arguments); code != ExitCode::ok) return code;
-  if (arguments.models.empty()) arguments.models = built_in_models();
+  if (arguments.models.empty()) {
+    arguments.models = built_in_models();
+    if (arguments.precision == "fp32") arguments.models.push_back(bench_gemm_name);
+  }
   const MachinePeak before = measure_machine_peak(arguments.threads);
   std::vector<OpTime> rows;
   for (const std::string& model : arguments.models) {
     const BenchOps what = {model,          arguments.kernels, arguments.precision, arguments.threads, arguments.rounds,
                            arguments.check};
-    if (const ExitCode code = bench_ops(what, &rows); code != ExitCode::ok) return code;
+    const ExitCode code = model == bench_gemm_name ? bench_gemm(what, &rows) : bench_ops(what, &rows);
+    if (code != ExitCode::ok) return code;
   }
   MachinePeak peak = measure_machine_peak(arguments.threads);
   peak.flops_per_second = std::max(peak.flops_per_second, before.flops_per_second);
@@ -188,9 +200,11 @@ void add_bench_command(CLI::App& app, int* exit_code) {
   CLI::App* const ops = bench->add_subcommand(
       "ops", "Time every operation of the built-in models on the CPU, and compare its results with the reference");
   ops->footer(examples);
-  const Words models = built_in_models();
+  Words models = built_in_models();
+  models.push_back(bench_gemm_name);
   const auto read_models = [=](const std::string& text) { arguments->models = parse_words("--model", text, models); };
-  ops->add_option_function<std::string>("--model", read_models, "Built-in models, separated by commas [all]")
+  ops->add_option_function<std::string>("--model", read_models,
+                                        "Built-in models, and gemm: products of matrices alone, in fp32; by commas [all]")
       ->type_name("NAME,...");
   const auto read_kernels = [=](const std::string& text) {
     arguments->kernels = parse_words("--kernels", text, {"highway", "onednn", "auto"});

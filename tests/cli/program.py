@@ -461,42 +461,6 @@ class Cifar10(Case):
         self.refused(3, ["/nonexistent"], "cifar10", "--data", "/nonexistent/cifar10")
 
 
-class BenchOps(Case):
-    def test_records(self):
-        done = self.ok(run("bench", "ops", "--model", "mnist/linear,mnist/nn", "--kernels", "highway", "--rounds", "2", "--threads", "2",
-                           "-o", "json"))
-        machine, *ops = [json.loads(line) for line in done.stdout.splitlines()]
-        self.assertEqual((machine["type"], machine["threads"]), ("machine", 2))
-        self.assertGreater(machine["peak_flops_per_second"], 0)
-        self.assertEqual([(op["model"], op["op"], op["layer"]) for op in ops],
-                         [("mnist/linear", i, name) for i, name in enumerate(["input", "fc", "loss", "fc", "sgd"])] +
-                         [("mnist/nn", i, name) for i, name in enumerate(["input", "fc1", "fc2", "loss", "fc2", "fc1", "adam"])])
-        for op in ops:
-            self.assertLess(op["error"], 1e-5, op)
-            self.assertLessEqual(0 < op["least_seconds"] and op["least_seconds"], op["median_seconds"], op)
-            self.assertIn("highway", op["kernel"])
-        forward, backward = ops[6], ops[10]
-        self.assertEqual((forward["shape"], forward["operation"]), ("500 x 784 -> 128", "linear + relu"))
-        # The first layer's way back has no gradient for its input: as much to do as the way there.
-        for op in (forward, backward):
-            self.assertAlmostEqual(op["flops_per_second"] * op["median_seconds"] / (2 * 500 * 784 * 128), 1, 6)
-
-    def test_table(self):
-        lines = self.ok(run("bench", "ops", "--model", "mnist/linear", "--rounds", "1", "--no-check", "--kernels", "highway")).stdout.splitlines()
-        self.assertRegex(lines[0], r"^fp32, \d+ threads; at most \d+ GFLOP/s")
-        rows = [line for line in lines if "linear_backward" in line]
-        self.assertEqual(len(rows), 1)
-        self.assertRegex(rows[0], r"500 x 784 -> 10 +highway +\d+\.\d+ +\d+\.\d +\d+\.\d% +- +highway linear backward")
-
-    def test_what_is_refused(self):
-        self.refused(2, ["ops"], "bench")
-        self.refused(2, ["--model", "mnist/linear", "'alexnet'"], "bench", "ops", "--model", "mnist/linear,alexnet")
-        self.refused(2, ["--kernels", "highway, onednn, auto", "'mkl'"], "bench", "ops", "--kernels", "mkl")
-        self.refused(2, ["--rounds"], "bench", "ops", "--rounds", "0")
-        self.refused(2, ["--precision", "fp32 or bf16", "'tf32'"], "bench", "ops", "--precision", "tf32")
-        self.refused(2, ["table or json", "'html'"], "bench", "ops", "-o", "html")
-
-
 class Memory(Case):
     def allocations(self, *arguments):
         counter = os.environ.get("ALLOCATION_COUNTER")
