@@ -167,7 +167,8 @@ void add_conv2d(Cases* cases) {
   // First layers without a pool: dweight and dbias alone.
   const Shape first[] = {{{9, 7, 3}, 50, {3, 1, 1}, no_pool},  {{7, 8, 1}, 17, {5, 2, 2}, no_pool},
                          {{6, 5, 4}, 100, {3, 1, 0}, no_pool}, {{11, 11, 3}, 64, {7, 2, 3}, no_pool},
-                         {{5, 5, 15}, 2, {2, 1, 1}, no_pool},  {{8, 33, 2}, 36, {1, 3, 0}, no_pool}};
+                         {{5, 5, 15}, 2, {2, 1, 1}, no_pool},  {{8, 33, 2}, 36, {1, 3, 0}, no_pool},
+                         {{6, 37, 3}, 35, {3, 1, 1}, no_pool}};
   for (const Shape& shape : first) {
     OpCase c = conv2d_case(shape.x, shape.out, shape.conv, shape.pool);
     c.needs_dx = false;

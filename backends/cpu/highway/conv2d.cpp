@@ -159,6 +159,7 @@ class Conv2dWeights final : public Kernel {
         layout_(for_target(conv2d_weights_plan_table, target)(shape)),
         start_(for_target(conv2d_weights_start_table, target)),
         sample_(for_target(conv2d_weights_sample_table, target)),
+        rows_(for_target(conv2d_weights_rows_table, target)),
         reduce_(for_target(conv2d_weights_reduce_table, target)),
         bias_sum_(for_target(conv2d_bias_sum_table, target)),
         activation_(for_target(activation_backward_table, target)),
@@ -171,7 +172,7 @@ class Conv2dWeights final : public Kernel {
     const float *x = context.at<float>(op_.x), *y = context.at<float>(op_.y), *dy = context.at<float>(op_.dy);
     const uint8_t* const mask = op_.dropout > 0 ? context.at<uint8_t>(op_.mask) : nullptr;
     const float scale = mask != nullptr && arguments.dropout ? 1 / (1 - op_.dropout) : 1.0f;
-    const uint64_t elements = shape_.y_elements();
+    const uint64_t elements = shape_.y_elements(), row_elements = uint64_t{shape_.conv_width} * shape_.out_channels;
     float* const parts = context.scratch<float>();
     const uint32_t share = static_cast<uint32_t>(divide_up(arguments.samples, most_weight_parts));
     const uint32_t used_parts = static_cast<uint32_t>(divide_up(arguments.samples, share));
@@ -182,11 +183,23 @@ class Conv2dWeights final : public Kernel {
       start_(shape_, layout_, own);
       for (uint32_t first = part * share, sample = first; sample < std::min(first + share, arguments.samples); ++sample) {
         const uint64_t at = sample * elements;
-        activation_(dy + at, y != nullptr ? y + at : nullptr,
-                    mask != nullptr ? mask + sample * mask_row_bytes(elements) : nullptr, elements, op_.has_relu, scale,
-                    own + layout_.dz);
-        bias_sum_(own + layout_.dz, shape_.y_pixels(), shape_.out_channels, sums + layout_.bias);
-        sample_(shape_, layout_, x + sample * shape_.x_elements(), sample != first, own, sums);
+        const uint8_t* const mask_row = mask != nullptr ? mask + sample * mask_row_bytes(elements) : nullptr;
+        sample_(shape_, layout_, x + sample * shape_.x_elements(), own);
+        for (uint32_t row = 0; row < shape_.conv_height; row += layout_.rows) {
+          const uint32_t end = std::min(row + layout_.rows, shape_.conv_height);
+          const uint64_t begin = row * row_elements, count = (end - row) * row_elements;
+          activation_(dy + at + begin, y != nullptr ? y + at + begin : nullptr,
+                      mask_row != nullptr ? mask_row + begin / 8 : nullptr, count, op_.has_relu, scale, own + layout_.dz);
+          bias_sum_(own + layout_.dz, count / shape_.out_channels, shape_.out_channels, sums + layout_.bias);
+          FetchAhead ahead;
+          const auto fetch = [&](const float* from) {
+            if (from != nullptr)
+              ahead.add(from + at + begin + count, row_elements, layout_.rows, 0, 0, 0, static_cast<int32_t>(layout_.rows));
+          };
+          fetch(dy);
+          if (mask == nullptr && op_.has_relu) fetch(y);
+          rows_(shape_, layout_, row, end, row != 0 || sample != first, ahead, own, sums);
+        }
       }
     });
     float* const dweight = context.at<float>(op_.dweight);
@@ -215,6 +228,7 @@ class Conv2dWeights final : public Kernel {
   const Conv2dWeightsLayout layout_;
   Conv2dWeightsStart* const start_;
   Conv2dWeightsSample* const sample_;
+  Conv2dWeightsRows* const rows_;
   Conv2dWeightsReduce* const reduce_;
   Conv2dBiasSum* const bias_sum_;
   ActivationBackward* const activation_;

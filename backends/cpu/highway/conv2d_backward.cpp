@@ -118,8 +118,6 @@ HWY_INLINE void for_each_part(const Conv2dShape& s, const Conv2dBackwardLayout& 
            vector);
 }
 
-constexpr uint64_t align(uint64_t floats) { return (floats + 15) / 16 * 16; }
-
 // From one output channel's list to the next: whole vectors, an odd number of them, so that the lists of neighbouring
 // channels do not meet in the same lines of the cache.
 uint64_t list_step(const Conv2dShape& s) { return ((s.y_pixels() + lanes - 1) / lanes | 1) * lanes; }

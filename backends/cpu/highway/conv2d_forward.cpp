@@ -10,20 +10,26 @@
 #include <hwy/highway.h>
 
 #include "backends/cpu/highway/conv2d_inl.h"
+#include "backends/cpu/highway/fetch_ahead.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lt::cpu::highway {
 namespace HWY_NAMESPACE {
 namespace {
 
-// The largest tile: columns x 2 vectors of one row, or of two rows of half as many columns. 24 sums of 32 registers leave
-// room for two weights and a pixel; with 16 registers 8 to 12 sums do.
+// The largest tile: columns of one row, or of two rows of half as many, times 2 or 3 vectors. 24 sums of 32 registers leave
+// room for the weights and a pixel; with 16 registers 8 to 12 sums do.
 #if HWY_TARGET == HWY_AVX3
-constexpr uint32_t tile_columns = 12, tile_pool_columns = 6;
+constexpr uint32_t tile_columns(uint32_t vectors) { return vectors == 3 ? 8 : 12; }
+constexpr uint32_t tile_pool_columns(uint32_t vectors) { return vectors == 3 ? 4 : 6; }
+constexpr uint32_t most_vectors = 3;
 #else
-constexpr uint32_t tile_columns = 6, tile_pool_columns = 2;
+constexpr uint32_t tile_columns(uint32_t) { return 6; }
+constexpr uint32_t tile_pool_columns(uint32_t) { return 2; }
+constexpr uint32_t most_vectors = 2;
 #endif
-constexpr uint32_t tile_vectors = 2;
+// The vectors of the next block of output channels.
+constexpr uint32_t block_vectors(uint32_t rest) { return rest <= most_vectors ? rest : 2; }
 
 struct TileInput {
   const float* x;                // the copied input at the tile's top left pixel, kernel row 0, channel 0
@@ -164,18 +170,24 @@ HWY_INLINE uint32_t even_share(uint32_t rest, uint32_t most, uint32_t step) {
   return ((rest + tiles - 1) / tiles + step - 1) / step * step;
 }
 
+// The rows [first, end) of one block of output channels.
 template <size_t Vectors>
-void convolve_block(const Conv2dShape& s, const float* input, const float* packed, TileOutput out, bool in_tile) {
+void convolve_block(const Conv2dShape& s, const float* input, const float* packed, TileOutput out, bool in_tile,
+                    uint32_t first, uint32_t end, FetchAhead& ahead) {
   TileInput in{input, 0, conv2d_row_floats(s), conv2d_phase_columns(s) * s.stride, conv2d_phase_columns(s)};
   in.row_step = in.row * s.stride;
-  const uint32_t rows = in_tile ? s.y_height : s.conv_height, columns = in_tile ? 2 * s.y_width : s.conv_width;
-  for (uint32_t row = 0; row < rows; ++row) {
+  const uint32_t columns = in_tile ? 2 * s.y_width : s.conv_width;
+  const uint64_t skipped = uint64_t{first} * (in_tile ? s.y_width : s.conv_width) * out.channels;
+  out.y += skipped;
+  if (out.argmax != nullptr) out.argmax += skipped;
+  for (uint32_t row = first; row < end; ++row) {
     in.x = input + row * in.row_step * (in_tile ? 2 : 1);
     for (uint32_t column = 0; column < columns;) {
-      const uint32_t done =
-          in_tile ? run_tile_pool<tile_pool_columns, Vectors>(even_share(columns - column, tile_pool_columns, 2), s, in,
-                                                              packed, out)
-                  : run_tile<tile_columns, Vectors>(even_share(columns - column, tile_columns, 1), s, in, packed, out);
+      ahead.fetch();
+      constexpr uint32_t most = tile_columns(Vectors), most_pool = tile_pool_columns(Vectors);
+      const uint32_t rest = columns - column;
+      const uint32_t done = in_tile ? run_tile_pool<most_pool, Vectors>(even_share(rest, most_pool, 2), s, in, packed, out)
+                                    : run_tile<most, Vectors>(even_share(rest, most, 1), s, in, packed, out);
       const uint32_t pixels = in_tile ? done / 2 : done;
       column += done;
       in.x += done;
@@ -185,16 +197,51 @@ void convolve_block(const Conv2dShape& s, const float* input, const float* packe
   }
 }
 
+// The columns that fill no vector, `Tail` of them, for one row: vectors of pixels instead.
+template <size_t Tail>
+HWY_NOINLINE void convolve_tail(const Conv2dShape& s, const TileInput& in, const float* packed, const TileOutput& out) {
+  constexpr size_t groups = 2;
+  for (uint32_t column = 0; column < s.conv_width; column += groups * lanes) {
+    V sums[groups][Tail];
+    LT_CONV2D_UNROLL for (size_t j = 0; j < Tail; ++j) LT_CONV2D_UNROLL for (size_t g = 0; g < groups; ++g) sums[g][j] =
+        hn::Set(D(), packed[j]);
+    const float* w = packed + Tail;
+    for (uint32_t kernel_row = 0; kernel_row < s.kernel; ++kernel_row)
+      for (uint32_t channel = 0; channel < s.in_channels; ++channel) {
+        const float* const x = in.x + kernel_row * in.row + channel * in.channel + column;
+        for (uint32_t kernel_column = 0; kernel_column < s.kernel; ++kernel_column, w += Tail) {
+          const float* const at = x + kernel_column % s.stride * in.phase + kernel_column / s.stride;
+          V pixels[groups];
+          LT_CONV2D_UNROLL for (size_t g = 0; g < groups; ++g) pixels[g] = hn::LoadU(D(), at + g * lanes);
+          LT_CONV2D_UNROLL for (size_t j = 0; j < Tail; ++j) {
+            const V weight = hn::Set(D(), w[j]);
+            LT_CONV2D_UNROLL for (size_t g = 0; g < groups; ++g) sums[g][j] = hn::MulAdd(pixels[g], weight, sums[g][j]);
+          }
+        }
+      }
+    HWY_ALIGN float values[Tail][groups * lanes];
+    LT_CONV2D_UNROLL for (size_t j = 0; j < Tail; ++j) LT_CONV2D_UNROLL for (size_t g = 0; g < groups; ++g)
+        hn::Store(relu_of(sums[g][j], out.relu), D(), values[j] + g * lanes);
+    float* to = out.y + uint64_t{column} * out.channels;
+    for (uint32_t i = 0; i < std::min<uint32_t>(groups * lanes, s.conv_width - column); ++i, to += out.channels)
+      LT_CONV2D_UNROLL for (size_t j = 0; j < Tail; ++j) to[j] = values[j][i];
+  }
+}
+
 void copy_input(const Conv2dShape& s, const float* x, float* input) {
   const uint64_t phase = conv2d_phase_columns(s), channel_floats = phase * s.stride, row_floats = conv2d_row_floats(s);
   if (s.padding != 0 || s.padded_width() % s.stride != 0)
     std::memset(input, 0, row_floats * s.padded_height() * sizeof(float));
-  for (uint32_t row = 0; row < s.height; ++row) {
-    float* to = input + (row + s.padding) * row_floats;
-    for (uint32_t column = 0; column < s.width; ++column, x += s.in_channels) {
-      const uint32_t padded = column + s.padding;
-      float* at = to + padded % s.stride * phase + padded / s.stride;
-      for (uint32_t channel = 0; channel < s.in_channels; ++channel) at[channel * channel_floats] = x[channel];
+  for (uint32_t row = 0; row < s.height; ++row, x += uint64_t{s.width} * s.in_channels) {
+    float* const to = input + (row + s.padding) * row_floats;
+    for (uint32_t first = 0; first < std::min(s.stride, s.width); ++first) {
+      const uint32_t padded = first + s.padding, count = (s.width - first + s.stride - 1) / s.stride;
+      const uint64_t step = uint64_t{s.stride} * s.in_channels;
+      for (uint32_t channel = 0; channel < s.in_channels; ++channel) {
+        float* const at = to + channel * channel_floats + padded % s.stride * phase + padded / s.stride;
+        const float* const from = x + uint64_t{first} * s.in_channels + channel;
+        for (uint32_t i = 0; i < count; ++i) at[i] = from[i * step];
+      }
     }
   }
 }
@@ -239,18 +286,39 @@ void pool_sample(const Conv2dShape& s, const float* conv, bool relu, float* y, u
   }
 }
 
-uint32_t channel_vectors(const Conv2dShape& s) { return static_cast<uint32_t>((s.out_channels + lanes - 1) / lanes); }
-uint64_t vector_floats(const Conv2dShape& s) { return (s.fan_in() + 1) * lanes; }
+// A pool's windows are finished as vectors of channels, so only layers without have a tail.
+Columns columns_of(const Conv2dShape& s) {
+  const Columns columns = columns_of(s.out_channels);
+  if (columns.tail == 0 || !conv2d_pools_in_tile(s)) return columns;
+  return {columns.vectors + 1, 0};
+}
+// Packed floats of one column.
+uint64_t column_floats(const Conv2dShape& s) { return s.fan_in() + 1; }
 
-uint64_t PackedFloats(const Conv2dShape& s) { return (channel_vectors(s) * vector_floats(s) + 15) / 16 * 16; }
+uint64_t PackedFloats(const Conv2dShape& s) {
+  const Columns columns = columns_of(s);
+  return align((columns.vectors * lanes + columns.tail) * column_floats(s));
+}
 
-uint32_t PackBlocks(const Conv2dShape& s) { return (channel_vectors(s) + tile_vectors - 1) / tile_vectors; }
+// Calls body(first vector, vectors) for each block.
+template <class Body>
+void for_each_block(const Columns& columns, const Body& body) {
+  for (uint32_t first = 0, width = 0; first < columns.vectors; first += width) {
+    width = block_vectors(columns.vectors - first);
+    body(first, width);
+  }
+}
 
-void Pack(const Conv2dShape& s, const float* weight, const float* bias, uint32_t block, float* packed) {
-  const uint32_t first_vector = block * tile_vectors;
-  const size_t width = std::min(tile_vectors, channel_vectors(s) - first_vector) * lanes;
-  const size_t first = first_vector * lanes, count = std::min<size_t>(width, s.out_channels - first);
-  float* to = packed + first_vector * vector_floats(s);
+uint32_t PackBlocks(const Conv2dShape& s) {
+  const Columns columns = columns_of(s);
+  uint32_t blocks = columns.tail != 0;
+  for_each_block(columns, [&](uint32_t, uint32_t) { ++blocks; });
+  return blocks;
+}
+
+// The columns [first, first + width), as many as there are.
+void pack_columns(const Conv2dShape& s, const float* weight, const float* bias, size_t first, size_t width, float* to) {
+  const size_t count = std::min<size_t>(width, s.out_channels - first);
   for (size_t i = 0; i < width; ++i) to[i] = bias != nullptr && i < count ? bias[first + i] : 0;
   to += width;
   for (uint32_t row = 0; row < s.kernel; ++row)
@@ -263,21 +331,70 @@ void Pack(const Conv2dShape& s, const float* weight, const float* bias, uint32_t
       }
 }
 
+void Pack(const Conv2dShape& s, const float* weight, const float* bias, uint32_t block, float* packed) {
+  const Columns columns = columns_of(s);
+  uint32_t index = 0;
+  const auto pack = [&](size_t first, size_t width) {
+    if (index++ == block) pack_columns(s, weight, bias, first, width, packed + first * column_floats(s));
+  };
+  for_each_block(columns, [&](uint32_t first, uint32_t width) { pack(first * lanes, width * lanes); });
+  if (columns.tail != 0) pack(columns.vectors * lanes, columns.tail);
+}
+
+void convolve_tails(const Conv2dShape& s, const float* input, const float* packed, TileOutput out, uint32_t tail,
+                    uint32_t first, uint32_t end) {
+  TileInput in{input, 0, conv2d_row_floats(s), conv2d_phase_columns(s) * s.stride, conv2d_phase_columns(s)};
+  out.y += uint64_t{first} * s.conv_width * out.channels;
+  for (uint32_t row = first; row < end; ++row, out.y += uint64_t{s.conv_width} * out.channels) {
+    in.x = input + row * in.row * s.stride;
+    if (tail == 1) convolve_tail<1>(s, in, packed, out);
+    if (tail == 2) convolve_tail<2>(s, in, packed, out);
+    if (tail == 3) convolve_tail<3>(s, in, packed, out);
+    if (tail == 4) convolve_tail<4>(s, in, packed, out);
+  }
+}
+
+// Weights that stay in the first cache, in floats: then a row goes through all blocks while its outputs are near too.
+constexpr uint64_t near_floats = 4096;
+
 void Forward(const Conv2dShape& s, const float* x, const float* packed, bool relu, float* scratch, float* y,
              uint8_t* argmax) {
   const bool in_tile = conv2d_pools_in_tile(s), pool_after = s.has_pool && !in_tile;
   float* conv = pool_after ? scratch + conv2d_input_floats(s) : y;
   copy_input(s, x, scratch);
-  for (uint32_t vector = 0; vector < channel_vectors(s); vector += tile_vectors) {
-    const uint32_t first = static_cast<uint32_t>(vector * lanes);
-    const TileOutput out{conv + first, in_tile && argmax != nullptr ? argmax + first : nullptr, s.out_channels,
-                         s.out_channels - first, relu && !pool_after};
-    const float* weights = packed + vector * vector_floats(s);
-    if (vector + 1 < channel_vectors(s)) {
-      convolve_block<2>(s, scratch, weights, out, in_tile);
-    } else {
-      convolve_block<1>(s, scratch, weights, out, in_tile);
-    }
+  const Columns columns = columns_of(s);
+  const uint32_t rows = in_tile ? s.y_height : s.conv_height;
+  const uint32_t strip = PackedFloats(s) <= near_floats ? 1 : rows;
+  const auto output = [&](size_t first) {
+    return TileOutput{conv + first, in_tile && argmax != nullptr ? argmax + first : nullptr, s.out_channels,
+                      static_cast<uint32_t>(s.out_channels - first), relu && !pool_after};
+  };
+  FetchAhead ahead;
+  if (!pool_after && strip == 1) {
+    // y comes from far away too, to be written.
+    ahead.add(y, uint64_t{s.y_width} * s.out_channels, s.y_height, 0, 0, 0, static_cast<int32_t>(s.y_height));
+    uint64_t tiles = 0;
+    for_each_block(columns, [&](uint32_t, uint32_t width) {
+      const uint32_t most = in_tile ? tile_pool_columns(width) : tile_columns(width);
+      tiles += ((in_tile ? 2 * s.y_width : s.conv_width) + most - 1) / most;
+    });
+    ahead.cut(tiles * rows);
+    for (uint32_t i = 0; i < tiles; ++i) ahead.fetch();  // a row ahead
+  }
+  for (uint32_t row = 0; row < rows; row += strip) {
+    const uint32_t end = row + strip;
+    for_each_block(columns, [&](uint32_t first, uint32_t width) HWY_ATTR {
+      const float* const weights = packed + first * lanes * column_floats(s);
+      const TileOutput out = output(first * lanes);
+      if (width == 1) convolve_block<1>(s, scratch, weights, out, in_tile, row, end, ahead);
+      if (width == 2) convolve_block<2>(s, scratch, weights, out, in_tile, row, end, ahead);
+      if constexpr (most_vectors > 2) {
+        if (width == 3) convolve_block<3>(s, scratch, weights, out, in_tile, row, end, ahead);
+      }
+    });
+    if (columns.tail != 0)
+      convolve_tails(s, scratch, packed + columns.vectors * lanes * column_floats(s), output(columns.vectors * lanes),
+                     columns.tail, row, end);
   }
   if (pool_after) pool_sample(s, conv, relu, y, argmax);
 }

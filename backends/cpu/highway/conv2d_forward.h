@@ -14,8 +14,9 @@ namespace lt::cpu::highway {
 // are neighbours in memory whatever the stride, and no inner loop meets a border.
 inline uint64_t conv2d_phase_columns(const Conv2dShape& s) { return (s.padded_width() + s.stride - 1) / s.stride; }
 inline uint64_t conv2d_row_floats(const Conv2dShape& s) { return conv2d_phase_columns(s) * s.stride * s.in_channels; }
+// With 32 more, for vectors of pixels past the last one.
 inline uint64_t conv2d_input_floats(const Conv2dShape& s) {
-  return (conv2d_row_floats(s) * s.padded_height() + 15) / 16 * 16;
+  return (conv2d_row_floats(s) * s.padded_height() + 15) / 16 * 16 + 32;
 }
 inline bool conv2d_pools_in_tile(const Conv2dShape& s) {
   return s.has_pool && s.pool_kernel == 2 && s.pool_stride == 2 && s.pool_padding == 0;

@@ -20,6 +20,20 @@ using V = hn::Vec<D>;
 using Index = hn::Vec<DI>;
 constexpr size_t lanes = HWY_LANES(float);
 
+constexpr uint64_t align(uint64_t floats) { return (floats + 15) / 16 * 16; }
+
+constexpr uint64_t padded_channels(uint64_t channels) { return (channels + lanes - 1) / lanes * lanes; }
+
+// How a matrix's columns are cut: whole vectors, the last perhaps partly used, and `tail` columns without one.
+struct Columns {
+  uint32_t vectors, tail;
+};
+HWY_INLINE Columns columns_of(uint32_t channels) {
+  const uint32_t whole = static_cast<uint32_t>(channels / lanes), rest = static_cast<uint32_t>(channels % lanes);
+  if (rest != 0 && rest <= lanes / 4 && whole != 0) return {whole, rest};
+  return {whole + (rest != 0 ? 1 : 0), 0};
+}
+
 // In front of a loop of few, constant steps whose arrays have to become registers.
 #undef LT_CONV2D_UNROLL
 #if defined(__clang__)

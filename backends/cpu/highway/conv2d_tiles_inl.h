@@ -29,19 +29,6 @@ constexpr uint32_t tile_rows(uint32_t) { return 6; }
 #endif
 constexpr uint32_t group_unit = 24;  // a multiple of all of them
 
-constexpr uint64_t align(uint64_t floats) { return (floats + 15) / 16 * 16; }
-
-constexpr uint64_t padded_channels(uint64_t channels) { return (channels + lanes - 1) / lanes * lanes; }
-
-// How a matrix's columns are cut: whole vectors, the last perhaps partly used, and `tail` columns without one.
-struct Columns {
-  uint32_t vectors, tail;
-};
-HWY_INLINE Columns columns_of(uint32_t channels) {
-  const uint32_t whole = static_cast<uint32_t>(channels / lanes), rest = static_cast<uint32_t>(channels % lanes);
-  if (rest != 0 && rest <= lanes / 4 && whole != 0) return {whole, rest};
-  return {whole + (rest != 0 ? 1 : 0), 0};
-}
 // Columns that are computed for a tail of so many: a quarter of a vector holds four of them, two twice, or one four times.
 constexpr uint32_t tail_width(uint32_t tail) { return tail > 2 ? 4 : tail; }
 
@@ -175,11 +162,12 @@ HWY_NOINLINE void multiply_tail(const float* inputs, uint64_t in_step, uint32_t 
 // sums[row][column] (+)= sum over the tiles of a[tile][row] * b[tile][column] for Rows rows and N vectors of columns.
 template <size_t Rows, size_t N>
 HWY_NOINLINE void sum_tile(const float* a, uint64_t a_step, const float* b, uint64_t b_step, uint32_t tiles, bool add,
-                           float* sums, uint64_t sums_step) {
+                           float* sums, uint64_t sums_step, FetchSlice ahead) {
   V s[Rows][N];
   LT_CONV2D_UNROLL for (size_t r = 0; r < Rows; ++r) LT_CONV2D_UNROLL for (size_t j = 0; j < N; ++j) s[r][j] =
       hn::Zero(D());
   for (uint32_t tile = 0; tile < tiles; ++tile, a += a_step, b += b_step) {
+    ahead.fetch();
     V v[N];
     LT_CONV2D_UNROLL for (size_t j = 0; j < N; ++j) v[j] = hn::LoadU(D(), b + j * lanes);
     LT_CONV2D_UNROLL for (size_t r = 0; r < Rows; ++r) {
@@ -197,11 +185,19 @@ HWY_NOINLINE void sum_tile(const float* a, uint64_t a_step, const float* b, uint
   }
 }
 
-using SumTile = void(const float*, uint64_t, const float*, uint64_t, uint32_t, bool, float*, uint64_t);
+// Most rows of a tile of sums, which loads a vector for all of its rows at once: with three vectors, 27 sums, they and a
+// number fill 31 registers.
+#if HWY_TARGET == HWY_AVX3
+constexpr uint32_t sum_rows(uint32_t vectors) { return vectors == 3 ? 9 : tile_rows(vectors); }
+#else
+constexpr uint32_t sum_rows(uint32_t vectors) { return tile_rows(vectors); }
+#endif
+
+using SumTile = void(const float*, uint64_t, const float*, uint64_t, uint32_t, bool, float*, uint64_t, FetchSlice);
 
 template <size_t Rows, size_t N>
 constexpr SumTile* sum_tile_entry() {
-  if constexpr (Rows <= tile_rows(N)) {
+  if constexpr (Rows <= sum_rows(N)) {
     return &sum_tile<Rows, N>;
   } else {
     return nullptr;
@@ -213,7 +209,14 @@ constexpr std::array<SumTile*, sizeof...(I)> sum_tile_entries(std::index_sequenc
 }
 
 // How many register tiles sum_panels goes through.
-HWY_INLINE uint64_t sum_tiles(uint32_t rows, uint32_t vectors) { return panel_tiles(vectors, rows); }
+HWY_INLINE uint64_t sum_tiles(uint32_t rows, uint32_t vectors) {
+  uint64_t count = 0;
+  for (uint32_t first = 0, width = 0; first < vectors; first += width) {
+    width = next_panel(vectors - first);
+    count += (rows + sum_rows(width) - 1) / sum_rows(width);
+  }
+  return count;
+}
 
 // The whole matrix: `rows` rows, `vectors` vectors of columns.
 HWY_INLINE void sum_panels(const float* a, uint64_t a_step, uint32_t rows, const float* b, uint64_t b_step,
@@ -221,12 +224,11 @@ HWY_INLINE void sum_panels(const float* a, uint64_t a_step, uint32_t rows, const
   static constexpr auto table = sum_tile_entries(std::make_index_sequence<most_tile_rows * most_vectors>());
   for (uint32_t first = 0, width = 0; first < vectors; first += width) {
     width = next_panel(vectors - first);
-    const uint32_t most = tile_rows(width), blocks = (rows + most - 1) / most;
+    const uint32_t most = sum_rows(width), blocks = (rows + most - 1) / most;
     for (uint32_t block = 0, row = 0; block < blocks; ++block) {
       const uint32_t count = rows / blocks + (block < rows % blocks ? 1 : 0);
-      ahead.fetch();
       table[(count - 1) * most_vectors + width - 1](a + row, a_step, b + first * lanes, b_step, tiles, add,
-                                                    sums + row * sums_step + first * lanes, sums_step);
+                                                    sums + row * sums_step + first * lanes, sums_step, ahead.slice(tiles));
       row += count;
     }
   }

@@ -8,6 +8,18 @@
 
 namespace lt::cpu::highway {
 
+// A slice that a loop fetches as it goes: two lines a step, from `from` on, which then moves by `step` bytes, up to two
+// lines.
+struct FetchSlice {
+  const char* from;
+  uint64_t step;
+  void fetch() {
+    __builtin_prefetch(from, 0, 2);
+    __builtin_prefetch(from + 64, 0, 2);
+    from += step;
+  }
+};
+
 class FetchAhead {
  public:
   // The rows [first_row, end_row) of images of `rows` rows, of the samples [first_sample, last_sample]; the first row is of
@@ -37,6 +49,17 @@ class FetchAhead {
       left -= lines;
       if (range.lines == 0) ++next_;
     }
+  }
+  // The next slice for a loop of so many steps, all of one range; what is left over at the end is not fetched.
+  FetchSlice slice(uint32_t steps) {
+    if (next_ == count_ || slice_ == 0) return {reinterpret_cast<const char*>(this), 0};
+    Range& range = ranges_[next_];
+    const uint64_t lines = std::min({slice_, range.lines, uint64_t{2} * steps});
+    const FetchSlice result{range.from, lines * line / steps};
+    range.from += lines * line;
+    range.lines -= lines;
+    if (range.lines == 0) ++next_;
+    return result;
   }
 
  private:
