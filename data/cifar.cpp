@@ -59,34 +59,15 @@ std::string locate(const std::string& directory, Split split, uint32_t* present)
   return some;
 }
 
-// The path of `name` in the folder or in a subfolder that is looked into; "" where it is not there.
-std::string find_beside(const std::string& directory, const char* name) {
-  for (const char* subfolder : subfolders) {
-    std::string path = join_path(join_path(directory, subfolder), name);
-    if (path_exists(path)) return path;
-  }
-  return "";
-}
-
 Status missing(const char* directory, Split split) {
   const char* first_name = names_of(split).names[0];
-  if (!path_exists(directory)) {
-    return fail(
-        Status::io,
-        "%s: there is no such folder; fetch CIFAR-10 with `lean-train data get cifar10`, or name the folder with its files",
-        directory);
-  }
-  if (!is_folder(directory)) {
-    return fail(Status::io,
-                "%s: is not a folder; name the folder that holds %s, or fetch it with `lean-train data get cifar10`",
-                directory, first_name);
-  }
-  if (const std::string packed = find_beside(directory, archive); !packed.empty()) {
+  LT_TRY(check_folder(directory, "CIFAR-10", "cifar10", first_name));
+  if (const std::string packed = find_below(directory, subfolders, archive); !packed.empty()) {
     return fail(Status::io, "%s: is there only packed; unpack it with tar or `lean-train data prepare cifar10 %s`",
                 packed.c_str(), packed.substr(0, packed.find_last_of('/')).c_str());
   }
   for (const char* python : {"data_batch_1", "cifar-10-batches-py/data_batch_1"}) {
-    if (const std::string path = find_beside(directory, python); !path.empty()) {
+    if (const std::string path = find_below(directory, subfolders, python); !path.empty()) {
       return fail(Status::io,
                   "%s: is the Python version of CIFAR-10, and the binary version (%s) is read; fetch it with `lean-train "
                   "data get cifar10`",
@@ -211,7 +192,7 @@ class Cifar10 final : public Dataset {
 bool found(const char* directory) {
   uint32_t present;
   return !locate(directory, Split::train, &present).empty() || !locate(directory, Split::test, &present).empty() ||
-         !find_beside(directory, archive).empty();
+         !find_below(directory, subfolders, archive).empty();
 }
 
 Status open(const char* directory, Split split, uint64_t, std::unique_ptr<Dataset>* dataset) {

@@ -29,27 +29,16 @@ constexpr uint64_t reviews_max = 1u << 24;
 // Where the file lies under the folder that the user names, the likeliest first.
 constexpr const char* subfolders[] = {"", "aclImdb", "imdb", "imdb/aclImdb"};
 
-std::string find_below(const std::string& directory, const char* name) {
-  for (const char* subfolder : subfolders) {
-    std::string path = join_path(join_path(directory, subfolder), name);
-    if (path_exists(path)) return path;
-  }
-  return "";
-}
-
 Status missing(const char* directory) {
-  constexpr const char* get = "fetch it with `lean-train data get imdb`";
-  if (!path_exists(directory))
-    return fail(Status::io, "%s: there is no such folder; name the folder that holds %s, or %s", directory, file_name, get);
-  if (!is_folder(directory))
-    return fail(Status::io, "%s: is not a folder; name the folder that holds %s, or %s", directory, file_name, get);
+  LT_TRY(check_folder(directory, "the reviews", "imdb", file_name));
   for (const char* raw : {"train/pos", archive}) {
-    if (const std::string path = find_below(directory, raw); !path.empty()) {
+    if (const std::string path = find_below(directory, subfolders, raw); !path.empty()) {
       return fail(Status::io, "%s: reviews are there that nobody has prepared; run `lean-train data prepare imdb %s`",
                   path.c_str(), directory);
     }
   }
-  return fail(Status::io, "%s: holds no %s, nor does aclImdb in it; %s", directory, file_name, get);
+  return fail(Status::io, "%s: holds no %s, nor does aclImdb in it; fetch it with `lean-train data get imdb`", directory,
+              file_name);
 }
 
 // All of a file's sentences end alike.
@@ -166,12 +155,12 @@ class Imdb final : public ReviewDataset {
 
 bool found(const char* directory) {
   for (const char* name : {file_name, "train/pos", archive})
-    if (!find_below(directory, name).empty()) return true;
+    if (!find_below(directory, subfolders, name).empty()) return true;
   return false;
 }
 
 Status open(const char* directory, Split split, uint64_t, std::unique_ptr<Dataset>* dataset) {
-  const std::string path = find_below(directory, file_name);
+  const std::string path = find_below(directory, subfolders, file_name);
   if (path.empty()) return missing(directory);
   SafetensorsReader reader;
   LT_TRY(SafetensorsReader::open(path.c_str(), &reader));

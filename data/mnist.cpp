@@ -64,17 +64,7 @@ Place locate(const std::string& directory, Split split, const char* suffix, std:
 
 Status missing(const char* directory, Split split) {
   const char* image_name = split_names[split == Split::test].images.spellings[0];
-  if (!path_exists(directory)) {
-    return fail(
-        Status::io,
-        "%s: there is no such folder; fetch MNIST with `lean-train data get mnist`, or name the folder with its files",
-        directory);
-  }
-  if (!is_folder(directory)) {
-    return fail(Status::io,
-                "%s: is not a folder; name the folder that holds %s, or fetch it with `lean-train data get mnist`",
-                directory, image_name);
-  }
+  LT_TRY(check_folder(directory, "MNIST", "mnist", image_name));
   std::string folder;
   if (const Place packed = locate(directory, split, ".gz", &folder); packed.any()) {
     return fail(Status::io, "%s: is there only packed; unpack it with gunzip or `lean-train data prepare mnist %s`",

@@ -178,6 +178,7 @@ bool found(const char* directory) {
 Status open(const char* directory, Split split, uint64_t, std::unique_ptr<Dataset>* dataset) {
   const char* const name = split == Split::test ? "test" : "train";
   const std::string folder = locate(directory, split);
+  if (folder.empty() && !is_folder(directory)) return fail(Status::io, "%s: is no folder", directory);
   if (folder.empty()) {
     return fail(Status::io, "%s: holds neither %s-sequences.npy nor %s-sequences.idx; save [samples][time][features] there",
                 directory, name, name);

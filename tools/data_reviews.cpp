@@ -39,7 +39,8 @@ Fetched make(std::vector<Review>* reviews, const std::string& folder, const Data
   double drawn_seconds = monotonic_seconds();
   const std::string all = " of " + format_count(reviews->size()) + " reviews read";
   const auto progress = [&](uint64_t done) {
-    if (const double now = monotonic_seconds(); now - drawn_seconds >= redraw_seconds) {
+    const double now = monotonic_seconds();
+    if (now - drawn_seconds >= redraw_seconds || done == reviews->size()) {
       drawn_seconds = now;
       events.draw(format_count(done) + all);
     }

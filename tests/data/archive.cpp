@@ -14,6 +14,7 @@
 #include "tools/data_archive.h"
 #include "tools/data_download.h"
 #include "tools/data_get.h"
+#include "tools/review_files.h"
 
 namespace lt::tool {
 namespace {
@@ -266,6 +267,72 @@ TEST_F(GetArchive, Prepare) {
   EXPECT_EQ(unpacked, 2u);
   EXPECT_EQ(foreign, "set.tar.gz");
   EXPECT_TRUE(read_file(folder_ / "set/two.bin") == two_);
+}
+
+// Film reviews: the file that is made of their texts, out of an archive of this test's own.
+class GetReviews : public Archive {
+ protected:
+  GetReviews() {
+    write_file(from_, gzip(reviews_ + end_blocks));
+    sha256_ = file_sha256(from_);
+    archive_ = {"set.tar.gz", file_bytes(from_), sha256_.c_str()};
+    set_ = {"imdb", "aclImdb", files_, 2, mirrors_, 1, &archive_, true};
+  }
+  Fetched get(bool force = false) {
+    said_.clear();
+    return get_data({&set_, folder_.path(), to_, force},
+                    {[this](const std::string& line) { said_ += line + "\n"; },
+                     [](const std::string&, uint64_t, uint64_t) {}, [this](const std::string&) { ++drawn_; }});
+  }
+
+  const std::string reviews_ =
+      entry("aclImdb/README", "x") + entry("aclImdb/test/neg/0_1.txt", "worse") +
+      entry("aclImdb/test/pos/0_9.txt", "best of all") + entry("aclImdb/train/neg/0_1.txt", "a bad \xff film") +
+      entry("aclImdb/train/pos/0_9.txt", "a good film") + entry("aclImdb/train/unsup/0_0.txt", "unknown");
+  const PublishedFile files_[2] = {{"imdb-words.safetensors", 1000, ""}, {"imdb-words.txt", 100, ""}};
+  const char* const mirrors_[1] = {"http://127.0.0.1:1"};
+  std::string sha256_, said_;
+  unsigned drawn_ = 0;
+  PublishedArchive archive_{};
+  PublishedSet set_{};
+  const std::string to_ = folder_ / "to", words_ = to_ + "/imdb-words.safetensors";
+};
+
+TEST_F(GetReviews, FromAFolder) {
+  ASSERT_EQ(get().result, Fetched::ok) << said_;
+  EXPECT_NE(said_.find("4 reviews, 11 words, 5 different ones to train on"), std::string::npos) << said_;
+  EXPECT_NE(said_.find("1 place in the reviews"), std::string::npos) << said_;
+  EXPECT_GT(drawn_, 0u);
+  EXPECT_EQ(read_file(to_ + "/imdb-words.txt"), "a\t2\nfilm\t2\ngood\t1\nbad\t1\n\xef\xbf\xbd\t1\n");
+  EXPECT_EQ(count_files(), 2u);
+  EXPECT_TRUE(std::filesystem::exists(from_));
+  const std::string made = read_file(words_);
+  ASSERT_EQ(get().result, Fetched::ok);
+  EXPECT_NE(said_.find("there already"), std::string::npos) << said_;
+  for (const std::string& damaged : {std::string("short"), made.substr(0, made.size() - 1) + "\1"}) {
+    write_file(words_, damaged);
+    ASSERT_EQ(get().result, Fetched::ok);
+    EXPECT_TRUE(read_file(words_) == made);
+  }
+  std::filesystem::remove(words_);
+  write_file(from_, gzip(reviews_ + entry("aclImdb/test/neg/1_1.txt", "more") + end_blocks));
+  EXPECT_EQ(get().result, Fetched::wrong_bytes);  // not the published archive
+  EXPECT_FALSE(std::filesystem::exists(words_));
+}
+
+TEST_F(GetReviews, ReviewsThatAreTooManyOrTooLongAreRefused) {
+  const auto refuse = [&](const std::string& tar, const std::string& words) {
+    write_file(from_, gzip(tar));
+    std::vector<Review> reviews;
+    const Fetched result = unpack_reviews(from_, &reviews);
+    EXPECT_EQ(result.result, Fetched::wrong_bytes);
+    EXPECT_NE(result.why.find(words), std::string::npos) << result.why;
+  };
+  refuse(header("aclImdb/train/pos/0_9.txt", 0, '0', "", "00100000001"), "a review of more than 16.0 MiB");
+  refuse(header("aclImdb/other", 0, '0', "", "77777777777"), "has more in it");
+  refuse(reviews_ + header("aclImdb/train/pos/1_9.txt", 2000) + "cut", "in the middle of aclImdb/train/pos/1_9.txt");
+  refuse(entry("aclImdb/train/pos/0_9.txt", "alone") + end_blocks, "holds no review NUMBER_RATING.txt in train/neg");
+  refuse(reviews_, "without the block that ends");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+import pty
 import resource
 import struct
 import subprocess
@@ -215,6 +216,16 @@ class ReviewWords(unittest.TestCase):
         self.assertIn("lean-train data get imdb", self.data("prepare", "imdb", self.folder / "none", status=3).stderr)
         self.assertIn("lean-train data get imdb", self.data("check", "imdb", self.folder / "none", status=3).stderr)
 
+    def test_progress_on_a_terminal(self):
+        self.write(self.awkward())
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        done = subprocess.run([PROGRAM, "data", "prepare", "imdb", str(self.folder)], stdout=subprocess.DEVNULL, stderr=theirs,
+                              stdin=subprocess.DEVNULL, env={**self.environment, "TERM": "xterm"})
+        os.close(theirs)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(b"34 of 34 reviews read", os.read(ours, 1 << 16))
+
     def test_a_failed_write_leaves_what_was_there(self):
         reviews = self.awkward()
         self.prepared(reviews)
@@ -228,6 +239,19 @@ class ReviewWords(unittest.TestCase):
         self.assertIn("cannot be written", done.stderr)
         self.assertEqual(path.read_bytes(), old)
         self.assertEqual(list((self.folder / "aclImdb").glob("*.tmp.*")), [])
+
+    @unittest.skipIf(os.geteuid() == 0, "root may write anywhere")
+    def test_a_folder_that_cannot_be_written(self):
+        reviews = self.awkward()
+        self.write(reviews)
+        (self.folder / "aclImdb").chmod(0o500)
+        self.addCleanup((self.folder / "aclImdb").chmod, 0o700)
+        done = self.data("prepare", "imdb", self.folder)
+        self.assertIn("cannot be written", done.stderr)
+        cache = self.folder / "cache/lean-train/aclImdb"
+        self.assertIn(str(cache), done.stdout)
+        self.assertTrue((cache / "imdb-words.safetensors").is_file())
+        self.assertEqual(len(self.data("check", "imdb").stdout.splitlines()), 2)
 
     @unittest.skipUnless(SHARED and SHARED.is_file(), "the real reviews are not here (-Dshared_data)")
     def test_real_reviews(self):
