@@ -102,8 +102,8 @@ struct Op {
   uint64_t parameter_elements = 0;  // of the contiguous block that is updated, padding included
 
   // linear_backward: the optimizer's step of this layer's weight (an update's kind), done here as the update op would do it
-  // by this op's gradient of the weight, which then has no tensor of its own. dx belongs to the weight as it was. Only in
-  // fp32 and where the whole batch is one run: never with RunArguments::accumulate.
+  // by this op's gradient of the weight, which then has no tensor of its own. dx belongs to the weight as it was. Only
+  // where the whole batch is one run: never with RunArguments::accumulate. In bf16 `copies` is `weight`.
   std::optional<OpKind> folded_update;
 
   // Tensors; no_tensor where there is none.

@@ -50,9 +50,9 @@ struct KernelRequest {
   bool frugal = false;  // Program::frugal
 };
 
-// Whether some of what the op reads or writes is bfloat16: such an op is for kernels that know it.
+// Whether some of what passes through the op, or its weight, is bfloat16: such an op is for kernels that know it.
 inline bool has_bf16(const Program& program, const Op& op) {
-  for (const TensorId id : {op.x, op.y, op.weight, op.dx, op.dy, op.copies})
+  for (const TensorId id : {op.x, op.y, op.weight, op.dx, op.dy})
     if (id != no_tensor && program.tensors[id].dtype == DType::bf16) return true;
   return false;
 }

@@ -50,6 +50,9 @@ void Widened::end(const Op& op, const Context& context) {
     Bf16* const to = context.at<Bf16>(id);
     for (uint64_t i = 0; i < elements_of_run(context.program->tensors[id], context); ++i) to[i] = to_bf16(from[i]);
   }
+  each_narrow(*context.program, op,
+              [&](TensorId id) { program_.tensors[id].offset = context.program->tensors[id].offset; });
+  if (op.folded_update && loss_was_finite(op, context)) round_parameters(op, context);
 }
 
 void round_parameters(const Op& update, const Context& context) {

@@ -18,14 +18,14 @@ class Widened {
   explicit Widened(const Program& program) : program_(program) {}
   // The context in which to run the operation: its narrow tensors are floats there.
   Context begin(const Op& op, const Context& context);
-  // Rounds what the operation wrote.
+  // Rounds what the operation wrote; a weight too, where it holds the update.
   void end(const Op& op, const Context& context);
 
  private:
   Program program_;  // whose narrow tensors lie in the scratch, for one operation at a time
 };
 
-// The copies that an update keeps of the parameters, or nothing in fp32.
+// The copies that an update, or an op that holds one, keeps of the parameters; nothing in fp32.
 void round_parameters(const Op& update, const Context& context);
 
 }  // namespace lt::reference

@@ -61,7 +61,7 @@ class Builder {
     parameter.tensor = add(parameter.name, Segment::parameters, DType::f32, 0, bytes);
     folded_.resize(program_.tensors.size(), false);
     folded_[parameter.tensor] = layer == OpKind::linear && !parameter.is_bias && bytes >= plan_.fold_least_bytes &&
-                                plan_.recipe.batch != 0 && plan_.recipe.batch <= program_.micro_batch && !bf16() &&
+                                plan_.recipe.batch != 0 && plan_.recipe.batch <= program_.micro_batch &&
                                 plan_.device->folds_updates();
     plan_.parameters.push_back(std::move(parameter));
   }
@@ -227,6 +227,7 @@ class Builder {
     op->folded_update = update_kind();
     op->parameter_elements = weight.elements();
     op->parameters = weight.tensor;
+    if (bf16()) op->copies = op->weight;
     if (plan_.state_block != no_tensor) op->state = add_part(weight, ".state.first", plan_.state_block);
     if (plan_.state2_block != no_tensor) op->state2 = add_part(weight, ".state.second", plan_.state2_block);
     op->statistics = plan_.statistics;

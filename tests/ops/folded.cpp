@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "src/base/bf16.h"
 #include "src/base/checked.h"
 #include "src/base/philox.h"
 #include "tests/ops/devices.h"
@@ -24,7 +25,8 @@ struct Shape {
 // A linear layer's backward op and the update of its weight, as one op or as two.
 class Step {
  public:
-  Step(const Device& device, const Shape& shape, OpKind update, bool folded) {
+  Step(const Device& device, Precision precision, const Shape& shape, OpKind update, bool folded) {
+    const DType flow = precision == Precision::bf16 ? DType::bf16 : DType::f32;
     const uint64_t weights = uint64_t{shape.in} * shape.out;
     program_.micro_batch = samples;
     program_.weight_layout = device.weight_layout();
@@ -34,11 +36,12 @@ class Step {
     op.x_extent = {1, 1, shape.in};
     op.y_extent = {1, 1, shape.out};
     op.has_bias = op.has_relu = true;
-    op.x = add("x", samples * shape.in);
-    op.y = add("y", samples * shape.out);
-    op.dy = add("dy", samples * shape.out);
-    op.dx = add("dx", samples * shape.in);
-    op.weight = add("weight", weights);
+    op.x = add_flow("x", flow, shape.in);
+    op.y = add_flow("y", flow, shape.out);
+    op.dy = add_flow("dy", flow, shape.out);
+    op.dx = add_flow("dx", flow, shape.in);
+    op.weight = add("weight", weights, flow);
+    const TensorId master = flow == DType::bf16 ? add("master", weights) : op.weight;
     op.bias = add("bias", shape.out);
     op.dbias = add("dbias", shape.out);
     statistics_ = add("statistics", sizeof(Statistics) / sizeof(float));
@@ -47,7 +50,8 @@ class Step {
     Op& updated = folded ? op : second;
     if (update != OpKind::update_sgd) updated.state = add("state", weights);
     if (update == OpKind::update_adam) updated.state2 = add("state2", weights);
-    updated.parameters = op.weight;
+    updated.parameters = master;
+    if (flow == DType::bf16) updated.copies = op.weight;
     updated.parameter_elements = weights;
     updated.statistics = statistics_;
     if (folded) {
@@ -67,12 +71,17 @@ class Step {
     program_.region_bytes = align_up(program_.region_bytes + program_.scratch_bytes, 4096);
     region_.reset(static_cast<std::byte*>(std::aligned_alloc(4096, program_.region_bytes)));
     std::memset(region_.get(), 0xFF, program_.region_bytes);  // NaN
-    for (uint32_t i = 0; i < program_.tensors.size(); ++i) {
-      float* const values = floats(i);
-      const std::string& name = program_.tensors[i].name;
-      const float offset = name == "state2" ? 0 : 0.5f;  // what is squared is positive
-      for (uint64_t k = 0; k < program_.tensors[i].bytes / sizeof(float); ++k)
-        values[k] = philox_uniform(philox4x32({{static_cast<uint32_t>(k), 0, 0, hash_of(name)}}, 3).v[0]) - offset;
+    for (const Tensor& tensor : program_.tensors) {
+      std::byte* const first = region_.get() + tensor.offset;
+      const float offset = tensor.name == "state2" ? 0 : 0.5f;  // what is squared is positive
+      for (uint64_t k = 0; k < tensor.bytes / dtype_bytes(tensor.dtype); ++k) {
+        const float value =
+            philox_uniform(philox4x32({{static_cast<uint32_t>(k), 0, 0, hash_of(tensor.name)}}, 3).v[0]) - offset;
+        if (tensor.dtype == DType::bf16)
+          reinterpret_cast<Bf16*>(first)[k] = to_bf16(value);
+        else
+          reinterpret_cast<float*>(first)[k] = value;
+      }
     }
     EXPECT_EQ(device.attach(program_, region_.get(), &executor_), Status::ok) << last_error();
   }
@@ -106,11 +115,16 @@ class Step {
     for (const char c : name) sum = sum * 31 + static_cast<uint8_t>(c);
     return sum;
   }
-  float* floats(TensorId id) { return reinterpret_cast<float*>(region_.get() + program_.tensors[id].offset); }
-  TensorId add(const char* name, uint64_t elements) {
+  TensorId add_flow(const char* name, DType type, uint64_t sample_elements) {
+    const TensorId id = add(name, samples * sample_elements, type);
+    program_.tensors[id].sample_elements = sample_elements;
+    return id;
+  }
+  TensorId add(const char* name, uint64_t elements, DType type = DType::f32) {
     Tensor tensor;
     tensor.name = name;
-    tensor.bytes = elements * sizeof(float);
+    tensor.dtype = type;
+    tensor.bytes = elements * dtype_bytes(type);
     tensor.offset = program_.region_bytes;
     program_.region_bytes = align_up(tensor.offset + tensor.bytes, tensor_alignment) + tensor_alignment;
     program_.tensors.push_back(tensor);
@@ -126,7 +140,7 @@ class Step {
   std::unique_ptr<Executor> executor_;
 };
 
-constexpr const char* names[] = {"dx", "dbias", "weight", "state", "state2"};
+constexpr const char* names[] = {"dx", "dbias", "weight", "master", "state", "state2"};
 constexpr OpKind updates[] = {OpKind::update_sgd, OpKind::update_momentum, OpKind::update_adam};
 // Vectors' tails, narrow outputs, a row of weights that is more than a strip, and many strips of several rows.
 constexpr Shape shapes[] = {{1, 1}, {3, 5}, {65, 17}, {130, 10}, {7, 70001}, {300, 1030}};
@@ -139,7 +153,8 @@ TEST_P(Folded, IsTheGradientAndTheUpdateInOne) {
   if (!device->folds_updates()) GTEST_SKIP() << GetParam().name << " does not fold updates";
   for (const Shape& shape : shapes)
     for (const OpKind update : updates) {
-      Step apart(*device, shape, update, false), folded(*device, shape, update, true);
+      Step apart(*device, GetParam().precision, shape, update, false),
+          folded(*device, GetParam().precision, shape, update, true);
       const std::vector<uint8_t> before = folded.bytes("weight");
       for (Step* step : {&apart, &folded}) step->run(0);
       for (const char* name : names)
@@ -154,12 +169,12 @@ TEST_P(Folded, LeavesAllAsItIsWhereTheLossIsNotFinite) {
   ASSERT_EQ(GetParam().open(&device), Status::ok) << last_error();
   if (!device->folds_updates()) GTEST_SKIP() << GetParam().name << " does not fold updates";
   for (const OpKind update : updates) {
-    Step step(*device, {65, 17}, update, true);
+    Step step(*device, GetParam().precision, {65, 17}, update, true);
     std::vector<std::vector<uint8_t>> before;
-    for (const char* name : {"weight", "state", "state2"}) before.push_back(step.bytes(name));
+    for (const char* name : {"weight", "master", "state", "state2"}) before.push_back(step.bytes(name));
     step.run(1);
     size_t i = 0;
-    for (const char* name : {"weight", "state", "state2"}) EXPECT_EQ(step.bytes(name), before[i++]) << name;
+    for (const char* name : {"weight", "master", "state", "state2"}) EXPECT_EQ(step.bytes(name), before[i++]) << name;
   }
 }
 
@@ -172,7 +187,8 @@ TEST_P(Folded, GivesTheBitsOfTheFirstOfItsGroup) {
     ASSERT_EQ(spec.open(&first), Status::ok) << last_error();
     break;
   }
-  Step here(*device, {300, 1030}, OpKind::update_adam, true), there(*first, {300, 1030}, OpKind::update_adam, true);
+  Step here(*device, GetParam().precision, {300, 1030}, OpKind::update_adam, true),
+      there(*first, GetParam().precision, {300, 1030}, OpKind::update_adam, true);
   for (Step* step : {&here, &there}) step->run(0);
   for (const char* name : names) EXPECT_EQ(here.bytes(name), there.bytes(name)) << name;
 }

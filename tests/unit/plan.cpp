@@ -147,6 +147,24 @@ TEST(Plan, UpdatesOfLargeWeightsAreFoldedIntoTheirGradients) {
   EXPECT_EQ(nlohmann::json::parse(plan_json(*unfolded))["folded_updates"], nlohmann::json::array());
 }
 
+TEST(Plan, FoldedUpdatesRoundTheWeightInBf16) {
+  PlanRequest asked = request("mnist/cnn-valid");
+  asked.device_config.precision = Precision::bf16;
+  const auto plan = plan_of(asked);
+  const auto& tensors = plan->program.tensors;
+  uint32_t folded = 0;
+  for (const Op& op : plan->program.ops) {
+    if (!op.folded_update) continue;
+    ++folded;
+    EXPECT_EQ(tensors[op.parameters].name, "fc1.weight");
+    EXPECT_EQ(tensors[op.weight].name, "fc1.weight.copy");
+    EXPECT_EQ(op.copies, op.weight);
+    EXPECT_EQ(2 * (tensors[op.copies].offset - tensors[plan->program.ops.back().copies].offset),
+              tensors[op.parameters].offset - tensors[plan->parameter_block].offset);
+  }
+  EXPECT_EQ(folded, 1u);
+}
+
 TEST(Plan, OnlyWholeBatchesAreFolded) {
   PlanRequest asked = request("mnist/cnn-same");
   asked.recipe.batch = 5000;

@@ -1,25 +1,31 @@
 // Backward: dz, the gradient in front of ReLU and dropout, is made once, in bfloat16, and packed twice: in pairs of samples
 // for dweight = x^T dz, in pairs of outputs for dx^T = weight dz^T. That way the weights are a left operand, which needs no
-// packing: each is read once, where it lies.
+// packing: each is read once, where it lies. Where the weights' update is folded in, their gradients go no further than the
+// cache: some hundreds of columns of a strip at a time.
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 
 #include "backends/cpu/bf16/linear.h"
 #include "backends/cpu/bf16/linear_shape.h"
 #include "backends/cpu/bf16/product.h"
 #include "backends/cpu/bf16/rows.h"
 #include "backends/cpu/bf16/strip.h"
+#include "backends/cpu/highway/update.h"
 
 namespace lt::cpu::bf16 {
 namespace {
 
 // Samples whose products are summed in one go; of longer batches, the sums of the parts are added up in order.
 constexpr uint32_t depth_samples = 1024;
+// Columns of a strip whose weights are updated in one go: with the states and 64 rows, less than a second cache.
+constexpr uint32_t update_columns = 512;
 
 class LinearBackward final : public Kernel {
  public:
   LinearBackward(const LinearShape& shape, const KernelRequest& request, Unit unit)
       : op_(*request.op), shape_(shape), unit_(unit), threads_(request.threads), micro_batch_(request.micro_batch) {
+    if (op_.folded_update) updater_.emplace(*op_.folded_update, op_, highway::target_best());
     std::snprintf(name_, sizeof name_, "bf16 linear backward %s", unit_name(unit));
   }
 
@@ -29,14 +35,16 @@ class LinearBackward final : public Kernel {
     context.pool->run(strips_of(samples),
                       [&](uint32_t block, uint32_t) { make_gradient(context, scratch, block * strip); });
     context.pool->run(strips_of(shape_.out), [&](uint32_t block, uint32_t) { pack_outputs(context, scratch, block); });
-    if (op_.dweight != no_tensor)
-      context.pool->run(strips_of(shape_.in), [&](uint32_t block, uint32_t thread) {
-        make_weight_gradient(context, scratch, block * strip, thread);
+    if (op_.dx != no_tensor) {
+      const uint32_t parts = static_cast<uint32_t>(divide_up(samples, depth_samples));
+      context.pool->run(parts * strips_of(shape_.in), [&](uint32_t block, uint32_t thread) {
+        make_input_gradient(context, scratch, block % parts * depth_samples, block / parts * strip, thread);
       });
-    if (op_.dx == no_tensor) return;
-    const uint32_t parts = static_cast<uint32_t>(divide_up(samples, depth_samples));
-    context.pool->run(parts * strips_of(shape_.in), [&](uint32_t block, uint32_t thread) {
-      make_input_gradient(context, scratch, block % parts * depth_samples, block / parts * strip, thread);
+    }
+    // Last: dx belongs to the weight as it was.
+    if (op_.dweight == no_tensor && !(updater_ && updater_->begin(context))) return;
+    context.pool->run(strips_of(shape_.in), [&](uint32_t block, uint32_t thread) {
+      make_weight_gradient(context, scratch, block * strip, thread);
     });
   }
   uint64_t scratch_bytes() const override { return lay_out(nullptr).bytes; }
@@ -51,7 +59,8 @@ class LinearBackward final : public Kernel {
   };
   struct ThreadScratch {
     uint16_t* left;    // a strip of x transposed, or of the weights filled up
-    float* sums;       // of two strips; behind them, for batches in parts, of a strip of inputs and all outputs
+    float* sums;       // of two strips; behind them, for batches in parts, of a strip of inputs and all outputs, or those
+                       // of a folded update
     uint16_t* result;  // of a strip of inputs and one of samples
     uint64_t bytes;
   };
@@ -67,7 +76,7 @@ class LinearBackward final : public Kernel {
     ThreadScratch scratch{};
     scratch.left = parts.take<uint16_t>(
         std::max(padded_elements(strip, depth()), pads() && op_.dx != no_tensor ? padded_elements(strip, shape_.out) : 0));
-    scratch.sums = parts.take<float>(strip_sums + (micro_batch_ > depth_samples ? strip * sums_row() : 0));
+    scratch.sums = parts.take<float>(strip_sums + strip * sums_row());
     scratch.result = parts.take<uint16_t>(op_.dx != no_tensor ? strip_sums : 0);
     scratch.bytes = parts.bytes();
     return scratch;
@@ -83,7 +92,10 @@ class LinearBackward final : public Kernel {
     scratch.bytes = parts.bytes();
     return scratch;
   }
-  uint64_t sums_row() const { return align_up(shape_.out, strip); }
+  uint64_t sums_row() const {
+    const uint64_t row = align_up(shape_.out, strip);
+    return micro_batch_ > depth_samples ? row : updater_ ? std::min<uint64_t>(row, update_columns) : 0;
+  }
   const uint16_t* dz(const KernelContext& context, const Scratch& scratch) const {
     return changes_dy() ? scratch.dz : context.at<uint16_t>(op_.dy);
   }
@@ -118,7 +130,7 @@ class LinearBackward final : public Kernel {
       add_column_sums({from, shape_.out, arguments.samples, columns}, sums);
       store_sums({sums, 0, 1, columns}, arguments.accumulate, dbias, 0);
     }
-    if (op_.dweight == no_tensor) return;
+    if (op_.dweight == no_tensor && !updater_) return;
     const uint64_t block_step = uint64_t{chunks_of(depth())} * block_elements;
     for (uint32_t first = 0, part = 0; first < arguments.samples; first += depth_samples, ++part)
       pack_rows(
@@ -132,7 +144,8 @@ class LinearBackward final : public Kernel {
     const uint32_t inputs = std::min(strip, shape_.in - in), rows = tile_rows(unit_, inputs);
     const bool parts = arguments.samples > depth_samples;
     const Products products(unit_, rows);
-    float* const dweight = context.at<float>(op_.dweight) + uint64_t{in} * shape_.out;
+    float* const dweight = updater_ ? nullptr : context.at<float>(op_.dweight) + uint64_t{in} * shape_.out;
+    float* const gathered = own.sums + strip_sums;
     for (uint32_t first = 0, part = 0; first < arguments.samples; first += depth_samples, ++part) {
       const uint32_t samples = std::min(depth_samples, arguments.samples - first), chunks = chunks_of(samples);
       const uint64_t left_row = uint64_t{chunks} * block_depth;
@@ -145,14 +158,28 @@ class LinearBackward final : public Kernel {
                  {own.left, scratch.samples + part * part_elements() + blocks_of(out) * block_step, own.sums, left_row,
                   strip, inputs, blocks_of(columns), chunks, block_step});
         const Sums sums{own.sums, strip, inputs, columns};
-        if (parts)
-          store_sums(sums, first != 0, own.sums + strip_sums + out, sums_row());
-        else
+        if (parts) {
+          store_sums(sums, first != 0, gathered + out, sums_row());
+        } else if (updater_) {
+          const uint32_t begin = out - out % update_columns, end = out + columns;
+          store_sums(sums, false, gathered + (out - begin), sums_row());
+          if (end % update_columns == 0 || end == shape_.out) update(in, inputs, begin, end, gathered);
+        } else {
           store_sums(sums, arguments.accumulate, dweight + out, shape_.out);
+        }
       }
     }
-    if (parts)
-      store_sums({own.sums + strip_sums, sums_row(), inputs, shape_.out}, arguments.accumulate, dweight, shape_.out);
+    if (!parts) return;
+    if (updater_)
+      update(in, inputs, 0, shape_.out, gathered);
+    else
+      store_sums({gathered, sums_row(), inputs, shape_.out}, arguments.accumulate, dweight, shape_.out);
+  }
+
+  // Columns [begin, end) of a strip of the weights.
+  void update(uint32_t in, uint32_t inputs, uint32_t begin, uint32_t end, const float* gradients) const {
+    for (uint64_t row = 0; row < inputs; ++row)
+      updater_->apply((in + row) * shape_.out + begin, end - begin, gradients + row * sums_row());
   }
 
   // Of a strip of inputs and a part of the batch.
@@ -184,6 +211,7 @@ class LinearBackward final : public Kernel {
   const LinearShape shape_;
   const Unit unit_;
   const uint32_t threads_, micro_batch_;
+  std::optional<highway::Updater> updater_;
   char name_[48];
 };
 

@@ -36,8 +36,11 @@ class ThroughFloat final : public Kernel {
     inner_.frugal = request.frugal;
     for (TensorId* id : {&op_.x, &op_.dy, &op_.argmax, &op_.mask, &op_.bias, &op_.dweight, &op_.dbias, &op_.dx, &op_.y})
       add(program, id, id == &op_.dx || (id == &op_.y && !backward) ? &results_ : &inputs_);
+    // Of a folded update, whose copies are the weight in the caller's program.
+    for (TensorId* id : {&op_.parameters, &op_.state, &op_.state2, &op_.statistics, &op_.copies})
+      add(program, id, &inputs_, false);
     add(program, &op_.weight, &weight_);
-    chunk_ = samples_of_chunk(request.micro_batch);
+    chunk_ = op_.folded_update ? request.micro_batch : samples_of_chunk(request.micro_batch);
     inner_.micro_batch = chunk_;
     for (Tensor& tensor : inner_.tensors)
       if (tensor.sample_elements != 0) tensor.bytes = tensor.sample_elements * dtype_bytes(tensor.dtype) * chunk_;
@@ -86,10 +89,10 @@ class ThroughFloat final : public Kernel {
   const char* name() const override { return name_.c_str(); }
 
  private:
-  void add(const Program& program, TensorId* id, std::vector<Operand>* list) {
+  void add(const Program& program, TensorId* id, std::vector<Operand>* list, bool widens = true) {
     if (*id == no_tensor) return;
     Tensor tensor = program.tensors[*id];
-    const bool narrow = tensor.dtype == DType::bf16;
+    const bool narrow = widens && tensor.dtype == DType::bf16;
     if (narrow) {
       tensor.dtype = DType::f32;
       tensor.bytes *= sizeof(float) / sizeof(Bf16);
