@@ -88,6 +88,11 @@ class Conv2dBackward final : public Kernel {
     return lay_out_thread(scratch.threads + thread * scratch.thread_bytes);
   }
 
+  // Of dz, which is left to the products.
+  float scale(const KernelContext& context) const {
+    return op_.dropout > 0 && context.arguments->dropout ? 1 / (1 - op_.dropout) : 1;
+  }
+
   // A strip of input channels of the turned kernel: rows of [kernel row, kernel column, output] for dx's segment, then
   // blocks.
   void pack_turned(const KernelContext& context, const Scratch& scratch, uint32_t segment, uint32_t index,
@@ -138,9 +143,8 @@ class Conv2dBackward final : public Kernel {
     if (op_.has_relu || op_.dropout > 0) {
       const uint8_t* const mask =
           op_.dropout > 0 ? context.at<uint8_t>(op_.mask) + sample * mask_row_bytes(elements) : nullptr;
-      const float scale = mask != nullptr && context.arguments->dropout ? 1 / (1 - op_.dropout) : 1;
       undo_activation(gradient, mask == nullptr ? context.at<uint16_t>(op_.y) + at : nullptr, mask, elements, op_.has_relu,
-                      scale, mine.gradient);
+                      mine.gradient);
       gradient = mine.gradient;
     }
     const uint32_t channels = shape_.out_channels;
@@ -168,8 +172,8 @@ class Conv2dBackward final : public Kernel {
       const uint32_t lines = std::min(dx.strip_lines, dx.height - line);
       convolve(dx, products, memory, line, lines);
       for (uint32_t i = 0; i < lines; ++i)
-        finish({mine.dx_sums + i * dx.sums_width() * dx.sums_row(), dx.sums_row(), dx.width, dx.outputs}, nullptr, false,
-               to + (uint64_t{line} + i) * dx.width * dx.outputs, dx.outputs);
+        finish({mine.dx_sums + i * dx.sums_width() * dx.sums_row(), dx.sums_row(), dx.width, dx.outputs, scale(context)},
+               nullptr, false, to + (uint64_t{line} + i) * dx.width * dx.outputs, dx.outputs);
     }
   }
 
@@ -232,14 +236,16 @@ class Conv2dBackward final : public Kernel {
     const uint32_t outputs = shape_.out_channels;
     if (op_.dweight != no_tensor)
       context.pool->run(form_.taps, [&](uint32_t tap, uint32_t) {
-        store_transposed_sums({scratch.sums + tap * form_.tap_floats(), form_.sums_row(), outputs, form_.columns},
-                              form_.part_floats(), used_parts, accumulate,
-                              context.at<float>(op_.dweight) + uint64_t{tap} * form_.columns * outputs, outputs);
+        store_transposed_sums(
+            {scratch.sums + tap * form_.tap_floats(), form_.sums_row(), outputs, form_.columns, scale(context)},
+            form_.part_floats(), used_parts, accumulate,
+            context.at<float>(op_.dweight) + uint64_t{tap} * form_.columns * outputs, outputs);
       });
     if (op_.dbias == no_tensor) return;
     for (uint32_t part = 0; part < used_parts; ++part)
-      store_sums({scratch.sums + part * form_.part_floats() + form_.taps * form_.tap_floats(), 0, 1, outputs},
-                 accumulate || part != 0, context.at<float>(op_.dbias), 0);
+      store_sums(
+          {scratch.sums + part * form_.part_floats() + form_.taps * form_.tap_floats(), 0, 1, outputs, scale(context)},
+          accumulate || part != 0, context.at<float>(op_.dbias), 0);
   }
 
   const Op op_;

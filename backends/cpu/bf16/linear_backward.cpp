@@ -100,19 +100,23 @@ class LinearBackward final : public Kernel {
     return changes_dy() ? scratch.dz : context.at<uint16_t>(op_.dy);
   }
 
+  // Of dz, which is left to the products.
+  float scale(const RunArguments& arguments) const {
+    return op_.dropout > 0 && arguments.dropout ? 1 / (1 - op_.dropout) : 1;
+  }
+
   // Of a strip of samples: dz, and its blocks for dx.
   void make_gradient(const KernelContext& context, const Scratch& scratch, uint32_t first) const {
     const RunArguments& arguments = *context.arguments;
     const uint32_t samples = std::min(strip, arguments.samples - first);
     const uint8_t* const mask = op_.dropout > 0 ? context.at<uint8_t>(op_.mask) : nullptr;
     const uint16_t* const y = op_.has_relu && mask == nullptr ? context.at<uint16_t>(op_.y) : nullptr;
-    const float scale = mask != nullptr && arguments.dropout ? 1 / (1 - op_.dropout) : 1;
     if (changes_dy())
       for (uint64_t sample = first; sample < first + samples; ++sample) {
         const uint64_t row = sample * shape_.out;
         undo_activation(context.at<uint16_t>(op_.dy) + row, y != nullptr ? y + row : nullptr,
                         mask != nullptr ? mask + sample * mask_row_bytes(shape_.out) : nullptr, shape_.out, op_.has_relu,
-                        scale, scratch.dz + row);
+                        scratch.dz + row);
       }
     if (op_.dx != no_tensor)
       pack_columns({dz(context, scratch) + uint64_t{first} * shape_.out, shape_.out, samples, shape_.out},
@@ -128,7 +132,7 @@ class LinearBackward final : public Kernel {
       float* const dbias = context.at<float>(op_.dbias) + out;
       float sums[strip] = {};
       add_column_sums({from, shape_.out, arguments.samples, columns}, sums);
-      store_sums({sums, 0, 1, columns}, arguments.accumulate, dbias, 0);
+      store_sums({sums, 0, 1, columns, scale(arguments)}, arguments.accumulate, dbias, 0);
     }
     if (op_.dweight == no_tensor && !updater_) return;
     const uint64_t block_step = uint64_t{chunks_of(depth())} * block_elements;
@@ -157,7 +161,7 @@ class LinearBackward final : public Kernel {
         multiply(products, rows,
                  {own.left, scratch.samples + part * part_elements() + blocks_of(out) * block_step, own.sums, left_row,
                   strip, inputs, blocks_of(columns), chunks, block_step});
-        const Sums sums{own.sums, strip, inputs, columns};
+        const Sums sums{own.sums, strip, inputs, columns, scale(arguments)};
         if (parts) {
           store_sums(sums, first != 0, gathered + out, sums_row());
         } else if (updater_) {
@@ -201,7 +205,7 @@ class LinearBackward final : public Kernel {
       multiply(products, rows,
                {weight, scratch.outputs + packed_elements(shape_.out, sample), own.sums, weight_row, strip, inputs,
                 blocks_of(samples), chunks, weight_row * block_columns});
-      finish({own.sums, strip, inputs, samples}, nullptr, false, own.result, strip);
+      finish({own.sums, strip, inputs, samples, scale(*context.arguments)}, nullptr, false, own.result, strip);
       transpose({own.result, strip, inputs, samples}, shape_.in, inputs,
                 context.at<uint16_t>(op_.dx) + uint64_t{sample} * shape_.in + in);
     }

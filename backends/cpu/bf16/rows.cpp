@@ -13,10 +13,11 @@ namespace {
 
 template <class T>
 inline void finish_rows(const Sums& sums, const float* bias, bool relu, T* y, uint64_t y_row) {
+  const __m512 scale = _mm512_set1_ps(sums.scale);
   for (uint32_t row = 0; row < sums.rows; ++row)
     for (uint32_t column = 0; column < sums.columns; column += 16) {
       const __mmask16 lanes = first_floats(sums.columns - column);
-      __m512 value = _mm512_maskz_loadu_ps(lanes, sums.first + row * sums.row + column);
+      __m512 value = _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(lanes, sums.first + row * sums.row + column));
       if (bias != nullptr) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(lanes, bias + column));
       put(y + row * y_row + column, lanes, relu ? relu_of(value) : value);
     }
@@ -33,11 +34,12 @@ void finish(const Sums& sums, const float* bias, bool relu, float* y, uint64_t y
 }
 
 void store_sums(const Sums& sums, bool accumulate, float* to, uint64_t to_row) {
+  const __m512 scale = _mm512_set1_ps(sums.scale);
   for (uint32_t row = 0; row < sums.rows; ++row)
     for (uint32_t column = 0; column < sums.columns; column += 16) {
       const __mmask16 lanes = first_floats(sums.columns - column);
       float* const at = to + row * to_row + column;
-      __m512 value = _mm512_maskz_loadu_ps(lanes, sums.first + row * sums.row + column);
+      __m512 value = _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(lanes, sums.first + row * sums.row + column));
       if (accumulate) value = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, at), value);
       _mm512_mask_storeu_ps(at, lanes, value);
     }
@@ -45,6 +47,7 @@ void store_sums(const Sums& sums, bool accumulate, float* to, uint64_t to_row) {
 
 void store_transposed_sums(const Sums& first, uint64_t part_step, uint32_t parts, bool accumulate, float* to,
                            uint64_t to_row) {
+  const __m512 scale = _mm512_set1_ps(first.scale);
   for (uint32_t row = 0; row < first.rows; row += 16)
     for (uint32_t column = 0; column < first.columns; column += 16) {
       const uint32_t rows = std::min(16u, first.rows - row), columns = std::min(16u, first.columns - column);
@@ -63,7 +66,7 @@ void store_transposed_sums(const Sums& first, uint64_t part_step, uint32_t parts
       transpose_words(block);
       for (uint32_t i = 0; i < columns; ++i) {
         float* const out = to + (uint64_t{column} + i) * to_row + row;
-        __m512 sum = _mm512_castsi512_ps(block[i]);
+        __m512 sum = _mm512_mul_ps(scale, _mm512_castsi512_ps(block[i]));
         if (accumulate) sum = _mm512_add_ps(_mm512_maskz_loadu_ps(row_lanes, out), sum);
         _mm512_mask_storeu_ps(out, row_lanes, sum);
       }
@@ -78,8 +81,7 @@ void round(const float* from, uint64_t elements, uint16_t* to) {
 }
 
 void undo_activation(const uint16_t* dy, const uint16_t* y, const uint8_t* mask_row, uint64_t elements, bool relu,
-                     float scale, uint16_t* dz) {
-  const __m512 scales = _mm512_set1_ps(scale);
+                     uint16_t* dz) {
   for (uint64_t e = 0; e < elements; e += 32) {
     const __mmask32 lanes = first_halves(elements - e);
     __mmask32 passes = lanes;
@@ -92,13 +94,7 @@ void undo_activation(const uint16_t* dy, const uint16_t* y, const uint8_t* mask_
       const __mmask32 positive = _mm512_cmpgt_epi16_mask(value, _mm512_setzero_si512());
       passes &= positive & _mm512_cmple_epi16_mask(value, _mm512_set1_epi16(0x7f80));  // NaN is not
     }
-    __m512i gradient = _mm512_maskz_loadu_epi16(passes, dy + e);
-    if (scale != 1) {
-      const __m256i low = rounded(_mm512_mul_ps(widened(_mm512_castsi512_si256(gradient)), scales));
-      const __m256i high = rounded(_mm512_mul_ps(widened(_mm512_extracti64x4_epi64(gradient, 1)), scales));
-      gradient = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-    }
-    _mm512_mask_storeu_epi16(dz + e, lanes, gradient);
+    _mm512_mask_storeu_epi16(dz + e, lanes, _mm512_maskz_loadu_epi16(passes, dy + e));
   }
 }
 
@@ -131,7 +127,7 @@ void finish(const Sums&, const float*, bool, float*, uint64_t) {}
 void store_sums(const Sums&, bool, float*, uint64_t) {}
 void store_transposed_sums(const Sums&, uint64_t, uint32_t, bool, float*, uint64_t) {}
 void round(const float*, uint64_t, uint16_t*) {}
-void undo_activation(const uint16_t*, const uint16_t*, const uint8_t*, uint64_t, bool, float, uint16_t*) {}
+void undo_activation(const uint16_t*, const uint16_t*, const uint8_t*, uint64_t, bool, uint16_t*) {}
 void add_column_sums(const Matrix&, float*) {}
 highway::ActivationForward* float_rows() { return nullptr; }
 }  // namespace lt::cpu::bf16

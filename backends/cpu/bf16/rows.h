@@ -10,14 +10,17 @@
 
 namespace lt::cpu::bf16 {
 
-// Sums as a product leaves them.
+// Sums as a product leaves them. `scale` stands in for one of an operand: a gradient behind dropout then is no more than
+// some of the numbers that came, and needs no rounding.
 struct Sums {
   const float* first;
   uint64_t row;
   uint32_t rows, columns;
+  float scale = 1;
 };
 
-// y = relu(sums + bias); bias may be null, and without relu there is none. A NaN goes through.
+// In all of these, sums are multiplied by their scale first. y = relu(sums + bias); bias may be null, and without relu
+// there is none. A NaN goes through.
 void finish(const Sums& sums, const float* bias, bool relu, uint16_t* y, uint64_t y_row);
 void finish(const Sums& sums, const float* bias, bool relu, float* y, uint64_t y_row);
 
@@ -30,10 +33,10 @@ void store_transposed_sums(const Sums& first, uint64_t part_step, uint32_t parts
 
 void round(const float* from, uint64_t elements, uint16_t* to);
 
-// The gradient in front of ReLU and dropout: see highway/activation.h, whose rules these are. y is read where there is a
-// ReLU and no mask_row; dz may be dy.
+// The gradient in front of ReLU and dropout, but for dropout's scale: dy where it passes, else 0; see
+// highway/activation.h, whose rules these are. y is read where there is a ReLU and no mask_row; dz may be dy.
 void undo_activation(const uint16_t* dy, const uint16_t* y, const uint8_t* mask_row, uint64_t elements, bool relu,
-                     float scale, uint16_t* dz);
+                     uint16_t* dz);
 
 // ReLU and dropout on rows of floats, as highway's.
 highway::ActivationForward* float_rows();
