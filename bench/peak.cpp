@@ -13,7 +13,9 @@ int main(int argc, char** argv) {
       std::max(1, argc > 1 ? std::atoi(argv[1]) : static_cast<int>(std::thread::hardware_concurrency()));
   const lt::tool::MachinePeak peak = lt::tool::measure_machine_peak(threads);
   std::printf(
-      "{\"threads\": %u, \"kernel\": \"%s\", \"fp32_flops_per_second\": %.4g, \"read_and_write_bytes_per_second\": %.4g}\n",
-      threads, peak.kernel, peak.flops_per_second, peak.read_and_write_bytes_per_second);
+      "{\"threads\": %u, \"kernel\": \"%s\", \"fp32_flops_per_second\": %.4g, \"bf16_kernel\": \"%s\", "
+      "\"bf16_flops_per_second\": %.4g, \"read_and_write_bytes_per_second\": %.4g}\n",
+      threads, peak.kernel, peak.flops_per_second, peak.bf16_kernel, peak.bf16_flops_per_second,
+      peak.read_and_write_bytes_per_second);
   return 0;
 }

@@ -100,14 +100,22 @@ ExitCode settle(Arguments* arguments) {
   return ExitCode::ok;
 }
 
+// In bf16, shares are of the peak of bfloat16's own instructions, where there are any.
+void take_bf16_peak(MachinePeak* peak) {
+  if (peak->bf16_flops_per_second == 0) return;
+  peak->kernel = peak->bf16_kernel;
+  peak->flops_per_second = peak->bf16_flops_per_second;
+}
+
 double share_of_peak(const OpTime& row, const MachinePeak& peak) {
   return row.operations / row.seconds / peak.flops_per_second;
 }
 
 void print_table(const Arguments& arguments, const std::vector<OpTime>& rows, const MachinePeak& peak,
                  StandardOutput* out) {
-  out->print("%s, %u threads; at most %.0f GFLOP/s (fp32, %s), %.1f GB/s in memory\n", arguments.precision.c_str(),
-             rows[0].threads, peak.flops_per_second * 1e-9, peak.kernel, peak.read_and_write_bytes_per_second * 1e-9);
+  out->print("%s, %u threads; at most %.0f GFLOP/s (%s, %s), %.1f GB/s in memory\n", arguments.precision.c_str(),
+             rows[0].threads, peak.flops_per_second * 1e-9, peak.kernel == peak.bf16_kernel ? "bf16" : "fp32", peak.kernel,
+             peak.read_and_write_bytes_per_second * 1e-9);
   out->write(
       "Operations are counted as the plain loops do them: Winograd's form, and a max-pool whose losers are skipped, do "
       "fewer,\n"
@@ -181,8 +189,10 @@ ExitCode run(Arguments arguments) {
   }
   MachinePeak peak = measure_machine_peak(arguments.threads);
   peak.flops_per_second = std::max(peak.flops_per_second, before.flops_per_second);
+  peak.bf16_flops_per_second = std::max(peak.bf16_flops_per_second, before.bf16_flops_per_second);
   peak.read_and_write_bytes_per_second =
       std::max(peak.read_and_write_bytes_per_second, before.read_and_write_bytes_per_second);
+  if (arguments.precision == "bf16") take_bf16_peak(&peak);
   StandardOutput out;
   arguments.json ? print_json(arguments, rows, peak, &out) : print_table(arguments, rows, peak, &out);
   if (!out.close()) return ExitCode::io;

@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "tools/bf16_peak.h"
+
 namespace lt::tool {
 namespace {
 
@@ -77,12 +79,18 @@ MachinePeak measure_machine_peak(unsigned threads) {
   const double arithmetic = best_seconds(threads, 20, [&](unsigned) { sink = kernel.run(); });
   const double operations = 2.0 * chains * (kernel.bytes / 4) * static_cast<double>(rounds) * threads;
 
+  const Bf16Chains bf16 = bf16_chains();
+  double bf16_flops_per_second = 0;
+  if (bf16.run != nullptr)
+    bf16_flops_per_second = bf16.operations * threads / best_seconds(threads, 20, [&](unsigned) { bf16.run(); });
+
   constexpr size_t words = size_t{24} << 20;  // 96 MiB a thread: past the caches
   std::vector<std::vector<float>> blocks(threads, std::vector<float>(words, 1.0f));
   const double memory = best_seconds(threads, 10, [&](unsigned t) {
     for (float& value : blocks[t]) value = value * 0.5f + 1.0f;
   });
-  return {kernel.name, operations / arithmetic, 2.0 * sizeof(float) * words * threads / memory};
+  return {kernel.name, operations / arithmetic, bf16.kernel, bf16_flops_per_second,
+          2.0 * sizeof(float) * words * threads / memory};
 }
 
 }  // namespace lt::tool

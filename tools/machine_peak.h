@@ -7,6 +7,8 @@ namespace lt::tool {
 struct MachinePeak {
   const char* kernel = "";                     // the vectors that were used: "AVX-512"
   double flops_per_second = 0;                 // fp32 multiply-adds on registers alone, two operations each
+  const char* bf16_kernel = "";                // the processor's own products of bfloat16: "AMX"; "" where it has none
+  double bf16_flops_per_second = 0;            // with sums in float; 0 where it has none
   double read_and_write_bytes_per_second = 0;  // in memory, past the caches
 };
 
