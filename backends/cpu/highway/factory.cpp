@@ -8,7 +8,11 @@
 namespace lt::cpu::highway {
 
 std::unique_ptr<Kernel> make_kernel(const Program& program, const KernelRequest& request, Target target) {
-  if (goes_through_float(program, *request.op)) return make_through_float(program, request, target);
+  return goes_through_float(program, *request.op) ? make_through_float(program, request, target)
+                                                  : make_float_kernel(program, request, target);
+}
+
+std::unique_ptr<Kernel> make_float_kernel(const Program& program, const KernelRequest& request, Target target) {
   switch (request.op->kind) {
     case OpKind::input: return make_input(program, request, target);
     case OpKind::conv2d: return make_conv2d(program, request, target);

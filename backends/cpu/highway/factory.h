@@ -12,6 +12,9 @@ namespace lt::cpu::highway {
 // Null where no Highway kernel serves the op; the sentence then lies in last_error().
 std::unique_ptr<Kernel> make_kernel(const Program& program, const KernelRequest& request, Target target);
 
+// The kernel of an op of floats (the weight of a linear layer may be bfloat16), which through_float.cpp puts others on.
+std::unique_ptr<Kernel> make_float_kernel(const Program& program, const KernelRequest& request, Target target);
+
 std::unique_ptr<Kernel> make_input(const Program&, const KernelRequest&, Target);
 std::unique_ptr<Kernel> make_activation(const Program&, const KernelRequest&, Target);
 std::unique_ptr<Kernel> make_activation_backward(const Program&, const KernelRequest&, Target);

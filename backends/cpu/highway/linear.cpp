@@ -2,7 +2,8 @@
 // by row. Backward: the gradient in front of ReLU and dropout is made once, in scratch, then multiplied with x and the
 // weight; where the weight's update is folded in, its gradient is computed strip by strip of its rows, each small enough to
 // meet the update in the second cache, so that weight and state pass memory once and the gradient never. A kernel owns
-// nothing but its sizes; `run` is called by the executor's thread and uses its pool.
+// nothing but its sizes; `run` is called by the executor's thread and uses its pool. The weight may be bfloat16, all else
+// is float.
 #include "backends/cpu/highway/linear.h"
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include "backends/cpu/highway/activation.h"
 #include "backends/cpu/highway/gemm.h"
 #include "backends/cpu/highway/update.h"
+#include "backends/cpu/highway/weight_slices.h"
 #include "src/base/checked.h"
 
 namespace lt::cpu::highway {
@@ -32,7 +34,8 @@ void for_each_sample(ThreadPool* pool, uint32_t samples, const Task& task) {
 
 struct LinearShape {
   uint32_t in, out;
-  bool out_in;  // how the weight lies
+  bool out_in;         // how the weight lies
+  bool narrow_weight;  // bfloat16
   uint32_t leading() const { return out_in ? in : out; }
   GemmShape forward(uint32_t samples) const { return {samples, out, in, false, out_in}; }
   GemmShape dweight(uint32_t samples) const {
@@ -44,13 +47,41 @@ struct LinearShape {
   GemmShape dx(uint32_t samples) const { return {samples, in, out, false, !out_in}; }
 };
 
+// A product with rows [first, first + rows) of op(B), which is a part of all sums, or with as many columns of it, which
+// gives a part of C's columns.
+struct Slice {
+  GemmShape shape;
+  GemmOperands operands;
+  Slice(const GemmShape& whole, const GemmOperands& all, uint32_t first, uint32_t rows) : shape(whole), operands(all) {
+    if (whole.b_transposed) {
+      shape.n = rows;
+      operands.c += first;
+      if (operands.bias != nullptr) operands.bias += first;
+    } else {
+      shape.k = rows;
+      operands.a += first;
+      operands.accumulate |= first > 0;
+      if (first + rows == whole.k) return;
+      operands.bias = nullptr;
+      operands.relu = false;
+    }
+  }
+};
+
+// Of the largest slice.
+uint64_t sliced_scratch_bytes(GemmShape whole, const WeightSlices& weight, uint32_t threads, Target target) {
+  (whole.b_transposed ? whole.n : whole.k) = weight.slice_rows();
+  return align_up(gemm_scratch_bytes(whole, threads, target), tensor_alignment);
+}
+
 class Linear final : public Kernel {
  public:
   Linear(const LinearShape& shape, const KernelRequest& request, Target target)
       : op_(*request.op),
         shape_(shape),
         target_(target),
-        scratch_bytes_(gemm_scratch_bytes(shape.forward(request.micro_batch), request.threads, target)) {
+        weight_(shape.narrow_weight, shape.rows(), shape.leading(), target),
+        gemm_bytes_(sliced_scratch_bytes(shape.forward(request.micro_batch), weight_, request.threads, target)) {
     std::snprintf(name_, sizeof(name_), "highway linear %s", target_name(target));
   }
 
@@ -60,13 +91,17 @@ class Linear final : public Kernel {
     GemmOperands operands{};
     operands.a = context.at<float>(op_.x);
     operands.lda = shape_.in;
-    operands.b = context.at<float>(op_.weight);
     operands.ldb = shape_.leading();
     operands.c = y;
     operands.ldc = shape_.out;
     operands.bias = op_.has_bias ? context.at<float>(op_.bias) : nullptr;
     operands.relu = op_.has_relu;
-    gemm(shape_.forward(arguments.samples), operands, context.pool, context.scratch<std::byte>(), target_);
+    std::byte* const scratch = context.scratch<std::byte>();
+    weight_.each(context, op_.weight, scratch + gemm_bytes_, [&](uint32_t first, uint32_t rows, const float* values) {
+      operands.b = values;
+      const Slice slice(shape_.forward(arguments.samples), operands, first, rows);
+      gemm(slice.shape, slice.operands, context.pool, scratch, target_);
+    });
     if (!arguments.training || op_.dropout <= 0) return;
     const Dropout dropout{arguments.seed, arguments.step, op_.layer_index, arguments.dropout ? op_.dropout : 0};
     uint8_t* const mask = context.at<uint8_t>(op_.mask);
@@ -76,26 +111,34 @@ class Linear final : public Kernel {
                  mask + sample * mask_row_bytes(shape_.out));
     });
   }
-  uint64_t scratch_bytes() const override { return scratch_bytes_; }
+  uint64_t scratch_bytes() const override { return gemm_bytes_ + weight_.scratch_bytes(); }
   const char* name() const override { return name_; }
 
  private:
   const Op& op_;
   LinearShape shape_;
   Target target_;
-  uint64_t scratch_bytes_;
+  WeightSlices weight_;
+  uint64_t gemm_bytes_;
   char name_[48];
 };
 
 class LinearBackward final : public Kernel {
  public:
   LinearBackward(const LinearShape& shape, const KernelRequest& request, Target target)
-      : op_(*request.op), shape_(shape), target_(target), changes_dy_(op_.has_relu || op_.dropout > 0) {
+      : op_(*request.op),
+        shape_(shape),
+        target_(target),
+        weight_(shape.narrow_weight, shape.rows(), shape.leading(), target),
+        changes_dy_(op_.has_relu || op_.dropout > 0) {
     const uint32_t samples = request.micro_batch, threads = request.threads;
     dz_bytes_ = changes_dy_ ? align_up(uint64_t{samples} * shape.out * sizeof(float), tensor_alignment) : 0;
     gemm_bytes_ = std::max(gemm_scratch_bytes(shape.dweight(samples), threads, target),
                            gemm_scratch_bytes(shape.dbias(samples), threads, target));
-    if (op_.dx != no_tensor) gemm_bytes_ = std::max(gemm_bytes_, gemm_scratch_bytes(shape.dx(samples), threads, target));
+    if (op_.dx != no_tensor) {
+      dx_gemm_bytes_ = sliced_scratch_bytes(shape.dx(samples), weight_, threads, target);
+      gemm_bytes_ = std::max(gemm_bytes_, dx_gemm_bytes_ + weight_.scratch_bytes());
+    }
     if (op_.folded_update) {
       updater_.emplace(*op_.folded_update, op_, target);
       const uint64_t row_bytes = shape.leading() * sizeof(float), rows = shape.rows();
@@ -142,12 +185,16 @@ class LinearBackward final : public Kernel {
     if (op_.dx != no_tensor) {
       operands.a = dz;
       operands.lda = out;
-      operands.b = context.at<float>(op_.weight);
       operands.ldb = shape_.leading();
       operands.c = context.at<float>(op_.dx);
       operands.ldc = shape_.in;
       operands.accumulate = false;
-      gemm(shape_.dx(samples), operands, context.pool, gemm_scratch, target_);
+      weight_.each(context, op_.weight, gemm_scratch + dx_gemm_bytes_,
+                   [&](uint32_t first, uint32_t rows, const float* values) {
+                     operands.b = values;
+                     const Slice slice(shape_.dx(samples), operands, first, rows);
+                     gemm(slice.shape, slice.operands, context.pool, gemm_scratch, target_);
+                   });
     }
     // Last: dx belongs to the weight as it was.
     if (updater_ && updater_->begin(context)) update_by_strips(context, dz, gemm_scratch);
@@ -191,8 +238,9 @@ class LinearBackward final : public Kernel {
   const Op& op_;
   LinearShape shape_;
   Target target_;
+  WeightSlices weight_;
   bool changes_dy_;
-  uint64_t dz_bytes_ = 0, gemm_bytes_ = 0;
+  uint64_t dz_bytes_ = 0, dx_gemm_bytes_ = 0, gemm_bytes_ = 0;
   // Folded updates: a thread's scratch for the product of a strip, and with the strip itself.
   uint64_t strip_gemm_bytes_ = 0, strip_thread_bytes_ = 0;
   uint32_t strip_rows_ = 0;
@@ -211,7 +259,7 @@ std::unique_ptr<Kernel> make(OpKind kind, const Program& program, const KernelRe
     return nullptr;
   }
   const LinearShape shape{static_cast<uint32_t>(in), static_cast<uint32_t>(out),
-                          program.weight_layout == WeightLayout::out_in};
+                          program.weight_layout == WeightLayout::out_in, program.tensors[op.weight].dtype == DType::bf16};
   return std::make_unique<K>(shape, request, target);
 }
 

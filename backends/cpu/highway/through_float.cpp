@@ -16,8 +16,8 @@ namespace {
 
 // The floats of one chunk are to stay in the second caches of a few cores. Fewer samples than that would have the kernels
 // prepare the weights too often.
-constexpr uint64_t chunk_bytes = uint64_t{4} << 20;
-constexpr uint32_t least_chunk = 16;
+constexpr uint64_t chunk_bytes = uint64_t{4} << 20, frugal_chunk_bytes = uint64_t{1} << 20;
+constexpr uint32_t least_chunk = 16, frugal_least_chunk = 4;
 // Numbers of one block of conversions.
 constexpr uint64_t block_elements = 16384;
 
@@ -39,12 +39,14 @@ class ThroughFloat final : public Kernel {
     // Of a folded update, whose copies are the weight in the caller's program.
     for (TensorId* id : {&op_.parameters, &op_.state, &op_.state2, &op_.statistics, &op_.copies})
       add(program, id, &inputs_, false);
-    add(program, &op_.weight, &weight_);
-    chunk_ = op_.folded_update ? request.micro_batch : samples_of_chunk(request.micro_batch);
+    // Convolutions turn and transform theirs, linear layers widen theirs as they go.
+    const bool linear = op_.kind == OpKind::linear || op_.kind == OpKind::linear_backward;
+    add(program, &op_.weight, &weight_, !linear);
+    chunk_ = op_.folded_update ? request.micro_batch : samples_of_chunk(request);
     inner_.micro_batch = chunk_;
     for (Tensor& tensor : inner_.tensors)
       if (tensor.sample_elements != 0) tensor.bytes = tensor.sample_elements * dtype_bytes(tensor.dtype) * chunk_;
-    kernel_ = make_kernel(inner_, {&op_, chunk_, request.threads, request.frugal}, target);
+    kernel_ = make_float_kernel(inner_, {&op_, chunk_, request.threads, request.frugal}, target);
     if (kernel_ == nullptr) return;
     name_ = std::string(kernel_->name()) + ", bf16";
     for (const std::vector<Operand>* list : {&inputs_, &results_, &weight_})
@@ -104,12 +106,14 @@ class ThroughFloat final : public Kernel {
   }
 
   // Even chunks, by the shape alone.
-  uint32_t samples_of_chunk(uint32_t micro_batch) const {
+  uint32_t samples_of_chunk(const KernelRequest& request) const {
+    const uint32_t micro_batch = request.micro_batch;
     uint64_t sample_bytes = 1;
     for (const std::vector<Operand>* list : {&inputs_, &results_})
       for (const Operand& operand : *list)
         if (operand.narrow) sample_bytes += elements(operand) * sizeof(float);
-    const uint64_t most = std::max<uint64_t>(chunk_bytes / sample_bytes, least_chunk);
+    const uint64_t most = request.frugal ? std::max<uint64_t>(frugal_chunk_bytes / sample_bytes, frugal_least_chunk)
+                                         : std::max<uint64_t>(chunk_bytes / sample_bytes, least_chunk);
     return static_cast<uint32_t>(divide_up(micro_batch, divide_up(micro_batch, most)));
   }
 
