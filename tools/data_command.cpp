@@ -334,6 +334,7 @@ void add_data_command(CLI::App& app, int* exit_code) {
       "  lean-train data get mnist                   into the cache folder, where training looks for it\n"
       "  lean-train data get mnist --to ./mnist      train with: lean-train mnist --data ./mnist\n"
       "  lean-train data get cifar10\n"
+      "  lean-train data prepare imdb ./aclImdb      the words of raw film reviews, numbered\n"
       "  lean-train data check ./mnist\n");
   const auto add = [&](const char* name, const char* description, ExitCode (*run)(const Arguments&)) {
     CLI::App* const command = data->add_subcommand(name, description);
