@@ -9,16 +9,22 @@ namespace lt::cpu::highway {
 namespace {
 
 // Enough blocks that threads which start late or are disturbed even out. A product that one thread computes alone is cut by
-// the caches' size only; its sums are the same.
+// the caches' size only.
 constexpr uint32_t wanted_blocks = 16, wanted_blocks_alone = 1;
 // A block's rows and columns share what they read: below these it is not worth cutting it further.
 constexpr uint32_t most_rows_in_place = 256, least_rows = 48;
+// Rows that fit one block are not cut where there are columns enough for so many blocks a thread: a B in place then passes
+// memory once, and blocks are as wide as can be: long pieces of B's rows are what memory is fast at.
+constexpr uint32_t thread_blocks = 2;
 
-// How a product is cut. Depends on the shape, the target, and whether there is a pool.
+// How a product is cut. Goes by the shape, the target and the threads; sums do not depend on it.
 struct Plan {
   uint32_t rows, columns;  // of the product as it is computed: n x m where swapped
-  uint32_t panels, panels_per_block, column_blocks;
+  uint32_t panels, column_blocks;
   uint32_t rows_per_block, row_blocks;
+  uint32_t panel_begin(uint32_t column_block) const {
+    return static_cast<uint32_t>(uint64_t{column_block} * panels / column_blocks);
+  }
 };
 
 // A C this narrow leaves lanes idle or tiles low.
@@ -31,25 +37,34 @@ bool moves_less_swapped(const GemmShape& shape) {
   return shape.b_transposed && uint64_t{shape.m} * (uint64_t{shape.n} + shape.k) <= uint64_t{shape.n} * shape.k;
 }
 
-Plan make_plan(const GemmShape& shape, bool swapped, uint32_t least_blocks, const GemmTraits& traits) {
+// threads: 0 where there is no pool.
+Plan make_plan(const GemmShape& shape, bool swapped, bool b_in_place, uint32_t threads, const GemmTraits& traits) {
   Plan plan{};
   plan.rows = swapped ? shape.n : shape.m;
   plan.columns = swapped ? shape.m : shape.n;
   const bool small_blocks = swapped || shape.a_transposed;
   const uint32_t panel_columns = traits.lanes * traits.panel_vectors;
   plan.panels = GemmPanels(plan.columns, traits.lanes, traits.panel_vectors).panels;
-  // The longer side is halved until there are least_blocks.
+  if (threads != 0 && !small_blocks && b_in_place && plan.rows <= most_rows_in_place &&
+      plan.panels >= uint64_t{threads} * thread_blocks) {
+    const uint64_t rounds =
+        std::max<uint64_t>(thread_blocks, divide_up(plan.panels, uint64_t{threads} * gemm_block_panels));
+    plan.column_blocks = static_cast<uint32_t>(std::min<uint64_t>(plan.panels, threads * rounds));
+    plan.row_blocks = 1;
+    plan.rows_per_block = plan.rows;
+    return plan;
+  }
+  // The longer side is halved until there are enough blocks.
   uint32_t rows = std::min(plan.rows, small_blocks ? gemm_block_rows : most_rows_in_place);
   uint32_t panels = std::min(plan.panels, gemm_block_panels);
   const auto blocks = [&] { return divide_up(plan.rows, rows) * divide_up(plan.panels, panels); };
-  while (blocks() < least_blocks) {
+  while (blocks() < (threads != 0 ? wanted_blocks : wanted_blocks_alone)) {
     const bool cut_rows = rows >= 2 * least_rows && (panels == 1 || rows >= panels * panel_columns);
     if (!cut_rows && panels == 1) break;
     uint32_t& side = cut_rows ? rows : panels;
     side = static_cast<uint32_t>(divide_up(side, 2));
   }
   plan.column_blocks = static_cast<uint32_t>(divide_up(plan.panels, panels));
-  plan.panels_per_block = static_cast<uint32_t>(divide_up(plan.panels, plan.column_blocks));
   plan.row_blocks = static_cast<uint32_t>(divide_up(plan.rows, rows));
   plan.rows_per_block = static_cast<uint32_t>(divide_up(plan.rows, plan.row_blocks));
   return plan;
@@ -110,8 +125,8 @@ void gemm(const GemmShape& shape, const GemmOperands& operands, ThreadPool* pool
   const GemmTraits traits = for_target(gemm_traits_table, target)();
   GemmBlockFunction* const run_block = for_target(gemm_block_table, target);
   const bool swapped = moves_less_swapped(shape) && !operands.b_packed && !operands.bias && !operands.relu;
-  const Plan plan = make_plan(shape, swapped, pool ? wanted_blocks : wanted_blocks_alone, traits);
   const uint32_t threads = pool ? pool->threads() : 1;
+  const Plan plan = make_plan(shape, swapped, !operands.b_packed && !shape.b_transposed, pool ? threads : 0, traits);
   float* const thread_scratch = reinterpret_cast<float*>(scratch);
   float* const packed = thread_scratch + thread_scratch_floats(traits) * threads;
 
@@ -153,9 +168,9 @@ void gemm(const GemmShape& shape, const GemmOperands& operands, ThreadPool* pool
     const uint32_t row_block = index / plan.column_blocks, column_block = index % plan.column_blocks;
     block.row_begin = row_block * plan.rows_per_block;
     block.row_end = std::min(block.row_begin + plan.rows_per_block, plan.rows);
-    block.panel_begin = column_block * plan.panels_per_block;
-    block.panel_end = std::min(block.panel_begin + plan.panels_per_block, plan.panels);
-    block.next_panel = (index + threads) % plan.column_blocks * plan.panels_per_block;
+    block.panel_begin = plan.panel_begin(column_block);
+    block.panel_end = plan.panel_begin(column_block + 1);
+    block.next_panel = plan.panel_begin((index + threads) % plan.column_blocks);
     block.scratch = thread_scratch + thread_scratch_floats(traits) * thread;
     if (block.row_begin < block.row_end) run_block(block);
   });

@@ -1,9 +1,9 @@
 // Matrix product C = op(A) op(B) in fp32 with bias, ReLU or accumulation joined to its last store; what the linear layers
 // and whoever else multiplies matrices stand on. All matrices are row-major with a leading dimension in elements.
 //
-// The caller owns all memory, scratch included; nothing is allocated. One call at a time per scratch. Work is cut into
-// blocks by the shape alone, and every sum runs over k in the same order (blocks of gemm_depth products, each summed from
-// zero), so a result depends neither on the thread count nor on the other rows and columns.
+// The caller owns all memory, scratch included; nothing is allocated. One call at a time per scratch. Every sum runs
+// over k in the same order (steps of equal depth, by k alone, each summed from zero), however the product is cut into
+// blocks, so a result depends neither on the thread count nor on the other rows and columns.
 #pragma once
 
 #include <cstddef>

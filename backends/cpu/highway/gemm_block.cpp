@@ -73,7 +73,7 @@ class Walk {
     for (uint32_t step = 0; step < steps; ++step) {
       const Pass pass = next;
       next = step + 1 < steps ? pass_at(step + 1) : pass_of(g_.next_panel, 0);
-      run_pass(pass, next, step + 1 < steps);
+      run_pass(pass, next, step, step + 1 < steps);
     }
   }
 
@@ -112,7 +112,7 @@ class Walk {
   void fetch_a(const Pass& next, size_t tile, size_t height, bool last_tile, Tile* t) const {
     t->a_next = nullptr;
     if (packs_a_ && next.first_panel && next.k != 0) {
-      const size_t ks = divide_up(next.depth, line_floats) * most_rows_, tiles_a_line = divide_up(next.depth, ks);
+      const size_t ks = divide_up(next.depth, fetch_steps) * most_rows_, tiles_a_line = divide_up(next.depth, ks);
       const size_t line = tile / tiles_a_line * line_floats;
       if (line >= rows_) return;
       t->a_next = a_at(next) + line + tile % tiles_a_line * ks * g_.a_k;
@@ -121,7 +121,7 @@ class Walk {
     } else if (!packs_a_ && g_.a_k == 1) {
       t->a_next = last_tile ? a_at(next) : t->a + height * g_.a_row;
       t->a_next_stride = g_.a_row;
-      t->a_next_step = line_floats;
+      t->a_next_step = fetch_steps;
     }
   }
 
@@ -146,21 +146,54 @@ class Walk {
     return false;
   }
 
-  // What the tiles of one pass fetch of the next one's B: rows of it as they lie in memory.
+  // What is fetched of B: rows as they lie in memory, in pieces of some lines.
   struct Fetch {
     const float* from;
-    size_t stride, rows, lines;
+    size_t stride, rows, pieces;
+    size_t first_tile, tiles;  // how many share it, and which of them is the pass's first
   };
+  static size_t pieces_of(size_t floats) { return divide_up(floats, fetch_lines * line_floats); }
+
+  // The next pass's panel, by the tiles of this one.
   Fetch fetch_of(const Pass& next) const {
-    const auto lines = [](size_t floats) { return (floats + line_floats - 1) / line_floats; };
     if (g_.b_source == PanelSource::columns)
-      return {g_.b + next.begin * g_.b_stride + next.k, g_.b_stride, next.columns, lines(next.depth)};
-    if (g_.b_source == PanelSource::packed)
-      return {g_.b + next.begin * g_.depth + next.k * next.width, next.width, next.depth, lines(next.width)};
-    return {g_.b + next.k * g_.b_stride + next.begin, g_.b_stride, next.depth, lines(next.columns)};
+      return {g_.b + next.begin * g_.b_stride + next.k, g_.b_stride, next.columns, pieces_of(next.depth), 0, tile_count_};
+    if (g_.b_source == PanelSource::rows)
+      return {g_.b + next.k * g_.b_stride + next.begin, g_.b_stride, next.depth, pieces_of(next.columns), 0, tile_count_};
+    return {g_.b + next.begin * g_.depth + next.k * next.width, 0, 1, pieces_of(next.width * next.depth), 0, tile_count_};
+  }
+  // Where B lies in rows and all panels meet at a step in k: those of all panels at the next step in k, by the tiles of all
+  // passes of this one. The longer the pieces of memory, the more of them the processor fetches by itself. After the last
+  // step, what the next block begins with.
+  Fetch fetch_rows(uint32_t step) const {
+    const uint32_t next_step = step / block_panels_ * block_panels_ + block_panels_;
+    const bool same_block = next_step < depths_ * block_panels_;
+    const Pass next = same_block ? pass_at(next_step) : pass_of(g_.next_panel, 0);
+    const uint32_t end = std::min((same_block ? g_.panel_begin : g_.next_panel) + block_panels_, panels_.panels);
+    const size_t columns = std::min<size_t>(panels_.begin(end), g_.columns) - next.begin;
+    return {g_.b + next.k * g_.b_stride + next.begin,
+            g_.b_stride,
+            next.depth,
+            pieces_of(columns),
+            step % block_panels_ * tile_count_,
+            block_panels_ * tile_count_};
   }
 
-  void run_pass(const Pass& pass, const Pass& next, bool same_block) const {
+  // This tile's share, a little in each of its parts.
+  void fetch_b(const Fetch& fetch, size_t tile, size_t parts, Tile* t) const {
+    if (!fetches_b_) return;
+    const size_t count = fetch.rows * fetch.pieces;
+    const size_t begin = count * (fetch.first_tile + tile) / fetch.tiles;
+    const size_t end = count * (fetch.first_tile + tile + 1) / fetch.tiles;
+    t->b_next_count = end - begin;
+    t->b_next_each = divide_up(t->b_next_count, parts);
+    t->b_next_piece = begin % fetch.pieces;
+    t->b_next_pieces = fetch.pieces;
+    t->b_next_stride = fetch.stride;
+    t->b_next = fetch.from + begin / fetch.pieces * fetch.stride + t->b_next_piece * fetch_lines * line_floats;
+  }
+
+  void run_pass(const Pass& pass, const Pass& next, uint32_t step, bool same_block) const {
     const bool first = pass.k == 0, last = pass.k + pass.depth == g_.depth;
     if (packs_a_ && pass.first_panel) pack_a(pass);
     Tile t{};
@@ -174,12 +207,8 @@ class Walk {
     t.add = !first || (g_.accumulate && !g_.c_transposed);
     t.relu = last && g_.relu;
     t.bias = last && g_.bias ? g_.bias + pass.begin : nullptr;
-    // The first tile has lines of its own to wait for, where there are others.
-    const Fetch fetch = fetch_of(next);
-    const size_t parts = std::max<size_t>(1, divide_up(pass.depth, line_floats));  // of a tile, each with its fetches
-    const size_t fetch_begin = tile_count_ > 1 ? 1 : 0, fetch_parts = (tile_count_ - fetch_begin) * parts;
-    const size_t fetch_rows = divide_up(fetch.rows, fetch_parts);
-    size_t fetched = 0;
+    const Fetch fetch = g_.b_source == PanelSource::rows && !g_.c_transposed ? fetch_rows(step) : fetch_of(next);
+    const size_t parts = std::max<size_t>(1, divide_up(pass.depth, fetch_steps));  // of a tile, each with its fetches
     for (size_t tile = 0, row = 0, end; tile < tile_count_; ++tile, row = end) {
       end = tile_begin(tile + 1);
       const size_t height = end - row;
@@ -196,11 +225,7 @@ class Walk {
       t.c_next = last_tile ? c_at(next) : t.c + height * t.c_stride;
       t.c_next_stride = last_tile ? c_stride_at(next) : t.c_stride;
       t.c_next_rows = last_tile && !same_block ? 0 : divide_up(height, parts);
-      t.b_next_rows = fetches_b_ && tile >= fetch_begin && fetched < fetch.rows ? fetch_rows : 0;
-      t.b_next = fetch.from + fetched * fetch.stride;
-      t.b_next_stride = fetch.stride;
-      t.b_next_lines = fetch.lines;
-      fetched += t.b_next_rows * parts;
+      fetch_b(fetch, tile, parts, &t);
       find_tile(vectors, height, pack)(t);
       if (pack) {
         t.b = b_packed_;

@@ -60,6 +60,8 @@ HWY_INLINE void keep([[maybe_unused]] V& v) {
 }
 
 constexpr uint32_t line_floats = 64 / sizeof(float);
+// Between fetches; and of B at a time. A core waits for 16 lines or so, then it stands: few and often.
+constexpr uint32_t fetch_steps = 8, fetch_lines = 4;
 
 struct Tile {
   const float* a;  // a[row * a_row + k * a_k]
@@ -73,14 +75,15 @@ struct Tile {
   const float* bias;  // null: none
   bool add, relu;     // add to what C holds
   uint32_t columns;   // of C that exist
-  // Fetched meanwhile, a part every line_floats steps: of A, as many lines as the tile has rows (null: none); of C, some of
-  // the following tile's rows, whole; of what B will be next, some rows of so many lines.
+  // Fetched meanwhile, a part every fetch_steps: of A, as many lines as the tile has rows (null: none); of C, some of the
+  // following tile's rows, whole; of what B will be next, fetch_lines at a time, so many times each part and in all, going
+  // along rows of b_next_pieces of them, from the b_next_piece-th of a row on.
   const float* a_next;
   size_t a_next_stride, a_next_step;
   float* c_next;
   size_t c_next_stride, c_next_rows;
   const float* b_next;
-  size_t b_next_stride, b_next_rows, b_next_lines;
+  size_t b_next_each, b_next_count, b_next_piece, b_next_pieces, b_next_stride;  // stride: of its rows
 };
 using TileFunction = void(const Tile&);
 
@@ -146,8 +149,9 @@ void run_tile(const Tile& t) {
   LT_UNROLL for (size_t i = 0; i < bases; ++i) a[i] = t.a + 3 * i * a_row;
   const float *b = t.b, *a_next = t.a_next, *b_next = t.b_next;
   float *packed = t.packed, *c_next = t.c_next;
+  size_t b_left = t.b_next_count, b_piece = t.b_next_piece;
   for (uint32_t left = t.depth, steps; left != 0; left -= steps) {
-    steps = left < line_floats ? left : line_floats;
+    steps = left < fetch_steps ? left : fetch_steps;
     if (a_next) {
       LT_UNROLL for (size_t r = 0; r < rows; ++r) __builtin_prefetch(a_next + r * t.a_next_stride);
       a_next += t.a_next_step;
@@ -155,8 +159,14 @@ void run_tile(const Tile& t) {
     for (size_t r = 0; r < t.c_next_rows; ++r, c_next += t.c_next_stride) {
       LT_UNROLL for (size_t v = 0; v < vectors; ++v) __builtin_prefetch(c_next + v * lanes, 1);
     }
-    for (size_t r = 0; r < t.b_next_rows; ++r, b_next += t.b_next_stride)
-      for (size_t i = 0; i < t.b_next_lines; ++i) __builtin_prefetch(b_next + i * line_floats, 0, 2);
+    for (size_t i = b_left < t.b_next_each ? b_left : t.b_next_each; i != 0; --i, --b_left) {
+      LT_UNROLL for (size_t line = 0; line < fetch_lines; ++line) __builtin_prefetch(b_next + line * line_floats, 0, 2);
+      b_next += fetch_lines * line_floats;
+      if (++b_piece == t.b_next_pieces) {
+        b_piece = 0;
+        b_next += t.b_next_stride - t.b_next_pieces * fetch_lines * line_floats;
+      }
+    }
     for (uint32_t k = steps; k != 0; --k) {
       V row[vectors];
       LT_UNROLL for (size_t v = 0; v < vectors; ++v) {
