@@ -53,6 +53,22 @@ void copy_plane(const uint16_t* x, Extent extent, uint32_t border, uint32_t pitc
 }
 
 void make_patches(const PatchShape& shape, const uint16_t* from, uint32_t patch_row, uint16_t* patches) {
+  if (patch_row == 32) {
+    // A patch is a vector: each row is loaded into its lanes, from where its first element would be in lane 0.
+    __mmask32 lanes[32];
+    for (uint32_t row = 0; row < shape.rows; ++row) lanes[row] = first_halves(shape.row) << row * shape.row;
+    const int64_t back = static_cast<int64_t>(shape.line) - shape.row;
+    for (uint32_t pixel = 0; pixel < shape.pixels; ++pixel, from += shape.step, patches += patch_row) {
+      __m512i patch = _mm512_maskz_loadu_epi16(lanes[0], from);
+      const uint16_t* at = from;
+      for (uint32_t row = 1; row < shape.rows; ++row) {
+        at += back;
+        patch = _mm512_mask_loadu_epi16(patch, lanes[row], at);
+      }
+      _mm512_storeu_si512(patches, patch);
+    }
+    return;
+  }
   // Pieces of 16 elements, each in place when what it wrote too much of is overwritten by the next.
   const __m256i zero = _mm256_setzero_si256();
   const auto rest = static_cast<__mmask16>(first_halves((shape.row - 1) % 16 + 1));

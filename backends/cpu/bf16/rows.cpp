@@ -11,15 +11,36 @@ LT_BEGIN_AVX512_BF16
 namespace lt::cpu::bf16 {
 namespace {
 
+inline __m512 finished(const float* sums, const float* bias, __mmask16 lanes, __m512 scale, bool relu) {
+  __m512 value = _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(lanes, sums));
+  if (bias != nullptr) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(lanes, bias));
+  return relu ? relu_of(value) : value;
+}
+
+// A store for each two vectors: stores are what takes longest.
+inline void put_pair(uint16_t* to, __mmask32 lanes, __m512 low, __m512 high) {
+  const __m512bh halves = _mm512_cvtne2ps_pbh(high, low);
+  __m512i bits;
+  std::memcpy(&bits, &halves, sizeof bits);
+  _mm512_mask_storeu_epi16(to, lanes, bits);
+}
+inline void put_pair(float* to, __mmask32 lanes, __m512 low, __m512 high) {
+  _mm512_mask_storeu_ps(to, static_cast<__mmask16>(lanes), low);
+  _mm512_mask_storeu_ps(to + 16, static_cast<__mmask16>(lanes >> 16), high);
+}
+
 template <class T>
 inline void finish_rows(const Sums& sums, const float* bias, bool relu, T* y, uint64_t y_row) {
   const __m512 scale = _mm512_set1_ps(sums.scale);
   for (uint32_t row = 0; row < sums.rows; ++row)
-    for (uint32_t column = 0; column < sums.columns; column += 16) {
-      const __mmask16 lanes = first_floats(sums.columns - column);
-      __m512 value = _mm512_mul_ps(scale, _mm512_maskz_loadu_ps(lanes, sums.first + row * sums.row + column));
-      if (bias != nullptr) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(lanes, bias + column));
-      put(y + row * y_row + column, lanes, relu ? relu_of(value) : value);
+    for (uint32_t column = 0; column < sums.columns; column += 32) {
+      const __mmask32 lanes = first_halves(sums.columns - column);
+      const float* const from = sums.first + row * sums.row + column;
+      const float* const term = bias != nullptr ? bias + column : nullptr;
+      const __m512 low = finished(from, term, static_cast<__mmask16>(lanes), scale, relu);
+      const __m512 high =
+          finished(from + 16, term != nullptr ? term + 16 : nullptr, static_cast<__mmask16>(lanes >> 16), scale, relu);
+      put_pair(y + row * y_row + column, lanes, low, high);
     }
 }
 
@@ -74,10 +95,7 @@ void store_transposed_sums(const Sums& first, uint64_t part_step, uint32_t parts
 }
 
 void round(const float* from, uint64_t elements, uint16_t* to) {
-  for (uint64_t e = 0; e < elements; e += 16) {
-    const __mmask16 lanes = first_floats(elements - e);
-    put(to + e, lanes, _mm512_maskz_loadu_ps(lanes, from + e));
-  }
+  finish_rows({from, 0, 1, static_cast<uint32_t>(elements)}, nullptr, false, to, 0);
 }
 
 void undo_activation(const uint16_t* dy, const uint16_t* y, const uint8_t* mask_row, uint64_t elements, bool relu,
@@ -99,13 +117,21 @@ void undo_activation(const uint16_t* dy, const uint16_t* y, const uint8_t* mask_
 }
 
 void add_column_sums(const Matrix& matrix, float* sums) {
-  for (uint32_t column = 0; column < matrix.columns; column += 16) {
-    const __mmask16 lanes = first_floats(matrix.columns - column);
-    __m512 sum = _mm512_maskz_loadu_ps(lanes, sums + column);
-    const uint16_t* at = matrix.first + column;
-    for (uint32_t row = 0; row < matrix.rows; ++row, at += matrix.row)
-      sum = _mm512_add_ps(sum, widened(_mm256_maskz_loadu_epi16(lanes, at)));
-    _mm512_mask_storeu_ps(sums + column, lanes, sum);
+  constexpr uint32_t vectors = 4;  // side by side: each sum waits for itself alone
+  for (uint32_t column = 0; column < matrix.columns; column += 16 * vectors) {
+    __mmask16 lanes[vectors];
+    __m512 sum[vectors];
+    for (uint32_t i = 0; i < vectors; ++i) {
+      const uint32_t at = column + 16 * i;
+      lanes[i] = first_floats(at < matrix.columns ? matrix.columns - at : 0);
+      sum[i] = _mm512_maskz_loadu_ps(lanes[i], sums + at);
+    }
+    const uint16_t* from = matrix.first + column;
+    for (uint32_t row = 0; row < matrix.rows; ++row, from += matrix.row)
+#pragma GCC unroll 4
+      for (uint32_t i = 0; i < vectors; ++i)
+        sum[i] = _mm512_add_ps(sum[i], widened(_mm256_maskz_loadu_epi16(lanes[i], from + 16 * i)));
+    for (uint32_t i = 0; i < vectors; ++i) _mm512_mask_storeu_ps(sums + column + 16 * i, lanes[i], sum[i]);
   }
 }
 
