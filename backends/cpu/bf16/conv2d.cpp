@@ -38,13 +38,12 @@ class Conv2d final : public Kernel {
   void run(const KernelContext& context) override {
     const Scratch scratch = lay_out(context.scratch<std::byte>());
     const uint32_t strips = strips_of(shape_.out_channels);
-    context.pool->run(form_.segments * strips, [&](uint32_t block, uint32_t) {
-      const uint32_t segment = block / strips, out = block % strips * strip;
-      const uint16_t* const weight =
-          context.at<uint16_t>(op_.weight) + uint64_t{segment} * form_.segment * shape_.out_channels;
-      pack_rows({weight + out, shape_.out_channels, form_.segment, strip_length(shape_.out_channels, block % strips)},
+    context.pool->run(form_.runs * strips, [&](uint32_t block, uint32_t) {
+      const uint32_t run = block / strips, out = block % strips * strip;
+      const uint16_t* const weight = context.at<uint16_t>(op_.weight) + uint64_t{run} * form_.run * shape_.out_channels;
+      pack_rows({weight + out, shape_.out_channels, form_.run, strip_length(shape_.out_channels, block % strips)},
                 form_.block_step(),
-                scratch.packed + blocks_of(out) * form_.block_step() + uint64_t{segment} * form_.chunks * block_elements);
+                scratch.packed + blocks_of(out) * form_.block_step() + uint64_t{run} * form_.run_chunks * block_elements);
     });
     context.pool->run(context.arguments->samples, [&](uint32_t sample, uint32_t thread) {
       convolve_sample(context, scratch, lay_out_thread(scratch.threads + thread * scratch.thread_bytes), sample);
@@ -68,8 +67,8 @@ class Conv2d final : public Kernel {
   ThreadScratch lay_out_thread(std::byte* first) const {
     Parts parts(first);
     ThreadScratch scratch{};
-    scratch.plane = parts.take<uint16_t>(uint64_t{shape_.padded_height()} * shape_.padded_width() * shape_.in_channels +
-                                         form_.plane_slack());
+    scratch.plane =
+        parts.take<uint16_t>(uint64_t{shape_.padded_height()} * shape_.padded_width() * form_.pixel + form_.plane_slack());
     scratch.patches = parts.take<uint16_t>(form_.patch_elements());
     scratch.sums = parts.take<float>(form_.sums_floats());
     scratch.y = parts.take<float>(op_.dropout > 0 ? shape_.y_elements() : 0);
@@ -90,8 +89,8 @@ class Conv2d final : public Kernel {
                        uint32_t sample) const {
     const RunArguments& arguments = *context.arguments;
     const bool drops = op_.dropout > 0 && arguments.training;
-    copy_plane(context.at<uint16_t>(op_.x) + sample * shape_.x_elements(), op_.x_extent, shape_.padding, form_.pitch,
-               form_.plane_slack(), own.plane);
+    copy_plane(context.at<uint16_t>(op_.x) + sample * shape_.x_elements(), op_.x_extent, form_.pixel, shape_.padding,
+               form_.pitch, form_.plane_slack(), own.plane);
     uint16_t* const y = context.at<uint16_t>(op_.y) + sample * shape_.y_elements();
     {
       const Products products(unit_, form_.rows);

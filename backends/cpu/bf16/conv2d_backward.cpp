@@ -28,7 +28,7 @@ class Conv2dBackward final : public Kernel {
     const uint32_t samples = context.arguments->samples;
     if (op_.dx != no_tensor) {
       const uint32_t strips = strips_of(shape_.in_channels);
-      context.pool->run(form_.dx.segments * strips, [&](uint32_t block, uint32_t thread) {
+      context.pool->run(form_.dx.runs * strips, [&](uint32_t block, uint32_t thread) {
         pack_turned(context, scratch, block / strips, block % strips, own(scratch, thread).turned);
       });
     }
@@ -69,7 +69,7 @@ class Conv2dBackward final : public Kernel {
     scratch.left = parts.take<uint16_t>(form_.left_elements());
     scratch.right = parts.take<uint16_t>(form_.packings() * form_.packing_elements());
     scratch.dx_patches = parts.take<uint16_t>(has_dx ? form_.dx.patch_elements() : 0);
-    scratch.turned = parts.take<uint16_t>(has_dx ? uint64_t{strip} * form_.dx.segment : 0);
+    scratch.turned = parts.take<uint16_t>(has_dx ? uint64_t{strip} * form_.dx.run : 0);
     scratch.dx_sums = parts.take<float>(has_dx ? form_.dx.sums_floats() : 0);
     scratch.bytes = parts.bytes();
     return scratch;
@@ -93,22 +93,22 @@ class Conv2dBackward final : public Kernel {
     return op_.dropout > 0 && context.arguments->dropout ? 1 / (1 - op_.dropout) : 1;
   }
 
-  // A strip of input channels of the turned kernel: rows of [kernel row, kernel column, output] for dx's segment, then
+  // A strip of input channels of the turned kernel: rows of [kernel row, kernel column, output] for dx's run, then
   // blocks.
-  void pack_turned(const KernelContext& context, const Scratch& scratch, uint32_t segment, uint32_t index,
+  void pack_turned(const KernelContext& context, const Scratch& scratch, uint32_t run, uint32_t index,
                    uint16_t* turned) const {
     const Convolution& dx = form_.dx;
     const uint32_t first = index * strip, channels = strip_length(shape_.in_channels, index), outputs = shape_.out_channels;
-    const uint32_t taps = shape_.kernel * shape_.kernel / dx.segments;
+    const uint32_t taps = shape_.kernel * shape_.kernel / dx.runs;
     const uint16_t* const weight = context.at<uint16_t>(op_.weight);
     for (uint32_t tap = 0; tap < taps; ++tap) {
-      const uint64_t from = shape_.kernel * shape_.kernel - 1 - (segment * taps + tap);
+      const uint64_t from = shape_.kernel * shape_.kernel - 1 - (run * taps + tap);
       for (uint32_t channel = 0; channel < channels; ++channel)
-        std::memcpy(turned + uint64_t{channel} * dx.segment + tap * outputs,
+        std::memcpy(turned + uint64_t{channel} * dx.run + tap * outputs,
                     weight + (from * shape_.in_channels + first + channel) * outputs, outputs * sizeof(uint16_t));
     }
-    pack_columns({turned, dx.segment, channels, dx.segment}, dx.block_step(),
-                 scratch.packed + blocks_of(first) * dx.block_step() + uint64_t{segment} * dx.chunks * block_elements);
+    pack_columns({turned, dx.run, channels, dx.run}, dx.block_step(),
+                 scratch.packed + blocks_of(first) * dx.block_step() + uint64_t{run} * dx.run_chunks * block_elements);
   }
 
   // x with its border, and zeros up to the last pair's second pixel.
@@ -149,17 +149,20 @@ class Conv2dBackward final : public Kernel {
     }
     const uint32_t channels = shape_.out_channels;
     add_column_sums({gradient, channels, static_cast<uint32_t>(shape_.y_pixels()), channels}, bias);
-    const uint64_t y_line = uint64_t{shape_.y_width} * channels, line = uint64_t{form_.pitch} * channels;
-    uint16_t* plane = mine.plane + (uint64_t{form_.border} * form_.pitch + form_.border) * channels;
+    const uint64_t y_line = uint64_t{shape_.y_width} * channels, line = uint64_t{form_.pitch} * form_.pixel;
+    uint16_t* plane = mine.plane + (uint64_t{form_.border} * form_.pitch + form_.border) * form_.pixel;
     if (!shape_.has_pool) {
       for (uint32_t row = 0; row < shape_.y_height; ++row, gradient += y_line, plane += line)
-        std::memcpy(plane, gradient, y_line * sizeof(uint16_t));
+        if (form_.pixel == channels)
+          std::memcpy(plane, gradient, y_line * sizeof(uint16_t));
+        else
+          pad_rows({gradient, channels, shape_.y_width, channels}, plane);
       return;
     }
     const PoolShape pool{shape_.pool_kernel, shape_.conv_width, shape_.y_width};
     const uint8_t* argmax = context.at<uint8_t>(op_.argmax) + at;
     for (uint32_t row = 0; row < shape_.y_height; ++row, gradient += y_line, argmax += y_line, plane += pool.kernel * line)
-      unpool(pool, channels, gradient, argmax, form_.pitch, plane);
+      unpool(pool, channels, gradient, argmax, form_.pixel, form_.pitch, plane);
   }
 
   void make_input_gradient(const KernelContext& context, const Scratch& scratch, const ThreadScratch& mine,
@@ -180,11 +183,11 @@ class Conv2dBackward final : public Kernel {
   // The operands of dweight, of a sample.
   void make_operands(const KernelContext& context, const ThreadScratch& mine, uint32_t sample) const {
     const uint32_t channels = shape_.in_channels, outputs = shape_.out_channels, rows = 2 * form_.pairs;
-    transpose(
-        {mine.plane + (uint64_t{form_.border} * form_.pitch + form_.border) * outputs, outputs, form_.pixels, outputs},
-        form_.left_row, mine.left);
-    copy_plane(context.at<uint16_t>(op_.x) + sample * shape_.x_elements(), op_.x_extent, shape_.padding, x_pitch(),
-               x_plane_elements() - x_pixels() * channels, mine.x_plane);
+    transpose({mine.plane + (uint64_t{form_.border} * form_.pitch + form_.border) * form_.pixel, form_.pixel, form_.pixels,
+               outputs},
+              form_.left_row, mine.left);
+    copy_plane(context.at<uint16_t>(op_.x) + sample * shape_.x_elements(), op_.x_extent, shape_.in_channels, shape_.padding,
+               x_pitch(), x_plane_elements() - x_pixels() * channels, mine.x_plane);
     if (!form_.patches) {
       for (uint32_t packing = 0; packing < form_.packings(); ++packing)
         pack_rows({mine.x_plane + packing * channels, channels, rows, channels}, form_.right_step(),

@@ -43,6 +43,7 @@ Conv2dGradient::Conv2dGradient(const highway::Conv2dShape& s, bool needs_dx, boo
                       .stride = 1,
                       .least_lines = 1},
                      unit);
+  pixel = needs_dx ? dx.pixel : s.out_channels;
 }
 
 }  // namespace lt::cpu::bf16

@@ -17,7 +17,8 @@ namespace lt::cpu::bf16 {
 struct Conv2dGradient {
   Conv2dGradient(const highway::Conv2dShape& shape, bool needs_dx, bool frugal, Unit unit);
 
-  uint32_t border, pitch;   // of dz's plane
+  uint32_t border, pitch;   // of dz's plane: pixels around it, and from line to line
+  uint32_t pixel;           // its elements from pixel to pixel
   uint32_t pixels, chunks;  // that dweight sums over, of one sample
   uint32_t pass_chunks;     // at a time
   bool patches;             // of x
@@ -40,7 +41,7 @@ struct Conv2dGradient {
   uint64_t packing_elements() const { return blocks * right_step(); }
   uint32_t packings() const { return taps == 1 ? 1 : 2; }
   uint64_t plane_elements(const highway::Conv2dShape& s) const {
-    return (uint64_t{s.conv_height} + 2 * border) * pitch * s.out_channels + dx.plane_slack();
+    return (uint64_t{s.conv_height} + 2 * border) * pitch * pixel + dx.plane_slack();
   }
 };
 

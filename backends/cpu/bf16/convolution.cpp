@@ -13,6 +13,8 @@ namespace {
 // KB, stay in the first cache while the strip's tiles go by.
 constexpr uint64_t strip_bytes = 32768;
 constexpr uint32_t pass_chunks = 12;
+// What a chunk takes where rows of tiles lie in whole cache lines, and where they do not.
+constexpr uint32_t aligned_cost = 2, split_cost = 3;
 
 }  // namespace
 
@@ -28,8 +30,13 @@ Convolution convolution(const ConvolutionShape& s, Unit unit) {
   // Patches cost a copy of every window; chunks that are empty by more than half cost more.
   c.patches = 2 * chunks_of(uint64_t{s.kernel} * s.kernel * s.channels) <= s.kernel * chunks_of(s.kernel * s.channels);
   c.segments = c.patches ? 1 : s.kernel;
-  c.segment = s.kernel * s.channels * (c.patches ? s.kernel : 1);
-  c.chunks = chunks_of(c.segment);
+  const bool fills =
+      !c.patches && aligned_cost * s.kernel * chunks_of(s.channels) < split_cost * chunks_of(s.kernel * s.channels);
+  c.pixel = fills ? chunks_of(s.channels) * block_depth : s.channels;
+  c.runs = c.segments * (fills ? s.kernel : 1);
+  c.run = s.kernel * s.kernel * s.channels / c.runs;
+  c.run_chunks = chunks_of(c.run);
+  c.chunks = c.runs / c.segments * c.run_chunks;
   c.blocks = blocks_of(s.outputs);
   c.rows = tile_rows(unit, s.width);
   c.tiles = static_cast<uint32_t>(divide_up(s.width, c.rows));
@@ -45,7 +52,7 @@ Convolution convolution(const ConvolutionShape& s, Unit unit) {
 
 void convolve(const Convolution& c, const Products& products, const ConvolutionMemory& memory, uint32_t first,
               uint32_t lines) {
-  const uint64_t plane_line = uint64_t{c.pitch} * c.channels, plane_column = uint64_t{c.stride} * c.channels;
+  const uint64_t plane_line = uint64_t{c.pitch} * c.pixel, plane_column = uint64_t{c.stride} * c.pixel;
   const uint32_t patch_row = c.chunks * block_depth;
   const uint16_t* a = memory.plane + uint64_t{first} * c.stride * plane_line;
   uint64_t a_line = c.stride * plane_line, a_column = plane_column;

@@ -39,15 +39,19 @@ inline void finish_windows(const PoolShape& pool, const Sums& sums, const float*
 
 }  // namespace
 
-void copy_plane(const uint16_t* x, Extent extent, uint32_t border, uint32_t pitch, uint64_t slack, uint16_t* plane) {
-  const uint64_t line = uint64_t{pitch} * extent.channels, row = uint64_t{extent.width} * extent.channels;
-  const uint64_t left = uint64_t{border} * extent.channels;
+void copy_plane(const uint16_t* x, Extent extent, uint32_t pixel, uint32_t border, uint32_t pitch, uint64_t slack,
+                uint16_t* plane) {
+  const uint64_t line = uint64_t{pitch} * pixel, row = uint64_t{extent.width} * extent.channels;
+  const uint64_t left = uint64_t{border} * pixel, middle = uint64_t{extent.width} * pixel;
   std::memset(plane, 0, border * line * sizeof(uint16_t));
   plane += border * line;
   for (uint32_t i = 0; i < extent.height; ++i, plane += line, x += row) {
     std::memset(plane, 0, left * sizeof(uint16_t));
-    std::memcpy(plane + left, x, row * sizeof(uint16_t));
-    std::memset(plane + left + row, 0, (line - left - row) * sizeof(uint16_t));
+    if (pixel == extent.channels)
+      std::memcpy(plane + left, x, row * sizeof(uint16_t));
+    else
+      pad_rows({x, extent.channels, extent.width, extent.channels}, plane + left);
+    std::memset(plane + left + middle, 0, (line - left - middle) * sizeof(uint16_t));
   }
   std::memset(plane, 0, (border * line + slack) * sizeof(uint16_t));
 }
@@ -94,20 +98,20 @@ void finish_pool(const PoolShape& pool, const Sums& sums, const float* bias, boo
   finish_windows(pool, sums, bias, relu, y, argmax);
 }
 
-void unpool(const PoolShape& pool, uint32_t channels, const uint16_t* dy, const uint8_t* argmax, uint32_t pitch,
-            uint16_t* plane) {
-  const uint64_t line = uint64_t{pitch} * channels;
+void unpool(const PoolShape& pool, uint32_t channels, const uint16_t* dy, const uint8_t* argmax, uint32_t pixel,
+            uint32_t pitch, uint16_t* plane) {
+  const uint64_t line = uint64_t{pitch} * pixel;
   for (uint32_t window = 0; window < pool.y_width; ++window, dy += channels, argmax += channels)
     for (uint32_t channel = 0; channel < channels; channel += 32) {
       const __mmask32 lanes = first_halves(channels - channel);
       const __m512i gradient = _mm512_maskz_loadu_epi16(lanes, dy + channel);
       const __m256i place = _mm256_maskz_loadu_epi8(lanes, argmax + channel);
-      uint16_t* const to = plane + uint64_t{window} * pool.kernel * channels + channel;
+      uint16_t* const to = plane + uint64_t{window} * pool.kernel * pixel + channel;
       uint32_t candidate = 0;
       for (uint32_t row = 0; row < pool.kernel; ++row)
         for (uint32_t column = 0; column < pool.kernel; ++column, ++candidate) {
           const __mmask32 wins = _mm256_cmpeq_epi8_mask(place, _mm256_set1_epi8(static_cast<char>(candidate)));
-          _mm512_mask_storeu_epi16(to + row * line + uint64_t{column} * channels, lanes,
+          _mm512_mask_storeu_epi16(to + row * line + uint64_t{column} * pixel, lanes,
                                    _mm512_maskz_mov_epi16(wins, gradient));
         }
     }
@@ -120,10 +124,10 @@ LT_END_TARGET
 #else
 // Never called: no such processor has a unit.
 namespace lt::cpu::bf16 {
-void copy_plane(const uint16_t*, Extent, uint32_t, uint32_t, uint64_t, uint16_t*) {}
+void copy_plane(const uint16_t*, Extent, uint32_t, uint32_t, uint32_t, uint64_t, uint16_t*) {}
 void make_patches(const PatchShape&, const uint16_t*, uint32_t, uint16_t*) {}
 void finish_pool(const PoolShape&, const Sums&, const float*, bool, uint16_t*, uint8_t*) {}
 void finish_pool(const PoolShape&, const Sums&, const float*, bool, float*, uint8_t*) {}
-void unpool(const PoolShape&, uint32_t, const uint16_t*, const uint8_t*, uint32_t, uint16_t*) {}
+void unpool(const PoolShape&, uint32_t, const uint16_t*, const uint8_t*, uint32_t, uint32_t, uint16_t*) {}
 }  // namespace lt::cpu::bf16
 #endif

@@ -12,7 +12,9 @@ namespace lt::cpu::bf16 {
 
 // `x` into the middle of a plane of width `pitch`, and zeros around it: `border` pixels above and to the left, as many
 // lines below, what is left to the right, and `slack` elements behind it all.
-void copy_plane(const uint16_t* x, Extent extent, uint32_t border, uint32_t pitch, uint64_t slack, uint16_t* plane);
+// `pixel` elements from pixel to pixel: the channels, or those filled up with zeros to whole chunks.
+void copy_plane(const uint16_t* x, Extent extent, uint32_t pixel, uint32_t border, uint32_t pitch, uint64_t slack,
+                uint16_t* plane);
 
 // Of `pixels` windows that start `step` elements apart: their rows of `row` elements, which are `line` apart, one behind
 // the other, then zeros up to patch_row. Writes up to 32 elements past the last patch.
@@ -31,8 +33,9 @@ struct PoolShape {
 void finish_pool(const PoolShape& pool, const Sums& sums, const float* bias, bool relu, uint16_t* y, uint8_t* argmax);
 void finish_pool(const PoolShape& pool, const Sums& sums, const float* bias, bool relu, float* y, uint8_t* argmax);
 
-// One line of windows' gradients to where their largest elements are, zeros to the others. `pitch` pixels from row to row.
-void unpool(const PoolShape& pool, uint32_t channels, const uint16_t* dy, const uint8_t* argmax, uint32_t pitch,
-            uint16_t* plane);
+// One line of windows' gradients to where their largest elements are, zeros to the others. `pitch` pixels from row to row,
+// `pixel` elements from pixel to pixel.
+void unpool(const PoolShape& pool, uint32_t channels, const uint16_t* dy, const uint8_t* argmax, uint32_t pixel,
+            uint32_t pitch, uint16_t* plane);
 
 }  // namespace lt::cpu::bf16
