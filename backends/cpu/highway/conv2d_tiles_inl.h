@@ -60,11 +60,11 @@ HWY_INLINE uint64_t panel_tiles(uint32_t vectors, uint32_t tiles) {
 }
 
 template <size_t N>
-HWY_NOINLINE void multiply_panel(const float* inputs, uint64_t in_step, uint32_t tiles, const float* weight,
-                                 uint32_t in_channels, float* to, uint64_t out_step, FetchAhead& ahead) {
+HWY_NOINLINE LT_CONV2D_LINE void multiply_panel(const float* inputs, uint64_t in_step, uint32_t tiles, const float* weight,
+                                                uint32_t in_channels, float* to, uint64_t out_step, FetchAhead& ahead) {
   constexpr size_t rows = tile_rows(N);
   for (uint32_t tile = 0; tile < tiles; tile += rows, inputs += rows * in_step, to += rows * out_step) {
-    ahead.fetch();
+    FetchSlice<1> slice = ahead.slice<1>(in_channels);
     const float* a[rows];
     V sums[rows][N];
     LT_CONV2D_UNROLL for (size_t r = 0; r < rows; ++r) {
@@ -73,6 +73,7 @@ HWY_NOINLINE void multiply_panel(const float* inputs, uint64_t in_step, uint32_t
     }
     const float* w = weight;
     for (size_t k = 0; k < in_channels; ++k, w += N * lanes) {
+      slice.fetch();
       V b[N];
       LT_CONV2D_UNROLL for (size_t j = 0; j < N; ++j) b[j] = hn::LoadU(D(), w + j * lanes);
       add_products(a, k, b, sums);
@@ -162,7 +163,7 @@ HWY_NOINLINE void multiply_tail(const float* inputs, uint64_t in_step, uint32_t 
 // sums[row][column] (+)= sum over the tiles of a[tile][row] * b[tile][column] for Rows rows and N vectors of columns.
 template <size_t Rows, size_t N>
 HWY_NOINLINE void sum_tile(const float* a, uint64_t a_step, const float* b, uint64_t b_step, uint32_t tiles, bool add,
-                           float* sums, uint64_t sums_step, FetchSlice ahead) {
+                           float* sums, uint64_t sums_step, FetchSlice<2> ahead) {
   V s[Rows][N];
   LT_CONV2D_UNROLL for (size_t r = 0; r < Rows; ++r) LT_CONV2D_UNROLL for (size_t j = 0; j < N; ++j) s[r][j] =
       hn::Zero(D());
@@ -193,7 +194,7 @@ constexpr uint32_t sum_rows(uint32_t vectors) { return vectors == 3 ? 9 : tile_r
 constexpr uint32_t sum_rows(uint32_t vectors) { return tile_rows(vectors); }
 #endif
 
-using SumTile = void(const float*, uint64_t, const float*, uint64_t, uint32_t, bool, float*, uint64_t, FetchSlice);
+using SumTile = void(const float*, uint64_t, const float*, uint64_t, uint32_t, bool, float*, uint64_t, FetchSlice<2>);
 
 template <size_t Rows, size_t N>
 constexpr SumTile* sum_tile_entry() {
@@ -228,7 +229,8 @@ HWY_INLINE void sum_panels(const float* a, uint64_t a_step, uint32_t rows, const
     for (uint32_t block = 0, row = 0; block < blocks; ++block) {
       const uint32_t count = rows / blocks + (block < rows % blocks ? 1 : 0);
       table[(count - 1) * most_vectors + width - 1](a + row, a_step, b + first * lanes, b_step, tiles, add,
-                                                    sums + row * sums_step + first * lanes, sums_step, ahead.slice(tiles));
+                                                    sums + row * sums_step + first * lanes, sums_step,
+                                                    ahead.slice<2>(tiles));
       row += count;
     }
   }

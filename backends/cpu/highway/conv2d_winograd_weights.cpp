@@ -22,9 +22,10 @@ namespace {
 WinogradWeightsLayout Plan(const WinogradShape& s) {
   WinogradWeightsLayout p{};
   const Columns columns = columns_of(s.out_channels);
-  p.group = 32;
   p.in_step = align(s.in_channels);
   p.out_step = align(s.out_channels);
+  // Both planes of a point stay in the first cache, and all twelve pairs of them in the second one, beside the sums.
+  p.group = p.in_step + p.out_step <= 128 ? 48 : 32;
   // A line more than they take, lest all points meet in the same lines of the cache.
   p.in_plane = p.group * p.in_step + 16;
   p.out_plane = p.group * p.out_step + 16;

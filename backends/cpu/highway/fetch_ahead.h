@@ -8,14 +8,14 @@
 
 namespace lt::cpu::highway {
 
-// A slice that a loop fetches as it goes: two lines a step, from `from` on, which then moves by `step` bytes, up to two
-// lines.
+// A slice that a loop fetches as it goes: `Lines` lines a step, from `from` on, which then moves by `step` bytes, at most
+// so many lines.
+template <uint32_t Lines>
 struct FetchSlice {
   const char* from;
   uint64_t step;
   void fetch() {
-    __builtin_prefetch(from, 0, 2);
-    __builtin_prefetch(from + 64, 0, 2);
+    for (uint32_t i = 0; i < Lines; ++i) __builtin_prefetch(from + i * 64, 0, 2);
     from += step;
   }
 };
@@ -51,11 +51,12 @@ class FetchAhead {
     }
   }
   // The next slice for a loop of so many steps, all of one range; what is left over at the end is not fetched.
-  FetchSlice slice(uint32_t steps) {
+  template <uint32_t Lines>
+  FetchSlice<Lines> slice(uint32_t steps) {
     if (next_ == count_ || slice_ == 0) return {reinterpret_cast<const char*>(this), 0};
     Range& range = ranges_[next_];
-    const uint64_t lines = std::min({slice_, range.lines, uint64_t{2} * steps});
-    const FetchSlice result{range.from, lines * line / steps};
+    const uint64_t lines = std::min({slice_, range.lines, uint64_t{Lines} * steps});
+    const FetchSlice<Lines> result{range.from, lines * line / steps};
     range.from += lines * line;
     range.lines -= lines;
     if (range.lines == 0) ++next_;
