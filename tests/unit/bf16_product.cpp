@@ -89,7 +89,7 @@ TEST_P(Bf16Product, EqualsSumsInDouble) {
 TEST_P(Bf16Product, SegmentsOfOverlappingRowsAddToWhatThereIs) {
   constexpr uint32_t rows = 7, segments = 3, chunks = 2, step = 5, segment_step = 101;
   const std::vector<uint16_t> a = numbers(segments * segment_step + 2 * rows * step + chunks * block_depth, 3);
-  const std::vector<uint16_t> b = numbers(uint64_t{2} * segments * chunks * block_elements, 4);
+  const std::vector<uint16_t> b = numbers(uint64_t{2} * segments * (chunks + 1) * block_elements, 4);
   std::vector<float> c(uint64_t{2} * rows * 2 * block_columns, 100.0f);
   Product product{};
   product.a[0] = a.data();
@@ -99,7 +99,8 @@ TEST_P(Bf16Product, SegmentsOfOverlappingRowsAddToWhatThereIs) {
   product.b = b.data();
   product.a_row = step;
   product.a_segment = segment_step;
-  product.b_columns = uint64_t{segments} * chunks * block_elements;
+  product.b_columns = uint64_t{segments} * (chunks + 1) * block_elements;  // a block that is not read behind each segment
+  product.b_segment = uint64_t{chunks + 1} * block_elements;
   product.c_row = 2 * block_columns;
   product.tiles = product.columns = 2;
   product.segments = segments;
@@ -111,7 +112,7 @@ TEST_P(Bf16Product, SegmentsOfOverlappingRowsAddToWhatThereIs) {
       double sum = 100;
       for (uint32_t segment = 0; segment < segments; ++segment)
         for (uint32_t k = 0; k < chunks * block_depth; ++k) {
-          const uint64_t block = (column / block_columns * segments + segment) * chunks + k / block_depth;
+          const uint64_t block = (column / block_columns * segments + segment) * (chunks + 1) + k / block_depth;
           const uint64_t place =
               block * block_elements + k % block_depth / 2 * 2 * block_columns + column % block_columns * 2 + k % 2;
           sum += static_cast<double>(widened(a[segment * segment_step + row * step + k])) *

@@ -52,7 +52,7 @@ class Conv2dBackward final : public Kernel {
   struct ThreadScratch {
     uint16_t *gradient, *plane;   // of a sample: of y, and dz
     uint16_t *x_plane, *patches;  // of a sample; patches where x is laid out so
-    uint16_t *left, *right;       // the operands of dweight
+    uint16_t *left, *right;       // the operands of dweight, of a group
     uint16_t *dx_patches, *turned;
     float* dx_sums;
     uint64_t bytes;
@@ -66,8 +66,8 @@ class Conv2dBackward final : public Kernel {
     scratch.plane = parts.take<uint16_t>(form_.plane_elements(shape_));
     scratch.x_plane = parts.take<uint16_t>(x_plane_elements());
     scratch.patches = parts.take<uint16_t>(form_.patches ? 2 * uint64_t{form_.pairs} * patch_row() + block_depth : 0);
-    scratch.left = parts.take<uint16_t>(form_.left_elements());
-    scratch.right = parts.take<uint16_t>(form_.packings() * form_.packing_elements());
+    scratch.left = parts.take<uint16_t>(form_.group * form_.left_elements());
+    scratch.right = parts.take<uint16_t>(form_.group * form_.right_elements());
     scratch.dx_patches = parts.take<uint16_t>(has_dx ? form_.dx.patch_elements() : 0);
     scratch.turned = parts.take<uint16_t>(has_dx ? uint64_t{strip} * form_.dx.run : 0);
     scratch.dx_sums = parts.take<float>(has_dx ? form_.dx.sums_floats() : 0);
@@ -127,12 +127,16 @@ class Conv2dBackward final : public Kernel {
     std::fill_n(bias, form_.bias_floats(), 0.0f);
     std::fill_n(mine.plane, form_.plane_elements(shape_), uint16_t{0});
     if (form_.patches) std::fill_n(mine.patches, 2 * uint64_t{form_.pairs} * patch_row(), uint16_t{0});
-    for (uint32_t sample = first; sample < last; ++sample) {
-      make_gradient(context, mine, sample, bias);
-      if (op_.dx != no_tensor) make_input_gradient(context, scratch, mine, sample);
-      if (op_.dweight == no_tensor) continue;
-      make_operands(context, mine, sample);
-      add_weight_gradient(mine, sample != first, sums);
+    for (uint32_t sample = first; sample < last; sample += form_.group) {
+      const uint32_t samples = std::min(form_.group, last - sample);
+      for (uint32_t i = 0; i < samples; ++i) {
+        make_gradient(context, mine, sample + i, bias);
+        if (op_.dx != no_tensor) make_input_gradient(context, scratch, mine, sample + i);
+        if (op_.dweight != no_tensor)
+          make_operands(context, mine, sample + i, mine.left + i * form_.left_elements(),
+                        mine.right + i * form_.right_elements());
+      }
+      if (op_.dweight != no_tensor) add_weight_gradient(mine, samples, sample != first, sums);
     }
   }
 
@@ -181,33 +185,36 @@ class Conv2dBackward final : public Kernel {
   }
 
   // The operands of dweight, of a sample.
-  void make_operands(const KernelContext& context, const ThreadScratch& mine, uint32_t sample) const {
+  void make_operands(const KernelContext& context, const ThreadScratch& mine, uint32_t sample, uint16_t* left,
+                     uint16_t* right) const {
     const uint32_t channels = shape_.in_channels, outputs = shape_.out_channels, rows = 2 * form_.pairs;
     transpose({mine.plane + (uint64_t{form_.border} * form_.pitch + form_.border) * form_.pixel, form_.pixel, form_.pixels,
                outputs},
-              form_.left_row, mine.left);
+              form_.left_row, left);
     copy_plane(context.at<uint16_t>(op_.x) + sample * shape_.x_elements(), op_.x_extent, shape_.in_channels, shape_.padding,
                x_pitch(), x_plane_elements() - x_pixels() * channels, mine.x_plane);
     if (!form_.patches) {
       for (uint32_t packing = 0; packing < form_.packings(); ++packing)
         pack_rows({mine.x_plane + packing * channels, channels, rows, channels}, form_.right_step(),
-                  mine.right + packing * form_.packing_elements());
+                  right + packing * form_.packing_elements());
       return;
     }
     const uint64_t line = uint64_t{x_pitch()} * channels;
     for (uint32_t row = 0; row < shape_.conv_height; ++row)
       make_patches({shape_.conv_width, shape_.kernel, shape_.kernel * channels, channels, line}, mine.x_plane + row * line,
                    patch_row(), mine.patches + uint64_t{row} * form_.pitch * patch_row());
-    pack_rows({mine.patches, patch_row(), rows, form_.columns}, form_.right_step(), mine.right);
+    pack_rows({mine.patches, patch_row(), rows, form_.columns}, form_.right_step(), right);
   }
 
-  void add_weight_gradient(const ThreadScratch& mine, bool accumulate, float* sums) const {
+  void add_weight_gradient(const ThreadScratch& mine, uint32_t samples, bool accumulate, float* sums) const {
     const Products products(unit_, form_.rows);
     Product product{};
     product.a_row = form_.left_row;
     product.b_columns = form_.right_step();
     product.c_row = form_.sums_row();
-    product.segments = 1;
+    product.a_segment = form_.left_elements();
+    product.b_segment = form_.right_elements();
+    product.segments = samples;
     for (uint32_t block = 0; block < form_.blocks; block += 2) {
       product.columns = std::min(2u, form_.blocks - block);
       for (uint32_t tile = 0; tile < form_.tiles; tile += 2) {

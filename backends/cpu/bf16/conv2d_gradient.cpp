@@ -9,6 +9,8 @@ namespace {
 constexpr uint32_t least_channels = 16;
 // Chunks of both operands that stay in the first cache while all taps go by.
 constexpr uint32_t most_chunks = 9;
+// Where a sample has fewer, several at a time make up for loading and storing the sums.
+constexpr uint32_t group_chunks = 12, most_samples = 8;
 constexpr uint64_t most_parts = 8, parts_bytes = uint64_t{4} << 20;
 
 }  // namespace
@@ -20,6 +22,7 @@ Conv2dGradient::Conv2dGradient(const highway::Conv2dShape& s, bool needs_dx, boo
   pixels = (s.conv_height - 1) * pitch + s.conv_width;
   chunks = chunks_of(pixels);
   pass_chunks = static_cast<uint32_t>(divide_up(chunks, divide_up(chunks, most_chunks)));
+  group = std::clamp(group_chunks / chunks, 1u, most_samples);
   taps = patches ? 1 : s.kernel * s.kernel;
   columns = patches ? s.kernel * s.kernel * s.in_channels : s.in_channels;
   rows = tile_rows(unit, s.out_channels);

@@ -27,6 +27,7 @@ struct Conv2dGradient {
   uint64_t left_row;        // elements of one
   uint32_t pairs;           // of pixels, in each of the packings, with room for shifts
   uint32_t blocks;          // of the right operand's columns
+  uint32_t group;           // samples that are summed in one go
   uint32_t parts;           // of the batch, whose sums are added up at the end
   Convolution dx;
 
@@ -39,6 +40,7 @@ struct Conv2dGradient {
   uint64_t left_elements() const { return padded_rows() * left_row; }
   uint64_t right_step() const { return uint64_t{pairs} * 2 * block_columns; }  // between blocks
   uint64_t packing_elements() const { return blocks * right_step(); }
+  uint64_t right_elements() const { return packings() * packing_elements(); }  // of one sample
   uint32_t packings() const { return taps == 1 ? 1 : 2; }
   uint64_t plane_elements(const highway::Conv2dShape& s) const {
     return (uint64_t{s.conv_height} + 2 * border) * pitch * pixel + dx.plane_slack();

@@ -68,6 +68,7 @@ void convolve(const Convolution& c, const Products& products, const ConvolutionM
   product.a_row = a_column;
   product.a_segment = plane_line;
   product.b_columns = c.block_step();
+  product.b_segment = uint64_t{c.chunks} * block_elements;
   product.c_row = c.sums_row();
   product.chunks = c.chunks;
   const uint32_t tiles = lines * c.tiles;

@@ -5,8 +5,8 @@
 //
 // A lies in memory as bfloat16 with k running fastest: rows may overlap, as those of a convolution's pixels do. B is packed
 // (pack.h) in blocks of 32 k by 16 columns, [k / 2][column][k % 2], of 1 KB, as both instructions want it: a segment's
-// chunks one after the other, then the next segment's. Where 32 * chunks is more than there are k, B holds zeros, and what
-// A has there must not be NaN.
+// chunks one after the other. Where 32 * chunks is more than there are k, B holds zeros, and what A has there must not be
+// NaN.
 //
 // TDPBF16PS takes denormal numbers for zeros and gives none, rounds to nearest even and adds the products of each pair to
 // the sum one after the other (Intel, Software Developer's Manual, volume 2, TDPBF16PS); VDPBF16PS does alike. Sums run
@@ -25,6 +25,7 @@ struct Product {
   const uint16_t* b;          // the first block of columns
   uint64_t a_row, a_segment;  // elements between rows, and between segments
   uint64_t b_columns;         // elements between blocks of columns
+  uint64_t b_segment;         // and between segments; there may be other things in between
   uint64_t c_row;             // floats between rows
   uint32_t tiles, columns;    // 1 or 2 of each
   uint32_t segments, chunks;

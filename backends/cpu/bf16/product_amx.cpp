@@ -57,9 +57,9 @@ void product_of(const Product& p) {
   memory_barrier();
   clear_or_load<Tiles, Columns>(p);
   const auto step = static_cast<int64_t>(p.a_row * sizeof(uint16_t));
-  const uint16_t* b = p.b;
   for (uint32_t segment = 0; segment < p.segments; ++segment) {
     const uint16_t *a0 = p.a[0] + segment * p.a_segment, *a1 = p.a[1] + segment * p.a_segment;
+    const uint16_t* b = p.b + segment * p.b_segment;
     for (uint32_t chunk = 0; chunk < p.chunks; ++chunk) {
       _tile_loadd(4, b, block_row_bytes);
       _tile_loadd(6, a0, step);

@@ -38,10 +38,9 @@ void product_of(const Product& p, const uint16_t* a, float* c) {
 #pragma GCC unroll 2
     for (uint32_t column = 0; column < Columns; ++column)
       sums[row][column] = p.accumulate ? _mm512_loadu_ps(c + row * p.c_row + column * block_columns) : _mm512_setzero_ps();
-  const uint16_t* b = p.b;
   const uint64_t a_row = p.a_row;
   for (uint32_t segment = 0; segment < p.segments; ++segment) {
-    const uint16_t* from = a + segment * p.a_segment;
+    const uint16_t *from = a + segment * p.a_segment, *b = p.b + segment * p.b_segment;
     for (uint32_t pair = 0; pair < p.chunks * (block_depth / 2); ++pair, from += 2, b += 2 * block_columns) {
       __m512bh right[Columns];
 #pragma GCC unroll 2
