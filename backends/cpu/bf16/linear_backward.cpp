@@ -158,8 +158,6 @@ class LinearBackward final : public Kernel {
                 own.left);
       for (uint32_t index = 0; index < strips_of(shape_.out); ++index) {
         const uint32_t out = index * strip, columns = strip_length(shape_.out, index);
-        if (updater_)
-          for (uint64_t row = 0; row < inputs; ++row) updater_->fetch((in + row) * shape_.out + out, columns);
         multiply(products, rows,
                  {own.left, scratch.samples + part * part_elements() + blocks_of(out) * block_step, own.sums, left_row,
                   strip, inputs, blocks_of(columns), chunks, block_step});

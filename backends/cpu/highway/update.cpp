@@ -119,18 +119,6 @@ void Updater::apply(uint64_t first, uint64_t elements, const float* gradients) c
             rates_);
 }
 
-void Updater::fetch(uint64_t first, uint64_t elements) const {
-  constexpr uint64_t line_bytes = 64;
-  const auto fetch = [&](const auto* values) {
-    for (uint64_t i = 0; i < elements && values != nullptr; i += line_bytes / sizeof *values)
-      __builtin_prefetch(values + first + i, /*rw=*/1, /*locality=*/2);
-  };
-  fetch(whole_.w);
-  fetch(whole_.m);
-  fetch(whole_.v);
-  fetch(whole_.copies);
-}
-
 namespace {
 
 constexpr uint64_t block_elements = 16384;  // a multiple of every vector

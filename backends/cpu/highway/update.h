@@ -40,8 +40,6 @@ class Updater {
   bool begin(const KernelContext& context);
   // Changes elements [first, first + elements) by the gradients given for them; null: by the op's own gradients.
   void apply(uint64_t first, uint64_t elements, const float* gradients) const;
-  // Has the processor fetch what `apply` will change there, while something else is computed.
-  void fetch(uint64_t first, uint64_t elements) const;
 
  private:
   OpKind kind_;
