@@ -10,7 +10,7 @@ namespace {
 
 // Enough blocks that threads which start late or are disturbed even out. A product that one thread computes alone is cut by
 // the caches' size only.
-constexpr uint32_t wanted_blocks = 16, wanted_blocks_alone = 1;
+constexpr uint32_t most_wanted_blocks = 16, wanted_thread_blocks = 4;
 // A block's rows and columns share what they read: below these it is not worth cutting it further.
 constexpr uint32_t most_rows_in_place = 256, least_rows = 48;
 // Rows that fit one block are not cut where there are columns enough for so many blocks a thread: a B in place then passes
@@ -58,7 +58,7 @@ Plan make_plan(const GemmShape& shape, bool swapped, bool b_in_place, uint32_t t
   uint32_t rows = std::min(plan.rows, small_blocks ? gemm_block_rows : most_rows_in_place);
   uint32_t panels = std::min(plan.panels, gemm_block_panels);
   const auto blocks = [&] { return divide_up(plan.rows, rows) * divide_up(plan.panels, panels); };
-  while (blocks() < (threads != 0 ? wanted_blocks : wanted_blocks_alone)) {
+  while (blocks() < std::min<uint64_t>(most_wanted_blocks, uint64_t{threads} * wanted_thread_blocks)) {
     const bool cut_rows = rows >= 2 * least_rows && (panels == 1 || rows >= panels * panel_columns);
     if (!cut_rows && panels == 1) break;
     uint32_t& side = cut_rows ? rows : panels;
@@ -66,6 +66,9 @@ Plan make_plan(const GemmShape& shape, bool swapped, bool b_in_place, uint32_t t
   }
   plan.column_blocks = static_cast<uint32_t>(divide_up(plan.panels, panels));
   plan.row_blocks = static_cast<uint32_t>(divide_up(plan.rows, rows));
+  // As many for each thread, where that makes a difference.
+  if (threads > 1 && plan.row_blocks > threads && plan.column_blocks % threads != 0)
+    plan.row_blocks = static_cast<uint32_t>(divide_up(plan.row_blocks, threads) * threads);
   plan.rows_per_block = static_cast<uint32_t>(divide_up(plan.rows, plan.row_blocks));
   return plan;
 }

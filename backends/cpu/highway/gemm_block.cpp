@@ -109,10 +109,10 @@ class Walk {
 
   // What a tile fetches of A: the rows of the one after it; where A is copied, lines of what will be copied next, as many k
   // of one line as the tile comes to, in front of the panel that it is copied for.
-  void fetch_a(const Pass& next, size_t tile, size_t height, bool last_tile, Tile* t) const {
+  void fetch_a(const Pass& next, size_t tile, size_t height, size_t steps, bool last_tile, Tile* t) const {
     t->a_next = nullptr;
     if (packs_a_ && next.first_panel && next.k != 0) {
-      const size_t ks = divide_up(next.depth, fetch_steps) * most_rows_, tiles_a_line = divide_up(next.depth, ks);
+      const size_t ks = divide_up(next.depth, steps) * most_rows_, tiles_a_line = divide_up(next.depth, ks);
       const size_t line = tile / tiles_a_line * line_floats;
       if (line >= rows_) return;
       t->a_next = a_at(next) + line + tile % tiles_a_line * ks * g_.a_k;
@@ -121,7 +121,7 @@ class Walk {
     } else if (!packs_a_ && g_.a_k == 1) {
       t->a_next = last_tile ? a_at(next) : t->a + height * g_.a_row;
       t->a_next_stride = g_.a_row;
-      t->a_next_step = fetch_steps;
+      t->a_next_step = steps;
     }
   }
 
@@ -208,7 +208,8 @@ class Walk {
     t.relu = last && g_.relu;
     t.bias = last && g_.bias ? g_.bias + pass.begin : nullptr;
     const Fetch fetch = g_.b_source == PanelSource::rows && !g_.c_transposed ? fetch_rows(step) : fetch_of(next);
-    const size_t parts = std::max<size_t>(1, divide_up(pass.depth, fetch_steps));  // of a tile, each with its fetches
+    const size_t steps = fetch_steps(vectors),
+                 parts = std::max<size_t>(1, divide_up(pass.depth, steps));  // of a tile, each with its fetches
     for (size_t tile = 0, row = 0, end; tile < tile_count_; ++tile, row = end) {
       end = tile_begin(tile + 1);
       const size_t height = end - row;
@@ -220,7 +221,7 @@ class Walk {
         t.a = a_at(pass) + row * g_.a_row;
         t.a_k = g_.a_k;
       }
-      fetch_a(next, tile, height, last_tile, &t);
+      fetch_a(next, tile, height, steps, last_tile, &t);
       t.c = c + row * t.c_stride;
       t.c_next = last_tile ? c_at(next) : t.c + height * t.c_stride;
       t.c_next_stride = last_tile ? c_stride_at(next) : t.c_stride;

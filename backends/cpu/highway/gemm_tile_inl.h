@@ -36,11 +36,11 @@ using D = hn::ScalableTag<float>;
 using V = hn::Vec<D>;
 
 // Tile sizes: rows * vectors sums, a row of B and one element of A fit the registers; at least eight sums hide the
-// latency of the multiply-add where the rows allow. Of one vector no more than eight: rows of A whole pages apart share a
-// few lines of the first cache.
+// latency of the multiply-add where the rows allow. Of one vector no more than ten: rows of A whole pages apart share the
+// few lines of a set of the first cache.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
 constexpr size_t panel_vectors = 4;
-constexpr size_t tile_rows[panel_vectors + 1] = {0, 8, 12, 8, 6};
+constexpr size_t tile_rows[panel_vectors + 1] = {0, 10, 12, 8, 6};
 #elif HWY_TARGET == HWY_AVX2
 constexpr size_t panel_vectors = 2;
 constexpr size_t tile_rows[panel_vectors + 1] = {0, 8, 6};
@@ -60,8 +60,10 @@ HWY_INLINE void keep([[maybe_unused]] V& v) {
 }
 
 constexpr uint32_t line_floats = 64 / sizeof(float);
-// Between fetches; and of B at a time. A core waits for 16 lines or so, then it stands: few and often.
-constexpr uint32_t fetch_steps = 8, fetch_lines = 4;
+// Steps between fetches, and lines of B at a time. A core waits for 16 lines or so, then it stands: few and often, but no
+// more often than every line of A where a step is short.
+constexpr uint32_t fetch_steps(size_t vectors) { return vectors > 2 ? 8 : line_floats; }
+constexpr uint32_t fetch_lines = 4;
 
 struct Tile {
   const float* a;  // a[row * a_row + k * a_k]
@@ -75,9 +77,9 @@ struct Tile {
   const float* bias;  // null: none
   bool add, relu;     // add to what C holds
   uint32_t columns;   // of C that exist
-  // Fetched meanwhile, a part every fetch_steps: of A, as many lines as the tile has rows (null: none); of C, some of the
-  // following tile's rows, whole; of what B will be next, fetch_lines at a time, so many times each part and in all, going
-  // along rows of b_next_pieces of them, from the b_next_piece-th of a row on.
+  // Fetched meanwhile, a part every fetch_steps(vectors): of A, as many lines as the tile has rows (null: none); of C, some
+  // of the following tile's rows, whole; of what B will be next, fetch_lines at a time, so many times each part and in all,
+  // going along rows of b_next_pieces of them, from the b_next_piece-th of a row on.
   const float* a_next;
   size_t a_next_stride, a_next_step;
   float* c_next;
@@ -111,28 +113,31 @@ HWY_INLINE void store_part(V v, size_t count, float* to) {
 #endif
 }
 
-// The end of a tile whose last vector is partly used: from sums in memory.
-inline void finish_partial(const Tile& t, const float* sums, size_t rows, size_t width) {
+// The end of a tile whose last vector is partly used: from sums in memory. What C holds is read before any of it is
+// written: where rows are shorter than a vector, a masked load would wait for the masked store of the row before.
+inline void finish_partial(const Tile& t, float* sums, size_t rows, size_t width) {
   const D d;
-  const size_t lanes = hn::Lanes(d);
+  const size_t lanes = hn::Lanes(d), whole = t.columns / lanes * lanes, left = t.columns - whole;
+  if (t.add)
+    for (size_t r = 0; r < rows; ++r) {
+      const float* const c = t.c + r * t.c_stride;
+      float* const s = sums + r * width;
+      for (size_t i = 0; i < whole; i += lanes) hn::Store(hn::Add(hn::LoadU(d, c + i), hn::Load(d, s + i)), d, s + i);
+      if (left != 0) hn::Store(hn::Add(load_part(c + whole, left), hn::Load(d, s + whole)), d, s + whole);
+    }
   for (size_t r = 0; r < rows; ++r) {
     float* const c = t.c + r * t.c_stride;
     const float* const s = sums + r * width;
-    size_t i = 0;
-    for (; i + lanes <= t.columns; i += lanes) {
-      V sum = hn::LoadU(d, s + i);
-      if (t.add) sum = hn::Add(hn::LoadU(d, c + i), sum);
-      if (t.bias) sum = hn::Add(sum, hn::LoadU(d, t.bias + i));
+    for (size_t i = 0; i < t.columns; i += lanes) {
+      const bool part = i == whole;
+      V sum = hn::Load(d, s + i);
+      if (t.bias) sum = hn::Add(sum, part ? load_part(t.bias + i, left) : hn::LoadU(d, t.bias + i));
       if (t.relu) sum = hn::IfThenZeroElse(hn::Lt(sum, hn::Zero(d)), sum);
-      hn::StoreU(sum, d, c + i);
+      if (part)
+        store_part(sum, left, c + i);
+      else
+        hn::StoreU(sum, d, c + i);
     }
-    if (i == t.columns) continue;
-    const size_t left = t.columns - i;
-    V sum = hn::LoadU(d, s + i);
-    if (t.add) sum = hn::Add(load_part(c + i, left), sum);
-    if (t.bias) sum = hn::Add(sum, load_part(t.bias + i, left));
-    if (t.relu) sum = hn::IfThenZeroElse(hn::Lt(sum, hn::Zero(d)), sum);
-    store_part(sum, left, c + i);
   }
 }
 
@@ -151,7 +156,7 @@ void run_tile(const Tile& t) {
   float *packed = t.packed, *c_next = t.c_next;
   size_t b_left = t.b_next_count, b_piece = t.b_next_piece;
   for (uint32_t left = t.depth, steps; left != 0; left -= steps) {
-    steps = left < fetch_steps ? left : fetch_steps;
+    steps = left < fetch_steps(vectors) ? left : fetch_steps(vectors);
     if (a_next) {
       LT_UNROLL for (size_t r = 0; r < rows; ++r) __builtin_prefetch(a_next + r * t.a_next_stride);
       a_next += t.a_next_step;
