@@ -63,7 +63,7 @@ void transpose(const Matrix& from, uint64_t to_row, uint16_t* to) {
 }
 
 void transpose(const Matrix& from, uint64_t to_row, uint32_t kept, uint16_t* to) {
-  for (uint32_t row = 0; row < from.rows; row += block_depth) {
+  for (uint32_t row = 0; row < std::min(from.rows, kept); row += block_depth) {
     const __mmask32 keep = first_halves(kept - row);
     const uint32_t rows = std::min(block_depth, from.rows - row);
     for (uint32_t column = 0; column < from.columns; column += 2 * block_columns) {
