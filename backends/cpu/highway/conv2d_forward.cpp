@@ -9,7 +9,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "backends/cpu/highway/conv2d_inl.h"
+#include "backends/cpu/highway/conv2d_sample_inl.h"
 #include "backends/cpu/highway/fetch_ahead.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -35,6 +35,7 @@ struct TileInput {
   const float* x;                // the copied input at the tile's top left pixel, kernel row 0, channel 0
   uint64_t row_step;             // from one output row to the next
   uint64_t row, channel, phase;  // floats of a copied row, of its channels, of their phases
+  FetchSlice<1> ahead;           // a step a weight; not with a pool, whose outputs are a quarter
 };
 
 template <size_t... J>
@@ -70,11 +71,13 @@ HWY_INLINE void convolve(const Conv2dShape& s, const TileInput& in, const float*
   load_vectors(packed, w, vectors);
   start_sums(w, sums, std::make_index_sequence<Rows * Columns * Vectors>());
   packed += Vectors * lanes;
+  FetchSlice<1> ahead = in.ahead;
   for (uint32_t kernel_row = 0; kernel_row < s.kernel; ++kernel_row) {
     const float* x = in.x + kernel_row * in.row;
     for (uint32_t channel = 0; channel < s.in_channels; ++channel, x += in.channel) {
       const float* at = x;
       for (uint32_t column = 0, phase = 0; column < s.kernel; ++column, packed += Vectors * lanes) {
+        if constexpr (Rows == 1) ahead.fetch();
         load_vectors(packed, w, vectors);
         const float* const rows[2] = {at, at + in.row_step};
         multiply_pixels<Columns>(rows, w, sums, std::make_index_sequence<Rows * Columns>(), vectors);
@@ -174,7 +177,7 @@ HWY_INLINE uint32_t even_share(uint32_t rest, uint32_t most, uint32_t step) {
 template <size_t Vectors>
 void convolve_block(const Conv2dShape& s, const float* input, const float* packed, TileOutput out, bool in_tile,
                     uint32_t first, uint32_t end, FetchAhead& ahead) {
-  TileInput in{input, 0, conv2d_row_floats(s), conv2d_phase_columns(s) * s.stride, conv2d_phase_columns(s)};
+  TileInput in{input, 0, conv2d_row_floats(s), conv2d_phase_columns(s) * s.stride, conv2d_phase_columns(s), {}};
   in.row_step = in.row * s.stride;
   const uint32_t columns = in_tile ? 2 * s.y_width : s.conv_width;
   const uint64_t skipped = uint64_t{first} * (in_tile ? s.y_width : s.conv_width) * out.channels;
@@ -183,7 +186,11 @@ void convolve_block(const Conv2dShape& s, const float* input, const float* packe
   for (uint32_t row = first; row < end; ++row) {
     in.x = input + row * in.row_step * (in_tile ? 2 : 1);
     for (uint32_t column = 0; column < columns;) {
-      ahead.fetch();
+      if (in_tile) {
+        ahead.fetch();
+      } else {
+        in.ahead = ahead.slice<1>(static_cast<uint32_t>(s.fan_in()));
+      }
       constexpr uint32_t most = tile_columns(Vectors), most_pool = tile_pool_columns(Vectors);
       const uint32_t rest = columns - column;
       const uint32_t done = in_tile ? run_tile_pool<most_pool, Vectors>(even_share(rest, most_pool, 2), s, in, packed, out)
@@ -225,64 +232,6 @@ HWY_NOINLINE void convolve_tail(const Conv2dShape& s, const TileInput& in, const
     float* to = out.y + uint64_t{column} * out.channels;
     for (uint32_t i = 0; i < std::min<uint32_t>(groups * lanes, s.conv_width - column); ++i, to += out.channels)
       LT_CONV2D_UNROLL for (size_t j = 0; j < Tail; ++j) to[j] = values[j][i];
-  }
-}
-
-void copy_input(const Conv2dShape& s, const float* x, float* input) {
-  const uint64_t phase = conv2d_phase_columns(s), channel_floats = phase * s.stride, row_floats = conv2d_row_floats(s);
-  if (s.padding != 0 || s.padded_width() % s.stride != 0)
-    std::memset(input, 0, row_floats * s.padded_height() * sizeof(float));
-  for (uint32_t row = 0; row < s.height; ++row, x += uint64_t{s.width} * s.in_channels) {
-    float* const to = input + (row + s.padding) * row_floats;
-    for (uint32_t first = 0; first < std::min(s.stride, s.width); ++first) {
-      const uint32_t padded = first + s.padding, count = (s.width - first + s.stride - 1) / s.stride;
-      const uint64_t step = uint64_t{s.stride} * s.in_channels;
-      for (uint32_t channel = 0; channel < s.in_channels; ++channel) {
-        float* const at = to + channel * channel_floats + padded % s.stride * phase + padded / s.stride;
-        const float* const from = x + uint64_t{first} * s.in_channels + channel;
-        for (uint32_t i = 0; i < count; ++i) at[i] = from[i * step];
-      }
-    }
-  }
-}
-
-// Any pool, from the convolution of one sample.
-void pool_sample(const Conv2dShape& s, const float* conv, bool relu, float* y, uint8_t* argmax) {
-  const uint64_t row_floats = uint64_t{s.conv_width} * s.out_channels;
-  for (uint32_t row = 0; row < s.y_height; ++row) {
-    for (uint32_t column = 0; column < s.y_width; ++column, y += s.out_channels) {
-      // The part of the window inside; there is some, the padding being less than the kernel.
-      const uint32_t top = row * s.pool_stride, left = column * s.pool_stride, p = s.pool_padding;
-      const uint32_t first_row = p > top ? p - top : 0, last_row = std::min(s.pool_kernel, s.conv_height + p - top);
-      const uint32_t first_column = p > left ? p - left : 0, last_column = std::min(s.pool_kernel, s.conv_width + p - left);
-      for (uint32_t channel = 0; channel < s.out_channels; channel += lanes) {
-        const size_t count = std::min<size_t>(lanes, s.out_channels - channel);
-        HWY_ALIGN float buffer[lanes] = {};
-        V largest = hn::Zero(D());
-        Index index = hn::Zero(DI());
-        for (uint32_t r = first_row; r < last_row; ++r)
-          for (uint32_t c = first_column; c < last_column; ++c) {
-            const float* at = conv + (top + r - p) * row_floats + uint64_t{left + c - p} * s.out_channels + channel;
-            V candidate;
-            if (count == lanes) {
-              candidate = hn::LoadU(D(), at);
-            } else {
-              for (size_t i = 0; i < count; ++i) buffer[i] = at[i];
-              candidate = hn::Load(D(), buffer);
-            }
-            const int32_t place = static_cast<int32_t>(r * s.pool_kernel + c);
-            if (r == first_row && c == first_column) {
-              largest = candidate;
-              index = hn::Set(DI(), place);
-            } else {
-              take_larger(candidate, place, largest, index);
-            }
-          }
-        store_some(relu_of(largest, relu), y + channel, count);
-        if (argmax != nullptr) store_some(index, argmax + channel, count);
-      }
-      if (argmax != nullptr) argmax += s.out_channels;
-    }
   }
 }
 
@@ -343,7 +292,7 @@ void Pack(const Conv2dShape& s, const float* weight, const float* bias, uint32_t
 
 void convolve_tails(const Conv2dShape& s, const float* input, const float* packed, TileOutput out, uint32_t tail,
                     uint32_t first, uint32_t end) {
-  TileInput in{input, 0, conv2d_row_floats(s), conv2d_phase_columns(s) * s.stride, conv2d_phase_columns(s)};
+  TileInput in{input, 0, conv2d_row_floats(s), conv2d_phase_columns(s) * s.stride, conv2d_phase_columns(s), {}};
   out.y += uint64_t{first} * s.conv_width * out.channels;
   for (uint32_t row = first; row < end; ++row, out.y += uint64_t{s.conv_width} * out.channels) {
     in.x = input + row * in.row * s.stride;
