@@ -42,7 +42,7 @@ void check_update(OpKind kind, uint64_t elements, bool copies, Stop stop) {
   r.op.gradients = r.add(DType::f32, elements);
   r.op.state = r.add(DType::f32, elements);
   r.op.state2 = r.add(DType::f32, elements);
-  r.op.statistics = no_tensor;
+  r.op.statistics = r.op.copies = no_tensor;
   r.set(r.op.parameters, w);
   r.set(r.op.gradients, g);
   r.set(r.op.state, m);
@@ -53,11 +53,7 @@ void check_update(OpKind kind, uint64_t elements, bool copies, Stop stop) {
   arguments.momentum = 0.9f;
   arguments.epsilon = 1e-3f;
   const reference::Context context{&r.program, &arguments, r.site().region};
-  if (stop == Stop::none) {
-    if (kind == OpKind::update_sgd) reference::update_sgd(r.op, context);
-    if (kind == OpKind::update_momentum) reference::update_momentum(r.op, context);
-    if (kind == OpKind::update_adam) reference::update_adam(r.op, context);
-  }
+  if (stop == Stop::none) reference::update(r.op, context);
 
   const auto kernel = make_own_update(k.request(1));
   ASSERT_NE(kernel, nullptr);
