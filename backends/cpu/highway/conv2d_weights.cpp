@@ -66,11 +66,12 @@ HWY_INLINE void sum_bias(const float* dz, uint64_t pixels, uint32_t channels, si
 void BiasSum(const float* dz, uint64_t pixels, uint32_t channels, float* to) {
   for (size_t channel = 0; channel < channels;) {
     const size_t rest = channels - channel, vectors = std::min<size_t>((rest + lanes - 1) / lanes, 4);
-    const auto run = [&](auto sum) HWY_ATTR { sum(dz + channel, pixels, channels, rest, to + channel); };
-    if (vectors == 1) run(&sum_bias<1>);
-    if (vectors == 2) run(&sum_bias<2>);
-    if (vectors == 3) run(&sum_bias<3>);
-    if (vectors == 4) run(&sum_bias<4>);
+    switch (vectors) {
+      case 1: sum_bias<1>(dz + channel, pixels, channels, rest, to + channel); break;
+      case 2: sum_bias<2>(dz + channel, pixels, channels, rest, to + channel); break;
+      case 3: sum_bias<3>(dz + channel, pixels, channels, rest, to + channel); break;
+      default: sum_bias<4>(dz + channel, pixels, channels, rest, to + channel);
+    }
     channel += vectors * lanes;
   }
 }
