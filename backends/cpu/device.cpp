@@ -12,14 +12,15 @@
 #include "backends/cpu/highway/bf16.h"
 #include "backends/cpu/kernel.h"
 #include "backends/cpu/thread_pool.h"
+#include "src/executor.h"
 
 namespace lt::cpu {
 namespace {
 
-class CpuExecutor final : public Executor {
+class CpuExecutor final : public HostExecutor {
  public:
   CpuExecutor(const Program& program, std::byte* region, highway::Target target)
-      : program_(program), region_(region), round_(highway::for_target(highway::round_row_table, target)) {}
+      : HostExecutor(program, region), round_(highway::for_target(highway::round_row_table, target)) {}
 
   Status prepare(KernelChoice choice, highway::Target target, uint32_t threads) {
     LT_TRY(ThreadPool::create(threads, &pool_));
@@ -37,10 +38,7 @@ class CpuExecutor final : public Executor {
   }
 
   Status run(uint32_t first, uint32_t last, const RunArguments& arguments) override {
-    if (first > last || last > kernels_.size())
-      return fail(Status::argument, "run: operations %u to %u, the program has %zu", first, last, kernels_.size());
-    if (arguments.samples == 0 || arguments.samples > program_.micro_batch)
-      return fail(Status::argument, "run: %u samples, the program takes 1 to %u", arguments.samples, program_.micro_batch);
+    LT_TRY(check_run(program_, first, last, arguments));
     const KernelContext context{&program_, &arguments, pool_.get(), region_};
     refresh_copies(context);
     for (uint32_t i = first; i < last; ++i) {
@@ -49,23 +47,6 @@ class CpuExecutor final : public Executor {
     }
     return Status::ok;
   }
-
-  Status upload(TensorId destination, uint64_t offset_bytes, const void* source, uint64_t bytes) override {
-    LT_TRY(check(destination, offset_bytes, bytes));
-    std::memcpy(region_ + program_.tensors[destination].offset + offset_bytes, source, bytes);
-    copies_are_stale_ |= program_.tensors[destination].segment == Segment::parameters;
-    return Status::ok;
-  }
-
-  Status download(TensorId source, uint64_t offset_bytes, void* destination, uint64_t bytes) override {
-    LT_TRY(check(source, offset_bytes, bytes));
-    std::memcpy(destination, region_ + program_.tensors[source].offset + offset_bytes, bytes);
-    return Status::ok;
-  }
-
-  Status synchronize() override { return Status::ok; }
-
-  std::byte* staging(TensorId tensor) override { return region_ + program_.tensors[tensor].offset; }
 
  private:
   // bf16: what was uploaded is rounded for the products, once and in front of the next run.
@@ -77,23 +58,9 @@ class CpuExecutor final : public Executor {
     copies_are_stale_ = false;
   }
 
-  Status check(TensorId tensor, uint64_t offset_bytes, uint64_t bytes) const {
-    if (tensor >= program_.tensors.size())
-      return fail(Status::argument, "tensor %u: the program has %zu", tensor, program_.tensors.size());
-    const Tensor& t = program_.tensors[tensor];
-    if (offset_bytes > t.bytes || bytes > t.bytes - offset_bytes)
-      return fail(Status::argument, "%s: %llu bytes from byte %llu on asked for, the tensor has %llu", t.name.c_str(),
-                  static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(offset_bytes),
-                  static_cast<unsigned long long>(t.bytes));
-    return Status::ok;
-  }
-
-  const Program program_;
-  std::byte* const region_;
   std::unique_ptr<ThreadPool> pool_;
   std::vector<std::unique_ptr<Kernel>> kernels_;
   highway::RoundRow* const round_;
-  bool copies_are_stale_ = false;
 };
 
 // The value of the first line that starts with `key`, such as "model name" in "model name\t: AMD EPYC"; "" where there is

@@ -6,6 +6,7 @@
 
 #include "backends/cuda/own/own.h"
 #include "src/base/checked.h"
+#include "src/executor.h"
 
 namespace lt::cuda {
 namespace {
@@ -82,18 +83,8 @@ Status CudaExecutor::set_up(std::byte* region) {
   return synchronize();
 }
 
-Status CudaExecutor::check_place(TensorId tensor, uint64_t offset_bytes, uint64_t bytes) const {
-  if (tensor >= program_.tensors.size())
-    return fail(Status::argument, "tensor %u: the program has %zu", tensor, program_.tensors.size());
-  const Tensor& t = program_.tensors[tensor];
-  if (offset_bytes > t.bytes || bytes > t.bytes - offset_bytes)
-    return fail(Status::argument, "%s: %llu bytes from byte %llu on asked for, the tensor has %llu", t.name.c_str(),
-                Bytes{bytes}, Bytes{offset_bytes}, Bytes{t.bytes});
-  return Status::ok;
-}
-
 Status CudaExecutor::upload(TensorId destination, uint64_t offset_bytes, const void* source, uint64_t bytes) {
-  LT_TRY(check_place(destination, offset_bytes, bytes));
+  LT_TRY(check_piece(program_, destination, offset_bytes, bytes));
   LT_TRY(context_.enter());
   const Tensor& tensor = program_.tensors[destination];
   copies_are_stale_ |= tensor.segment == Segment::parameters;
@@ -104,7 +95,7 @@ Status CudaExecutor::upload(TensorId destination, uint64_t offset_bytes, const v
 }
 
 Status CudaExecutor::download(TensorId source, uint64_t offset_bytes, void* destination, uint64_t bytes) {
-  LT_TRY(check_place(source, offset_bytes, bytes));
+  LT_TRY(check_piece(program_, source, offset_bytes, bytes));
   LT_TRY(context_.enter());
   const auto address = reinterpret_cast<CUdeviceptr>(region_ + program_.tensors[source].offset + offset_bytes);
   return check(context_.driver(), context_.driver().cuMemcpyDtoHAsync(destination, address, bytes, stream_),
@@ -160,7 +151,7 @@ Status CudaExecutor::stage(const RunArguments& arguments) {
   const DriverTable& driver = context_.driver();
   const auto copy = [&](TensorId tensor, const void* source, uint64_t bytes) -> Status {
     if (source == nullptr || tensor == no_tensor) return Status::ok;
-    LT_TRY(check_place(tensor, 0, bytes));
+    LT_TRY(check_piece(program_, tensor, 0, bytes));
     if (!pinned_.holds(source)) {
       std::memcpy(staging(tensor), source, bytes);
       source = staging(tensor);
@@ -192,10 +183,7 @@ Status CudaExecutor::enqueue_ops(const Site& site, uint32_t first, uint32_t last
 }
 
 Status CudaExecutor::run(uint32_t first, uint32_t last, const RunArguments& arguments) {
-  if (first > last || last > kernels_.size())
-    return fail(Status::argument, "run: operations %u to %u, the program has %zu", first, last, kernels_.size());
-  if (arguments.samples == 0 || arguments.samples > program_.micro_batch)
-    return fail(Status::argument, "run: %u samples, the program takes 1 to %u", arguments.samples, program_.micro_batch);
+  LT_TRY(check_run(program_, first, last, arguments));
   const KeptSet* set = nullptr;
   if (arguments.kept != nullptr) {
     const auto& kept = kept_[static_cast<int>(arguments.kept->split)];

@@ -52,7 +52,6 @@ class CudaExecutor final : public Executor {
     StepState result;
   };
 
-  Status check_place(TensorId tensor, uint64_t offset_bytes, uint64_t bytes) const;
   // kept: null where samples and labels stand in the staging tensors.
   Site site(CUstream stream, const RunArguments& arguments, const KeptSet* kept) const;
   StepState state_of(const RunArguments& arguments, const KeptBatches* kept) const;

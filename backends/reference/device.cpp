@@ -9,19 +9,17 @@
 #include "backends/reference/ops.h"
 #include "backends/reference/reference.h"
 #include "backends/reference/widened.h"
+#include "src/executor.h"
 
 namespace lt::reference {
 namespace {
 
-class ReferenceExecutor final : public Executor {
+class ReferenceExecutor final : public HostExecutor {
  public:
-  ReferenceExecutor(const Program& program, std::byte* region) : program_(program), widened_(program), region_(region) {}
+  ReferenceExecutor(const Program& program, std::byte* region) : HostExecutor(program, region), widened_(program_) {}
 
   Status run(uint32_t first, uint32_t last, const RunArguments& arguments) override {
-    if (first > last || last > program_.ops.size())
-      return fail(Status::argument, "run: operations %u to %u, the program has %zu", first, last, program_.ops.size());
-    if (arguments.samples == 0 || arguments.samples > program_.micro_batch)
-      return fail(Status::argument, "run: %u samples, the program takes 1 to %u", arguments.samples, program_.micro_batch);
+    LT_TRY(check_run(program_, first, last, arguments));
     const Context context{&program_, &arguments, region_};
     if (copies_are_stale_)
       for (const Op& op : program_.ops) round_parameters(op, context);
@@ -33,23 +31,6 @@ class ReferenceExecutor final : public Executor {
     }
     return Status::ok;
   }
-
-  Status upload(TensorId destination, uint64_t offset_bytes, const void* source, uint64_t bytes) override {
-    LT_TRY(check(destination, offset_bytes, bytes));
-    std::memcpy(region_ + program_.tensors[destination].offset + offset_bytes, source, bytes);
-    copies_are_stale_ |= program_.tensors[destination].segment == Segment::parameters;
-    return Status::ok;
-  }
-
-  Status download(TensorId source, uint64_t offset_bytes, void* destination, uint64_t bytes) override {
-    LT_TRY(check(source, offset_bytes, bytes));
-    std::memcpy(destination, region_ + program_.tensors[source].offset + offset_bytes, bytes);
-    return Status::ok;
-  }
-
-  Status synchronize() override { return Status::ok; }
-
-  std::byte* staging(TensorId tensor) override { return region_ + program_.tensors[tensor].offset; }
 
  private:
   static void run_op(const Op& op, const Context& context) {
@@ -68,21 +49,7 @@ class ReferenceExecutor final : public Executor {
     }
   }
 
-  Status check(TensorId tensor, uint64_t offset_bytes, uint64_t bytes) const {
-    if (tensor >= program_.tensors.size())
-      return fail(Status::argument, "tensor %u of a program that has %zu", tensor, program_.tensors.size());
-    const Tensor& t = program_.tensors[tensor];
-    if (offset_bytes > t.bytes || bytes > t.bytes - offset_bytes)
-      return fail(Status::argument, "tensor %s: %llu bytes at %llu, it has %llu", t.name.c_str(),
-                  static_cast<unsigned long long>(bytes), static_cast<unsigned long long>(offset_bytes),
-                  static_cast<unsigned long long>(t.bytes));
-    return Status::ok;
-  }
-
-  Program program_;
   Widened widened_;
-  std::byte* region_;
-  bool copies_are_stale_ = false;  // parameters were uploaded since they were rounded
 };
 
 constexpr char description_text[] = "plain loops on one CPU thread, sums in double; slow";
