@@ -17,4 +17,14 @@ void hash_parts(std::span<const HashedPart> parts, uint8_t out[16]) {
   std::memcpy(out, canonical.digest, sizeof canonical.digest);
 }
 
+std::string hash_digits(const uint8_t hash[16]) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (int i = 0; i < 16; ++i) {
+    text += digits[hash[i] >> 4];
+    text += digits[hash[i] & 15];
+  }
+  return text;
+}
+
 }  // namespace lt::data

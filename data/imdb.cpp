@@ -84,12 +84,7 @@ Status check_hash(const SafetensorsReader& reader) {
   const HashedPart behind_header = {file.bytes() + 8 + header_bytes, file.size() - 8 - header_bytes};
   uint8_t hash[16];
   hash_parts({&behind_header, 1}, hash);
-  std::string found;
-  for (const uint8_t byte : hash) {
-    constexpr char digits[] = "0123456789abcdef";
-    found += digits[byte >> 4];
-    found += digits[byte & 15];
-  }
+  const std::string found = hash_digits(hash);
   const std::string* const expected = reader.metadata("xxh3_128");
   if (expected && *expected == found) return Status::ok;
   return fail(Status::format, "%s: XXH3-128 %s of its numbers, expected %.40s: damaged; %s", file.path().c_str(),

@@ -2,7 +2,6 @@
 #include "tools/bench_gemm.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -10,6 +9,7 @@
 #include "backends/cpu/highway/gemm.h"
 #include "backends/cpu/thread_pool.h"
 #include "src/base/checked.h"
+#include "src/base/clock.h"
 #include "src/base/philox.h"
 #include "src/run/region.h"
 #include "tools/terminal.h"
@@ -34,8 +34,6 @@ constexpr Product products[] = {
     {{25, 960, 320, false, false}, true},      {{25, 1280, 320, false, false}, true},
     {{64, 300, 100, false, false}, true},      {{64, 1280, 320, false, false}, true},
 };
-
-double now_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 void fill(float* values, uint64_t count, uint64_t seed) {
   for (uint64_t i = 0; i < count; ++i)

@@ -2,13 +2,13 @@
 #include "tools/bench_ops.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <memory>
 
 #include "src/backend.h"
 #include "src/base/bf16.h"
+#include "src/base/clock.h"
 #include "src/plan/plan.h"
 #include "src/run/region.h"
 #include "tools/terminal.h"
@@ -23,8 +23,6 @@ double uniform(uint64_t index, uint64_t salt) {
   z = (z ^ z >> 27) * 0x94D049BB133111EBu;
   return static_cast<double>((z ^ z >> 31) >> 11) * 0x1p-53;
 }
-
-double now_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 // A plan on one device, with weights and a batch in place.
 class Bench {

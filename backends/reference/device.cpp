@@ -3,7 +3,6 @@
 #include <sys/sysinfo.h>
 
 #include <cstdio>
-#include <cstring>
 #include <utility>
 
 #include "backends/reference/ops.h"

@@ -70,11 +70,7 @@ class Imdb : public ::testing::Test {
     const data::HashedPart part = {data.data(), data.size()};
     uint8_t hash[16];
     data::hash_parts({&part, 1}, hash);
-    for (const uint8_t byte : hash) {
-      constexpr char digits[] = "0123456789abcdef";
-      header += digits[byte >> 4];
-      header += digits[byte & 15];
-    }
+    header += data::hash_digits(hash);
     header += "\"}" + tensors + "}";
     header.resize((8 + header.size() + 63) / 64 * 64 - 8 + shift_, ' ');
     const uint64_t length = header.size();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "data/hash.h"
 #include "src/dataset.h"
 
 namespace lt {
@@ -46,13 +47,7 @@ class SyntheticReviews : public ::testing::Test {
   std::string hash(Split split, uint64_t seed) {
     uint8_t bytes[16];
     EXPECT_TRUE(ok(open(split, seed)->hash(bytes)));
-    std::string text;
-    for (const uint8_t byte : bytes) {
-      constexpr char digits[] = "0123456789abcdef";
-      text += digits[byte >> 4];
-      text += digits[byte & 15];
-    }
-    return text;
+    return data::hash_digits(bytes);
   }
 
   const DatasetFormat& format_ = *dataset_format("synthetic-reviews");

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "data/hash.h"
 #include "src/dataset.h"
 
 namespace lt {
@@ -70,13 +71,7 @@ class Synthetic : public ::testing::TestWithParam<Expected> {
   std::string hash(Split split, uint64_t seed) {
     uint8_t bytes[16];
     EXPECT_TRUE(ok(open(split, seed)->hash(bytes)));
-    std::string text;
-    for (const uint8_t byte : bytes) {
-      constexpr char digits[] = "0123456789abcdef";
-      text += digits[byte >> 4];
-      text += digits[byte & 15];
-    }
-    return text;
+    return data::hash_digits(bytes);
   }
 
   const Expected& expected_ = GetParam();

@@ -18,8 +18,6 @@ namespace {
 // prepare the weights too often.
 constexpr uint64_t chunk_bytes = uint64_t{4} << 20, frugal_chunk_bytes = uint64_t{1} << 20;
 constexpr uint32_t least_chunk = 16, frugal_least_chunk = 4;
-// Numbers of one block of conversions.
-constexpr uint64_t block_elements = 16384;
 
 // One tensor of the op: its place in the caller's program, and the same in the program of floats.
 struct Operand {
@@ -62,8 +60,8 @@ class ThroughFloat final : public Kernel {
     const KernelContext inner{&inner_, &arguments, context.pool, context.region};
     for (const Operand& weight : weight_)
       if (weight.narrow)
-        widen(context, context.at<Bf16>(weight.outer), inner_.tensors[weight.inner].bytes / sizeof(float),
-              inner.at<float>(weight.inner));
+        convert_on_pool(context.pool, widen_, context.at<Bf16>(weight.outer),
+                        inner_.tensors[weight.inner].bytes / sizeof(float), inner.at<float>(weight.inner));
     const uint32_t samples = arguments.samples;
     for (uint32_t first = 0; first < samples; first += chunk_) {
       arguments.samples = std::min(chunk_, samples - first);
@@ -71,8 +69,8 @@ class ThroughFloat final : public Kernel {
       arguments.accumulate = context.arguments->accumulate || first > 0;
       for (const Operand& operand : inputs_) {
         if (operand.narrow)
-          widen(context, row(context, operand, first), elements(operand) * arguments.samples,
-                inner.at<float>(operand.inner));
+          convert_on_pool(context.pool, widen_, row(context, operand, first), elements(operand) * arguments.samples,
+                          inner.at<float>(operand.inner));
         else
           move(context, operand, first);
       }
@@ -81,8 +79,8 @@ class ThroughFloat final : public Kernel {
       kernel_->run(inner);
       for (const Operand& operand : results_)
         if (operand.narrow)
-          round(context, inner.at<float>(operand.inner), elements(operand) * arguments.samples,
-                row(context, operand, first));
+          convert_on_pool(context.pool, round_, inner.at<float>(operand.inner), elements(operand) * arguments.samples,
+                          row(context, operand, first));
     }
   }
 
@@ -140,20 +138,6 @@ class ThroughFloat final : public Kernel {
     Tensor& tensor = inner_.tensors[operand.inner];
     tensor.offset =
         context.program->tensors[operand.outer].offset + tensor.sample_elements * dtype_bytes(tensor.dtype) * sample;
-  }
-
-  template <class From, class To, class Row>
-  static void convert(const KernelContext& context, Row* convert_row, const From* from, uint64_t elements, To* to) {
-    context.pool->run(static_cast<uint32_t>(divide_up(elements, block_elements)), [&](uint32_t block, uint32_t) {
-      const uint64_t first = block * block_elements;
-      convert_row(from + first, std::min(block_elements, elements - first), to + first);
-    });
-  }
-  void widen(const KernelContext& context, const Bf16* from, uint64_t elements, float* to) const {
-    convert(context, widen_, from, elements, to);
-  }
-  void round(const KernelContext& context, const float* from, uint64_t elements, Bf16* to) const {
-    convert(context, round_, from, elements, to);
   }
 
   Op op_;                                           // of the program of floats

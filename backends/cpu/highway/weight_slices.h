@@ -34,11 +34,7 @@ class WeightSlices {
     for (uint32_t first = 0; first < rows_; first += slice_rows_) {
       const uint32_t rows = std::min(slice_rows_, rows_ - first);
       const Bf16* const from = context.at<Bf16>(weight) + first * row_elements_;
-      const uint64_t elements = rows * row_elements_;
-      context.pool->run(static_cast<uint32_t>(divide_up(elements, block_elements)), [&](uint32_t block, uint32_t) {
-        const uint64_t begin = block * block_elements;
-        widen_(from + begin, std::min(block_elements, elements - begin), floats + begin);
-      });
+      convert_on_pool(context.pool, widen_, from, rows * row_elements_, floats);
       multiply(first, rows, static_cast<const float*>(floats));
     }
   }
@@ -46,7 +42,6 @@ class WeightSlices {
  private:
   // Half a second cache; with fewer, threads would spend their time waiting for each other.
   static constexpr uint64_t slice_bytes = uint64_t{1} << 20;
-  static constexpr uint64_t block_elements = 16384;
 
   bool narrow_;
   uint32_t rows_, slice_rows_;
