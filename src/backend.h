@@ -72,6 +72,7 @@ struct RunArguments {
   float learning_rate = 0, momentum = 0, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
   const void* x = nullptr;  // raw samples of this micro-batch, as the recipe's input type, [sample][channel][row][column]
   const int32_t* labels = nullptr;  // checked by the caller against the number of classes; null in prediction: no loss then
+  const uint32_t* lengths = nullptr;  // of sequences: the steps of each sample, at least 1; null: all have all steps
   const KeptBatches* kept = nullptr;  // instead of x and labels: the samples from kept->position + sample_offset on
 };
 

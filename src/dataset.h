@@ -20,6 +20,8 @@ struct DatasetInfo {
   DType x_dtype = DType::u8;  // samples are [channel][row][column] of these
   uint32_t vocabulary = 0;    // not 0: samples are words, i32 below this, and zeros behind the last of a shorter one
   uint32_t classes = 0;       // labels are 0 .. classes - 1, checked on opening
+  uint32_t label_count = 1;   // labels of a sample; more than 1: a list, filled up with -1 behind its last
+  bool has_lengths = false;   // samples are sequences of lengths of their own
   uint64_t count = 0;         // samples
   uint64_t sample_bytes() const { return extent.elements() * dtype_bytes(x_dtype); }
 };
@@ -28,7 +30,8 @@ class Dataset {
  public:
   virtual ~Dataset() = default;
   virtual const DatasetInfo& info() const = 0;
-  // Copies sample indices[0 .. n) to x (n * sample_bytes) and their labels to labels. Indices are below `count`.
+  // Copies sample indices[0 .. n) to x (n * sample_bytes) and their labels to labels (n * label_count). Indices are below
+  // `count`.
   virtual Status read(const uint32_t* indices, uint32_t n, void* x, int32_t* labels) const = 0;
   // The time steps that samples indices[0 .. n) have, at most the extent's height: what lies behind them is padding. Where
   // samples are no sequences, the height.

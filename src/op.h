@@ -4,6 +4,10 @@
 // Layouts. Activations are [sample, height, width, channel] (NHWC), vectors [sample, feature]; the flattening in front of
 // a linear layer keeps that order. Weights are matrices of `fan_in` x `out` where fan_in runs over (kernel row, kernel
 // column, input channel); WeightLayout says which index runs fastest. All numbers are float unless said otherwise.
+//
+// Sequences (Tensor::time_steps != 0) are [time, sample, feature], where `sample` runs over RunArguments::samples: the rows
+// of one time step are one block. RunArguments::lengths says how many steps each sample has; what lies behind them is
+// padding, which no operation computes and no gradient passes.
 #pragma once
 
 #include <cstdint>
@@ -35,13 +39,14 @@ struct Tensor {
   Segment segment = Segment::activations;
   DType dtype = DType::f32;
   uint64_t sample_elements = 0;        // elements of one sample; 0 for tensors that do not grow with the batch
+  uint32_t time_steps = 0;             // of a sequence [time, sample, feature]; 0: [sample, ...]
   uint64_t bytes = 0;                  // for the whole micro-batch
   uint64_t offset = 0;                 // from the start of the region
   uint32_t first_op = 0, last_op = 0;  // lifetime, as indices into Program::ops
   TensorId part_of = UINT32_MAX;       // the block that this tensor is a part of: no place of its own
 };
 
-// Height, width and channels of one sample. A vector of n features is {1, 1, n}.
+// Height, width and channels of one sample. A vector of n features is {1, 1, n}, a sequence of them {time steps, 1, n}.
 struct Extent {
   uint32_t height = 1, width = 1, channels = 1;
   uint64_t elements() const { return uint64_t{height} * width * channels; }
@@ -51,6 +56,17 @@ struct Extent {
 // A square window: the kernel of a convolution or of a pool. The same stride both ways; padding on all four sides.
 struct Window {
   uint32_t kernel = 1, stride = 1, padding = 0;
+};
+
+// The forms of cuDNN and PyTorch: the rows of weights and biases are gate after gate, GRU's r, z, n and LSTM's i, f, g, o;
+// GRU's reset gate acts after the recurrent product.
+enum class Cell : uint8_t { gru, lstm };
+
+// The weights of one direction of a recurrent layer, or their gradients. With G = 3 (GRU) or 4 (LSTM) gates of H units: ih
+// has fan_in = features of x, hh has fan_in = H, both have G * H outputs, as have the biases; no_tensor where a layer has
+// no biases.
+struct RecurrentWeights {
+  TensorId ih = no_tensor, hh = no_tensor, bias_ih = no_tensor, bias_hh = no_tensor;
 };
 
 enum class OpKind : uint8_t {
@@ -93,6 +109,16 @@ struct Op {
   bool has_pool = false, has_bias = false, has_relu = false;
   float dropout = 0;  // probability of dropping; 0: none
 
+  // recurrent layers. y holds `units` features for each direction, the forward one's first; zeros behind a sample's length.
+  // The backward direction walks from a sample's last step to its first. Both start from zeros.
+  Cell cell = Cell::gru;
+  uint32_t units = 0, directions = 1;
+  bool only_last_step = false;  // y is no sequence, but what both directions give at the last step of each sample
+  // linear layers: 1, or the steps of a sequence whose every step is multiplied, which are rows like samples
+  uint32_t rows_per_sample = 1;
+  bool has_lengths = false;  // RunArguments::lengths counts; else all samples have all steps
+  uint32_t label_count = 1;  // losses: labels of a sample, those of a shorter list filled up with -1
+
   // input
   DType x_dtype = DType::u8;
   std::vector<float> mean, deviation;  // one a channel, or empty for 0 and 1
@@ -110,9 +136,10 @@ struct Op {
   TensorId x = no_tensor, y = no_tensor, weight = no_tensor, bias = no_tensor, argmax = no_tensor, mask = no_tensor,
            saved = no_tensor;  // what the backend asked to keep from forward to backward
   TensorId dx = no_tensor, dy = no_tensor, dweight = no_tensor, dbias = no_tensor;
+  RecurrentWeights weights[2], dweights[2];  // by direction
   // A micro-batch's raw samples (input: staging_x) and labels (input and loss) where a device needs a place of its own for
   // them; the host's are in RunArguments.
-  TensorId staging_x = no_tensor, staging_labels = no_tensor;
+  TensorId staging_x = no_tensor, staging_labels = no_tensor, staging_lengths = no_tensor;
   TensorId statistics = no_tensor;  // one Statistics: written by the loss, read by updates, folded ones too
   // Updates: the blocks, from their beginning. `state` is no_tensor, v (momentum), or m with `state2` = v (Adam). Folded
   // updates: the weight itself and its parts of the state; no gradients.
