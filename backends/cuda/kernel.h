@@ -85,4 +85,13 @@ struct KernelRequest {
   LibraryHandles libraries;
 };
 
+// A library's kernel: null, and the reason in last_error, where `check` refuses or Made::make, which asks the library,
+// does.
+template <class Made>
+std::unique_ptr<Kernel> make_served(const KernelRequest& request, Status (*check)(const KernelRequest&)) {
+  if (!ok(check(request))) return nullptr;
+  auto kernel = std::make_unique<Made>(request);
+  return ok(kernel->make(request)) ? std::move(kernel) : nullptr;
+}
+
 }  // namespace lt::cuda

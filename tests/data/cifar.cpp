@@ -6,16 +6,17 @@
 
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "src/dataset.h"
+#include "tests/data/dataset_case.h"
 #include "tests/data/temporary_folder.h"
 
 namespace lt {
 namespace {
 
+using tests::DatasetCase;
 using tests::TemporaryFolder;
 using tests::write_file;
 
@@ -31,10 +32,10 @@ std::string batch_file(uint32_t count, uint32_t first = 0) {
   return file;
 }
 
-class Cifar : public ::testing::Test {
+class Cifar : public DatasetCase {
  protected:
   // 4, 1, 3, 2 and 5 records: unequal, so that a wrong border shows.
-  Cifar() { write_set(folder_.path()); }
+  Cifar() : DatasetCase("cifar10") { write_set(folder_.path()); }
 
   static void write_set(const std::string& folder) {
     constexpr uint32_t counts[] = {4, 1, 3, 2, 5};
@@ -46,30 +47,12 @@ class Cifar : public ::testing::Test {
     write_file(folder + "/test_batch.bin", batch_file(7, 100));
   }
 
-  Status open(Split split = Split::train) { return open(folder_.path(), split); }
-  Status open(const std::string& directory, Split split = Split::train) {
-    return format_.open(directory.c_str(), split, 1, &dataset_);
-  }
-
-  // The split's opening fails with this status, names this file, and says all of these words.
-  void refused(Status status, const std::string& path, const std::vector<std::string>& words) {
-    dataset_.reset();
-    EXPECT_EQ(open(), status);
-    EXPECT_EQ(dataset_, nullptr);
-    const std::string text = last_error();
-    EXPECT_NE(text.find(path), std::string::npos) << text;
-    for (const std::string& word : words) EXPECT_NE(text.find(word), std::string::npos) << "'" << word << "' in: " << text;
-    EXPECT_EQ(text.find('\n'), std::string::npos);
-  }
   void batch_refused(const std::string& bytes, const std::vector<std::string>& words) {
     write_file(third_, bytes);
     refused(Status::format, third_, words);
   }
 
-  const DatasetFormat& format_ = *dataset_format("cifar10");
-  TemporaryFolder folder_;
   const std::string third_ = folder_ / "data_batch_3.bin";
-  std::unique_ptr<Dataset> dataset_;
 };
 
 TEST_F(Cifar, GivesTheSamplesThatItIsAskedFor) {

@@ -5,17 +5,18 @@
 
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "data/hash.h"
 #include "src/dataset.h"
+#include "tests/data/dataset_case.h"
 #include "tests/data/temporary_folder.h"
 
 namespace lt {
 namespace {
 
+using tests::DatasetCase;
 using tests::TemporaryFolder;
 using tests::write_file;
 
@@ -45,9 +46,9 @@ SplitArrays make_split(const std::vector<uint32_t>& lengths) {
   return split;
 }
 
-class Imdb : public ::testing::Test {
+class Imdb : public DatasetCase {
  protected:
-  Imdb() { write(); }
+  Imdb() : DatasetCase("imdb") { write(); }
 
   // The file as `data prepare` lays it out, of what the members say.
   std::string file() const {
@@ -78,33 +79,16 @@ class Imdb : public ::testing::Test {
   }
   void write() const { write_file(path_, file()); }
 
-  Status open(Split split = Split::train) { return open(folder_.path(), split); }
-  Status open(const std::string& directory, Split split = Split::train) {
-    return format_.open(directory.c_str(), split, 1, &dataset_);
-  }
-
-  // Opening fails with this status and says all of these words.
-  void refused(Status status, const std::vector<std::string>& words, Split split = Split::train) {
-    dataset_.reset();
-    EXPECT_EQ(open(split), status);
-    EXPECT_EQ(dataset_, nullptr);
-    const std::string text = last_error();
-    for (const std::string& word : words) EXPECT_NE(text.find(word), std::string::npos) << "'" << word << "' in: " << text;
-    EXPECT_EQ(text.find('\n'), std::string::npos);
-  }
   void file_refused(const std::vector<std::string>& words, Split split = Split::train) {
     write();
     refused(Status::format, words, split);
     refused(Status::format, {path_, "lean-train data prepare imdb"}, split);
   }
 
-  const DatasetFormat& format_ = *dataset_format("imdb");
-  TemporaryFolder folder_;
   const std::string path_ = folder_ / "imdb-words.safetensors";
   SplitArrays train_ = make_split({3, 150, 149, 151, 400, 1, 0}), test_ = make_split({5, 7});
   std::string file_format_ = "lean-train words 1", vocabulary_ = "100", words_type_ = "U16", left_out_;
   size_t shift_ = 0;
-  std::unique_ptr<Dataset> dataset_;
 };
 
 TEST_F(Imdb, GivesTheLastWordsAndZerosBehindThem) {

@@ -6,16 +6,17 @@
 
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "src/dataset.h"
+#include "tests/data/dataset_case.h"
 #include "tests/data/temporary_folder.h"
 
 namespace lt {
 namespace {
 
+using tests::DatasetCase;
 using tests::TemporaryFolder;
 using tests::write_file;
 
@@ -40,30 +41,15 @@ std::string label_file(uint32_t count) {
   return file;
 }
 
-class Mnist : public ::testing::Test {
+class Mnist : public DatasetCase {
  protected:
-  Mnist() {
+  Mnist() : DatasetCase("mnist") {
     write_file(images_, image_file(30));
     write_file(labels_, label_file(30));
     write_file(folder_ / "t10k-images-idx3-ubyte", image_file(7));
     write_file(folder_ / "t10k-labels-idx1-ubyte", label_file(7));
   }
 
-  Status open(Split split = Split::train) { return open(folder_.path(), split); }
-  Status open(const std::string& directory, Split split = Split::train) {
-    return format_.open(directory.c_str(), split, 1, &dataset_);
-  }
-
-  // The split's opening fails with this status, names this file, and says all of these words.
-  void refused(Status status, const std::string& path, const std::vector<std::string>& words) {
-    dataset_.reset();
-    EXPECT_EQ(open(), status);
-    EXPECT_EQ(dataset_, nullptr);
-    const std::string text = last_error();
-    EXPECT_NE(text.find(path), std::string::npos) << text;
-    for (const std::string& word : words) EXPECT_NE(text.find(word), std::string::npos) << "'" << word << "' in: " << text;
-    EXPECT_EQ(text.find('\n'), std::string::npos);
-  }
   void images_refused(const std::string& bytes, const std::vector<std::string>& words) {
     write_file(images_, bytes);
     refused(Status::format, images_, words);
@@ -73,10 +59,7 @@ class Mnist : public ::testing::Test {
     refused(Status::format, labels_, words);
   }
 
-  const DatasetFormat& format_ = *dataset_format("mnist");
-  TemporaryFolder folder_;
   const std::string images_ = folder_ / "train-images-idx3-ubyte", labels_ = folder_ / "train-labels-idx1-ubyte";
-  std::unique_ptr<Dataset> dataset_;
 };
 
 TEST_F(Mnist, GivesTheSamplesThatItIsAskedFor) {

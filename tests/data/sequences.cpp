@@ -5,12 +5,12 @@
 
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "data/array_file.h"
 #include "src/dataset.h"
+#include "tests/data/dataset_case.h"
 #include "tests/data/temporary_folder.h"
 
 namespace lt {
@@ -18,6 +18,7 @@ namespace {
 
 using data::ArrayFile;
 using data::ElementType;
+using tests::DatasetCase;
 using tests::TemporaryFolder;
 using tests::write_file;
 
@@ -191,28 +192,16 @@ TEST_F(Arrays, NoHeaderLeadsOutOfTheFile) {
   }
 }
 
-class Sequences : public ::testing::Test {
+class Sequences : public DatasetCase {
  protected:
-  Sequences() {
+  Sequences() : DatasetCase("sequences") {
     // 3 samples of 2 steps with 2 features; the number tells its place.
     write_file(folder_ / "train-sequences.npy", npy(npy_header("<f8", "(3, 2, 2)"), numbers<double>(values_)));
     write_file(folder_ / "train-labels.npy", npy(npy_header("<i8", "(3,)"), numbers<int64_t>({2, 0, 5})));
     write_file(folder_ / "train-lengths.npy", npy(npy_header("<i4", "(3,)"), numbers<int32_t>({2, 1, 2})));
   }
 
-  Status open(Split split = Split::train) { return format_.open(folder_.path().c_str(), split, 1, &dataset_); }
-  void refused(Status status, const std::vector<std::string>& words) {
-    dataset_.reset();
-    EXPECT_EQ(open(), status);
-    EXPECT_EQ(dataset_, nullptr);
-    const std::string text = last_error();
-    for (const std::string& word : words) EXPECT_NE(text.find(word), std::string::npos) << "'" << word << "' in: " << text;
-  }
-
   const std::vector<double> values_ = {0, 1, 10, 11, 100, 101, 110, 111, 200, 201, 210, 211};
-  const DatasetFormat& format_ = *dataset_format("sequences");
-  TemporaryFolder folder_;
-  std::unique_ptr<Dataset> dataset_;
 };
 
 TEST_F(Sequences, AreReadWithZerosBehindTheirEnd) {

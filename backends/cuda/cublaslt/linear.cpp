@@ -174,18 +174,13 @@ Status check_request(const KernelRequest& request) {
   return check_epilogue(op);
 }
 
-template <class Made>
-std::unique_ptr<Kernel> make(const KernelRequest& request) {
-  if (!ok(check_request(request))) return nullptr;
-  auto kernel = std::make_unique<Made>(request);
-  return ok(kernel->make(request)) ? std::move(kernel) : nullptr;
-}
-
 }  // namespace
 
-std::unique_ptr<Kernel> make_cublaslt_linear(const KernelRequest& request) { return make<LtLinear>(request); }
+std::unique_ptr<Kernel> make_cublaslt_linear(const KernelRequest& request) {
+  return make_served<LtLinear>(request, check_request);
+}
 std::unique_ptr<Kernel> make_cublaslt_linear_backward(const KernelRequest& request) {
-  return make<LtLinearBackward>(request);
+  return make_served<LtLinearBackward>(request, check_request);
 }
 
 }  // namespace lt::cuda

@@ -277,18 +277,13 @@ Status check_request(const KernelRequest& request) {
   return check_epilogue(op);
 }
 
-template <class Made>
-std::unique_ptr<Kernel> make(const KernelRequest& request) {
-  if (!ok(check_request(request))) return nullptr;
-  auto kernel = std::make_unique<Made>(request);
-  return ok(kernel->make(request)) ? std::move(kernel) : nullptr;
-}
-
 }  // namespace
 
-std::unique_ptr<Kernel> make_cudnn_conv2d(const KernelRequest& request) { return make<CudnnConv2d>(request); }
+std::unique_ptr<Kernel> make_cudnn_conv2d(const KernelRequest& request) {
+  return make_served<CudnnConv2d>(request, check_request);
+}
 std::unique_ptr<Kernel> make_cudnn_conv2d_backward(const KernelRequest& request) {
-  return make<CudnnConv2dBackward>(request);
+  return make_served<CudnnConv2dBackward>(request, check_request);
 }
 
 }  // namespace lt::cuda
