@@ -11,6 +11,8 @@ const char* op_kind_name(OpKind kind) {
     case OpKind::linear_backward: return "linear_backward";
     case OpKind::activation: return "activation";
     case OpKind::activation_backward: return "activation_backward";
+    case OpKind::recurrent: return "recurrent";
+    case OpKind::recurrent_backward: return "recurrent_backward";
     case OpKind::softmax_cross_entropy: return "softmax_cross_entropy";
     case OpKind::update_sgd: return "update_sgd";
     case OpKind::update_momentum: return "update_momentum";

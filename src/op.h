@@ -6,8 +6,10 @@
 // column, input channel); WeightLayout says which index runs fastest. All numbers are float unless said otherwise.
 //
 // Sequences (Tensor::time_steps != 0) are [time, sample, feature], where `sample` runs over RunArguments::samples: the rows
-// of one time step are one block. RunArguments::lengths says how many steps each sample has; what lies behind them is
-// padding, which no operation computes and no gradient passes.
+// of one time step are one block. RunArguments::lengths says how many steps each sample has. What lies behind them is
+// padding: any finite numbers in the x of an operation, which nothing but the padding of its y may depend on; zeros in the
+// gradients that operations write (dx), and in the y of recurrent ones. As an Extent a sequence is {time steps, 1,
+// features}, raw it is [sample][time][feature].
 #pragma once
 
 #include <cstdint>
@@ -68,16 +70,20 @@ enum class Cell : uint8_t { gru, lstm };
 struct RecurrentWeights {
   TensorId ih = no_tensor, hh = no_tensor, bias_ih = no_tensor, bias_hh = no_tensor;
 };
+constexpr uint32_t gates_of(Cell cell) { return cell == Cell::gru ? 3 : 4; }
 
 enum class OpKind : uint8_t {
   input,   // raw samples -> y: (value * scale - mean[c]) / deviation[c], planar [channel][row][column] bytes or floats to
-           // NHWC. The samples are RunArguments::x, or those that a kept data set has at RunArguments::position
+           // NHWC; where y is a sequence, [sample][time][feature] to [time][sample][feature]. The samples are
+           // RunArguments::x, or those that a kept data set has at RunArguments::position
   conv2d,  // y = dropout(relu(max_pool(x * weight + bias))), each part after the sum only where the op says so
   conv2d_backward,
   linear,  // y = dropout(relu(x weight + bias))
   linear_backward,
   activation,  // y = dropout(relu(max_pool(x))), what could not be joined to a product
   activation_backward,
+  recurrent,  // y = a GRU's or LSTM's outputs over the sequence x, of one direction or both
+  recurrent_backward,
   softmax_cross_entropy,  // x = logits, labels -> statistics, and dx = (softmax - one_hot) / batch_samples when training
   update_sgd,             // w -= lr * g
   update_momentum,        // v = mu * v + g; w -= lr * v
@@ -110,11 +116,17 @@ struct Op {
   float dropout = 0;  // probability of dropping; 0: none
 
   // recurrent layers. y holds `units` features for each direction, the forward one's first; zeros behind a sample's length.
-  // The backward direction walks from a sample's last step to its first. Both start from zeros.
+  // The other direction walks from a sample's last step to its first. Both start from zeros. Per step, with the sums
+  // i = x weight_ih + bias_ih and j = h weight_hh + bias_hh of each gate:
+  //   GRU:  r = sigmoid(i_r + j_r), z = sigmoid(i_z + j_z), n = tanh(i_n + r * j_n); h' = (1 - z) * n + z * h
+  //   LSTM: i, f, o = sigmoid(i + j), g = tanh(i + j); c' = f * c + i * g; h' = o * tanh(c')
+  // has_bias: both biases. Backward ops take x, dy, `saved` and, where y is a sequence, y.
   Cell cell = Cell::gru;
   uint32_t units = 0, directions = 1;
-  bool only_last_step = false;  // y is no sequence, but what both directions give at the last step of each sample
-  // linear layers: 1, or the steps of a sequence whose every step is multiplied, which are rows like samples
+  bool only_last_step = false;  // y is no sequence, but what both directions give at the last step of each sample: of the
+                                // other direction's steps its first alone counts
+  // linear layers: 1, or the steps of a sequence whose every step is multiplied, which are rows like samples; the extents
+  // are then those of a row
   uint32_t rows_per_sample = 1;
   bool has_lengths = false;  // RunArguments::lengths counts; else all samples have all steps
   uint32_t label_count = 1;  // losses: labels of a sample, those of a shorter list filled up with -1

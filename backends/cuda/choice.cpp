@@ -35,10 +35,18 @@ std::unique_ptr<Kernel> make_own(const KernelRequest& request) {
     case OpKind::update_sgd:
     case OpKind::update_momentum:
     case OpKind::update_adam: return make_own_update(request);
+    case OpKind::recurrent:
+    case OpKind::recurrent_backward: break;
   }
   (void)fail(Status::unsupported, "%s: there is no CUDA kernel for operation kind %u", request.op->layer.c_str(),
              static_cast<unsigned>(request.op->kind));
   return nullptr;
+}
+
+bool is_of_sequences(const KernelRequest& request) {
+  for (const TensorId id : {request.op->x, request.op->y, request.op->dx, request.op->dy})
+    if (id != no_tensor && request.program->tensors[id].time_steps != 0) return true;
+  return false;
 }
 
 }  // namespace
@@ -56,6 +64,11 @@ Status parse_kernel_choice(const std::string& name, KernelChoice* choice) {
 }
 
 std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, KernelChoice choice) {
+  if (is_of_sequences(request)) {
+    (void)fail(Status::unsupported, "%s: the CUDA device has no kernels for sequences; take --device cpu",
+               request.op->layer.c_str());
+    return nullptr;
+  }
   if (choice == KernelChoice::own || (choice == KernelChoice::automatic && prefers_own(*request.op)))
     return make_own(request);
   switch (request.op->kind) {

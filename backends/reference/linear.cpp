@@ -1,4 +1,5 @@
-// Matrix product, bias, ReLU and dropout in one operation, and the way back. See ops.h for memory and threads.
+// Matrix product, bias, ReLU and dropout in one operation, and the way back; a "sample" here is a row, of which a sequence
+// has one a step. See ops.h for memory and threads.
 #include <cstring>
 
 #include "backends/reference/ops.h"
@@ -19,7 +20,7 @@ void linear(const Op& op, const Context& context) {
   const float* bias = context.at<float>(op.bias);
   double* sums = context.scratch().take<double>(out);
 
-  for (uint32_t sample = 0; sample < context.arguments->samples; ++sample) {
+  for (uint32_t sample = 0; sample < context.arguments->samples * op.rows_per_sample; ++sample) {
     const float* x = context.row<float>(op.x, sample, in);
     float* y = context.row<float>(op.y, sample, out);
     for (uint64_t o = 0; o < out; ++o) sums[o] = op.has_bias ? static_cast<double>(bias[o]) : 0;
@@ -32,13 +33,13 @@ void linear(const Op& op, const Context& context) {
 
 uint64_t linear_backward_scratch_bytes(const Op& op, uint32_t micro_batch) {
   const uint64_t out = op.y_extent.elements();
-  return Scratch::bytes<float>(micro_batch * out) + Scratch::bytes<double>(out) +
+  return Scratch::bytes<float>(micro_batch * op.rows_per_sample * out) + Scratch::bytes<double>(out) +
          (op.folded_update ? Scratch::bytes<float>(out) : 0);
 }
 
 void linear_backward(const Op& op, const Context& context) {
   const uint64_t in = op.x_extent.elements(), out = op.y_extent.elements();
-  const uint32_t samples = context.arguments->samples;
+  const uint32_t samples = context.arguments->samples * op.rows_per_sample;
   const bool accumulate = context.arguments->accumulate;
   const WeightStrides strides = weight_strides(context.program->weight_layout, in, out);
   const float* x = context.at<float>(op.x);

@@ -101,6 +101,8 @@ void linear(const Op& op, const Context& context);
 void linear_backward(const Op& op, const Context& context);
 void activation(const Op& op, const Context& context);
 void activation_backward(const Op& op, const Context& context);
+void recurrent(const Op& op, const Context& context);
+void recurrent_backward(const Op& op, const Context& context);
 void softmax_cross_entropy(const Op& op, const Context& context);
 void update(const Op& op, const Context& context);  // every kind of update
 
@@ -110,5 +112,8 @@ uint64_t conv2d_backward_scratch_bytes(const Op& op);
 uint64_t linear_scratch_bytes(const Op& op);
 uint64_t linear_backward_scratch_bytes(const Op& op, uint32_t micro_batch);
 uint64_t activation_backward_scratch_bytes(const Op& op);
+uint64_t recurrent_scratch_bytes(const Op& op);
+uint64_t recurrent_saved_bytes(const Op& op, uint32_t micro_batch);
+uint64_t recurrent_backward_scratch_bytes(const Op& op);
 
 }  // namespace lt::reference

@@ -8,7 +8,8 @@ namespace {
 // What products, activations, the loss and the input read and write; an update writes its copies itself.
 template <class Call>
 void each_narrow(const Program& program, const Op& op, const Call& call) {
-  for (const TensorId id : {op.x, op.y, op.weight, op.dx, op.dy})
+  for (const TensorId id :
+       {op.x, op.y, op.weight, op.weights[0].ih, op.weights[0].hh, op.weights[1].ih, op.weights[1].hh, op.dx, op.dy})
     if (id != no_tensor && program.tensors[id].dtype == DType::bf16) call(id);
 }
 

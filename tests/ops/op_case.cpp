@@ -60,9 +60,10 @@ OpCase activation_case(Extent x, Window pool) {
 
 OpCase backward_case(OpCase c) {
   c.name = "backward_" + c.name;
-  c.op.kind = c.op.kind == OpKind::conv2d   ? OpKind::conv2d_backward
-              : c.op.kind == OpKind::linear ? OpKind::linear_backward
-                                            : OpKind::activation_backward;
+  c.op.kind = c.op.kind == OpKind::conv2d      ? OpKind::conv2d_backward
+              : c.op.kind == OpKind::linear    ? OpKind::linear_backward
+              : c.op.kind == OpKind::recurrent ? OpKind::recurrent_backward
+                                               : OpKind::activation_backward;
   return c;
 }
 
@@ -72,6 +73,28 @@ OpCase input_case(Extent x, DType x_dtype) {
   c.op.x_extent = c.op.y_extent = x;
   c.op.x_dtype = x_dtype;
   c.name = "input_" + text(x) + (x_dtype == DType::u8 ? "_u8" : "_f32");
+  return c;
+}
+
+OpCase sequence_linear_case(uint32_t time_steps, uint32_t in, uint32_t out) {
+  OpCase c = linear_case(in, out);
+  c.time_steps = c.op.rows_per_sample = time_steps;
+  c.name += "_steps" + std::to_string(time_steps);
+  return c;
+}
+
+OpCase recurrent_case(Cell cell, uint32_t time_steps, uint32_t features, uint32_t units, uint32_t directions) {
+  OpCase c;
+  c.op.kind = OpKind::recurrent;
+  c.op.cell = cell;
+  c.op.units = units;
+  c.op.directions = directions;
+  c.op.has_bias = true;
+  c.op.x_extent = {time_steps, 1, features};
+  c.op.y_extent = {time_steps, 1, directions * units};
+  c.time_steps = time_steps;
+  c.name = std::string(cell == Cell::gru ? "gru_" : "lstm_") + std::to_string(time_steps) + "x" + std::to_string(features) +
+           "_to" + std::to_string(units) + (directions == 2 ? "_both_ways" : "");
   return c;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <tuple>
 #include <utility>
 
 #include "src/base/philox.h"
@@ -228,6 +229,86 @@ void add_input(Cases* cases) {
     }
 }
 
+void add_sequences(Cases* cases) {
+  for (DType type : {DType::u8, DType::f32}) {
+    OpCase c = input_case({7, 1, 123}, type);
+    c.time_steps = 7;
+    c.samples = 3;
+    cases->add(c, "_steps");
+    c.op.mean.assign(123, 0.25f);
+    c.op.deviation.assign(123, 0.75f);
+    c.op.mean[122] = -1;
+    cases->add(c, "_steps_normalised");
+  }
+  for (const auto& [steps, in, out] : {std::tuple(1u, 9u, 5u), std::tuple(7u, 33u, 17u), std::tuple(20u, 64u, 59u)}) {
+    OpCase c = sequence_linear_case(steps, in, out);
+    cases->add_both(c);
+    c.op.has_bias = true;
+    c.samples = 3;
+    cases->add_both(c, "_bias_three_samples");
+    c.accumulate = true;
+    c.op.has_relu = true;
+    cases->add_both(c, "_relu_accumulate");
+  }
+}
+
+// Each on four things that change what a kernel does with its steps: lengths, the last step alone, biases, samples.
+void add_recurrent(Cases* cases) {
+  const auto add = [&](OpCase c, const char* suffix = "") {
+    c.name += suffix;
+    cases->add(c);
+    cases->add(backward_case(c));
+  };
+  const auto last = [](OpCase c) {
+    c.op.only_last_step = true;
+    c.op.y_extent.height = 1;
+    return c;
+  };
+  for (const Cell cell : {Cell::gru, Cell::lstm})
+    for (const uint32_t directions : {1u, 2u}) {
+      for (const auto& [steps, features, units, samples] :
+           {std::tuple(1u, 1u, 1u, 1u), std::tuple(2u, 3u, 5u, 2u), std::tuple(9u, 17u, 16u, 13u),
+            std::tuple(12u, 40u, 33u, 5u), std::tuple(7u, 123u, 48u, 25u), std::tuple(5u, 20u, 100u, 8u)}) {
+        OpCase c = recurrent_case(cell, steps, features, units, directions);
+        c.micro_batch = c.samples = c.batch_samples = samples;
+        add(c);
+        add(last(c), "_last");
+        c.op.has_lengths = true;
+        add(c, "_lengths");
+        add(last(c), "_last_lengths");
+      }
+      OpCase c = recurrent_case(cell, 11, 19, 37, directions);
+      c.op.has_bias = false;
+      add(c, "_no_bias");
+      c.op.has_lengths = true;
+      c.needs_dx = false;
+      add(c, "_no_bias_no_dx");
+      c.op.has_bias = true;
+      c.accumulate = true;
+      add(c, "_accumulate_no_dx");
+      add(last(c), "_accumulate_last_no_dx");
+      c.accumulate = false;
+      c.needs_dx = true;
+      c.micro_batch = 13;
+      c.samples = 6;
+      add(c, "_six_of_thirteen");
+      add(last(c), "_last_six_of_thirteen");
+      c.samples = 1;
+      add(c, "_one_of_thirteen");
+      c.training = false;
+      cases->add(c, "_evaluation");
+      cases->add(last(c), "_last_evaluation");
+    }
+  // One as large as a real layer.
+  OpCase c = recurrent_case(Cell::gru, 6, 123, 320, 1);
+  c.micro_batch = c.samples = c.batch_samples = 25;
+  add(c);
+  c = recurrent_case(Cell::lstm, 5, 640, 320, 2);
+  c.micro_batch = c.samples = c.batch_samples = 25;
+  c.op.has_lengths = true;
+  add(c, "_lengths");
+}
+
 void add_loss(Cases* cases) {
   for (uint32_t classes : {1u, 2u, 3u, 10u, 17u, 50u, 64u, 65u, 1000u}) {
     OpCase c = loss_case(classes);
@@ -323,6 +404,8 @@ std::vector<OpCase> all_cases() {
   add_linear(&cases);
   add_conv2d(&cases);
   add_activation(&cases);
+  add_sequences(&cases);
+  add_recurrent(&cases);
   add_loss(&cases);
   add_updates(&cases);
   add_random(&cases);

@@ -39,7 +39,9 @@ struct OpCase {
   Poison poison = Poison::none;
   // Under bf16 what is between operations, and the weights of products, are bfloat16.
   Precision precision = Precision::fp32;
-  bool logits = false;  // y is float all the same, as the last product's is
+  bool logits = false;      // y is float all the same, as the last product's is
+  uint32_t time_steps = 0;  // not 0: x is a sequence (op.has_lengths: of its own length for every sample), y one too unless
+                            // the op says otherwise
   uint64_t seed = 1, step = 3;
 };
 
@@ -49,8 +51,15 @@ OpCase linear_case(uint32_t in, uint32_t out);
 OpCase activation_case(Extent x, Window pool = {0, 0, 0});
 OpCase backward_case(OpCase forward);
 OpCase input_case(Extent x, DType x_dtype);
+// A linear layer over every step of a sequence, and recurrent ones. Of these `dweight` has parts: see part_names.
+OpCase sequence_linear_case(uint32_t time_steps, uint32_t in, uint32_t out);
+OpCase recurrent_case(Cell cell, uint32_t time_steps, uint32_t features, uint32_t units, uint32_t directions);
 OpCase loss_case(uint32_t classes);
 OpCase update_case(OpKind kind, uint64_t parameter_elements);
+
+// The parameters that a case's op may have, by the names of a run's tensors: "weight", "bias", "weight_ih_0" (the number is
+// the direction's) ... Their gradients have a "d" in front.
+const std::vector<std::string>& part_names();
 
 // What a run left behind.
 class OpRun {
@@ -62,8 +71,8 @@ class OpRun {
   OpRun& operator=(const OpRun&) = delete;
   Status status() const { return status_; }
   const char* kernel() const { return needs_.kernel; }
-  // False for Winograd's form, whose transforms divide: its sums of whole numbers are not whole. Nor where a NaN comes through
-  // to a neighbour, by a product with zero.
+  // False for Winograd's form, whose transforms divide: its sums of whole numbers are not whole. Nor where a NaN comes
+  // through to a neighbour, by a product with zero.
   bool sums_exactly() const { return sums_exactly_; }
 
   // Fills all inputs from the case's seed, outputs and scratch with NaN. Weights are the same in either layout.
@@ -100,9 +109,10 @@ class OpRun {
   const Tensor& tensor(const std::string& name) const;
   // Bfloat16 under that precision.
   bool is_narrow(const std::string& name) const;
-  bool is_weight(const std::string& name) const { return name == "weight" || name == "dweight"; }
+  static bool is_weight(const std::string& name);
   // Where element `i` of an in_out weight lies in the device's layout.
-  uint64_t weight_place(uint64_t i) const;
+  uint64_t weight_place(const std::string& name, uint64_t i) const;
+  void add_recurrent(const std::string& prefix, const Op& op, RecurrentWeights* weights);
 
   OpCase case_;
   Program program_;
@@ -117,6 +127,7 @@ class OpRun {
   std::unique_ptr<Executor> executor_;
   std::vector<uint8_t> raw_x_;
   std::vector<int32_t> labels_;
+  std::vector<uint32_t> lengths_;
 };
 
 // What an output's error may come to, as normalised_square_error: the sums' rounding (see square_error_limit), that of

@@ -21,8 +21,10 @@ constexpr uint64_t guard_bytes = 2 * tensor_alignment;
 bool is_output(const std::string& name, bool backward) {
   for (const char* output : {"y", "argmax", "mask", "saved"})
     if (!backward && name == output) return true;
-  for (const char* output : {"dx", "dweight", "dbias"})
-    if (backward && name == output) return true;
+  if (!backward) return false;
+  if (name == "dx") return true;
+  for (const std::string& part : part_names())
+    if (name == "d" + part) return true;
   return false;
 }
 
@@ -106,10 +108,18 @@ Status OpRun::exchange(bool to_device) {
 
 OpRun::~OpRun() = default;
 
+const std::vector<std::string>& part_names() {
+  static const std::vector<std::string> names = {"weight",    "bias",        "weight_ih_0", "weight_hh_0", "bias_ih_0",
+                                                 "bias_hh_0", "weight_ih_1", "weight_hh_1", "bias_ih_1",   "bias_hh_1"};
+  return names;
+}
+
+bool OpRun::is_weight(const std::string& name) { return name.starts_with("weight") || name.starts_with("dweight"); }
+
 bool OpRun::is_narrow(const std::string& name) const {
   if (case_.op.kind == OpKind::softmax_cross_entropy) return name == "dx";
   if (name == "y" && case_.logits) return false;
-  return name == "x" || name == "y" || name == "dx" || name == "dy" || name == "weight" || name == "copies";
+  return name == "x" || name == "y" || name == "dx" || name == "dy" || name.starts_with("weight") || name == "copies";
 }
 
 TensorId OpRun::add(const std::string& name, DType dtype, uint64_t sample_elements, uint64_t elements) {
@@ -118,6 +128,9 @@ TensorId OpRun::add(const std::string& name, DType dtype, uint64_t sample_elemen
   tensor.name = name;
   tensor.dtype = dtype;
   tensor.sample_elements = sample_elements;
+  if (sample_elements != 0 && (name == "x" || name == "dx")) tensor.time_steps = case_.time_steps;
+  if (sample_elements != 0 && (name == "y" || name == "dy") && !case_.op.only_last_step)
+    tensor.time_steps = case_.time_steps;
   if (name.starts_with("staging")) tensor.segment = Segment::staging;
   tensor.bytes = (sample_elements == 0 ? elements : sample_elements * case_.micro_batch) * dtype_bytes(dtype);
   program_.tensors.push_back(tensor);
@@ -128,8 +141,9 @@ void OpRun::add_tensors() {
   Op op = case_.op;
   op.layer = "layer";
   op.layer_index = 2;
-  const uint64_t x_elements = op.x_extent.elements(), y_elements = op.y_extent.elements();
-  bool backward = false, product = false;
+  const uint64_t x_elements = op.x_extent.elements() * op.rows_per_sample,
+                 y_elements = op.y_extent.elements() * op.rows_per_sample;
+  bool backward = false, product = false, recurrent = false;
   uint64_t weight_elements = 0;
   switch (op.kind) {
     case OpKind::input:
@@ -158,13 +172,20 @@ void OpRun::add_tensors() {
     case OpKind::linear:
       product = true;
       weight_elements = op.kind == OpKind::linear || op.kind == OpKind::linear_backward
-                            ? x_elements * y_elements
+                            ? op.x_extent.elements() * op.y_extent.elements()
                             : uint64_t{op.conv.kernel} * op.conv.kernel * op.x_extent.channels * op.conv_extent.channels;
       break;
     case OpKind::activation_backward: backward = true; [[fallthrough]];
     case OpKind::activation: break;
+    case OpKind::recurrent_backward: backward = true; [[fallthrough]];
+    case OpKind::recurrent:
+      recurrent = true;
+      if (op.has_lengths)
+        for (uint32_t i = 0; i < case_.samples; ++i)
+          lengths_.push_back(1 + philox4x32({{i, 0, 0, 11}}, case_.seed).v[0] % op.x_extent.height);
+      break;
   }
-  if (product || backward || op.kind == OpKind::activation) {
+  if (product || backward || recurrent || op.kind == OpKind::activation) {
     op.x = add("x", DType::f32, x_elements, 0);
     op.y = add("y", DType::f32, y_elements, 0);
     if (op.has_pool) op.argmax = add("argmax", DType::u8, y_elements, 0);
@@ -172,25 +193,40 @@ void OpRun::add_tensors() {
     const uint64_t bias_elements = product ? op.y_extent.channels : 0;
     if (product) op.weight = add("weight", DType::f32, 0, weight_elements);
     if (product && op.has_bias) op.bias = add("bias", DType::f32, 0, bias_elements);
+    if (recurrent) add_recurrent("", op, op.weights);
     if (backward) {
       Op forward = op;
       forward.kind = op.kind == OpKind::conv2d_backward   ? OpKind::conv2d
                      : op.kind == OpKind::linear_backward ? OpKind::linear
+                     : recurrent                          ? OpKind::recurrent
                                                           : OpKind::activation;
       program_.ops.push_back(forward);
       // As the plan does: what the backward operation does not read is not kept for it.
-      if (!product) op.x = no_tensor;
-      if (!op.has_relu || op.dropout != 0) op.y = no_tensor;
+      if (!product && !recurrent) op.x = no_tensor;
+      if (recurrent ? op.only_last_step : !op.has_relu || op.dropout != 0) op.y = no_tensor;
       op.dy = add("dy", DType::f32, y_elements, 0);
       if (case_.needs_dx) op.dx = add("dx", DType::f32, x_elements, 0);
       if (product) op.dweight = add("dweight", DType::f32, 0, weight_elements);
       if (product && op.has_bias) op.dbias = add("dbias", DType::f32, 0, bias_elements);
+      if (recurrent) add_recurrent("d", op, op.dweights);
     }
   }
   program_.ops.push_back(op);
   const bool update = op.parameters != no_tensor;
   program_.forward_end = backward ? 1 : update ? 0 : 1;
   program_.backward_end = update ? 0 : static_cast<uint32_t>(program_.ops.size());
+}
+
+void OpRun::add_recurrent(const std::string& prefix, const Op& op, RecurrentWeights* weights) {
+  const uint64_t outputs = gates_of(op.cell) * uint64_t{op.units};
+  for (uint32_t direction = 0; direction < op.directions; ++direction) {
+    const std::string suffix = "_" + std::to_string(direction);
+    weights[direction].ih = add(prefix + "weight_ih" + suffix, DType::f32, 0, op.x_extent.channels * outputs);
+    weights[direction].hh = add(prefix + "weight_hh" + suffix, DType::f32, 0, op.units * outputs);
+    if (!op.has_bias) continue;
+    weights[direction].bias_ih = add(prefix + "bias_ih" + suffix, DType::f32, 0, outputs);
+    weights[direction].bias_hh = add(prefix + "bias_hh" + suffix, DType::f32, 0, outputs);
+  }
 }
 
 void OpRun::lay_out() {
@@ -231,6 +267,7 @@ void OpRun::fill() {
 
 void OpRun::fill_tensor(const Tensor& tensor) {
   const OpKind kind = case_.op.kind;
+  const bool is_recurrent = kind == OpKind::recurrent || kind == OpKind::recurrent_backward;
   const std::string& name = tensor.name;
   if (name == "statistics") {
     Statistics start;  // what came before: of other micro-batches, or of the loss in front of an update
@@ -239,7 +276,7 @@ void OpRun::fill_tensor(const Tensor& tensor) {
     std::memcpy(region_.get() + tensor.offset, &start, sizeof start);
     return;
   }
-  const bool added_to = case_.accumulate && (name == "dweight" || name == "dbias");
+  const bool added_to = case_.accumulate && (name.starts_with("dweight") || name.starts_with("dbias"));
   const bool output = is_output(name, false) || (is_output(name, true) && !added_to);
   if (output || (tensor.dtype != DType::f32 && tensor.dtype != DType::bf16)) return;
   // Samples past the run's stay NaN.
@@ -250,12 +287,15 @@ void OpRun::fill_tensor(const Tensor& tensor) {
     const Philox4 bits = philox4x32({{static_cast<uint32_t>(i), 0, hash(name), 1}}, case_.seed);
     float value = philox_uniform(bits.v[0]) * 2 - 1;
     if (kind == OpKind::softmax_cross_entropy && name == "x") value *= 6;
+    // About what a layer is started with: gates that are not all saturated.
+    if (is_recurrent && (name.starts_with("weight") || name.starts_with("bias")))
+      value *= 1.5f / std::sqrt(static_cast<float>(case_.op.units));
     if (name == "state2") value = value * value * 0.01f;  // a mean of squares
     if (case_.fill == Fill::integers) value = static_cast<float>(static_cast<int>(bits.v[0] % 5) - 2);
     if (name == "x" && case_.poison != Poison::none && bits.v[1] % 37 == 0)
       value = case_.poison == Poison::nan ? std::numeric_limits<float>::quiet_NaN()
                                           : (bits.v[2] & 1 ? 1 : -1) * std::numeric_limits<float>::infinity();
-    write_element(to, is_weight(name) ? weight_place(i) : i, tensor.dtype, value);
+    write_element(to, is_weight(name) ? weight_place(name, i) : i, tensor.dtype, value);
   }
 }
 
@@ -273,6 +313,7 @@ RunArguments OpRun::arguments() const {
   arguments.momentum = 0.875f;
   arguments.x = raw_x_.empty() ? nullptr : raw_x_.data();
   arguments.labels = labels_.empty() ? nullptr : labels_.data();
+  arguments.lengths = lengths_.empty() ? nullptr : lengths_.data();
   return arguments;
 }
 
@@ -348,10 +389,10 @@ uint8_t* OpRun::bytes(const std::string& name) { return reinterpret_cast<uint8_t
 
 Statistics& OpRun::statistics() { return *reinterpret_cast<Statistics*>(bytes("statistics")); }
 
-uint64_t OpRun::weight_place(uint64_t i) const {
+uint64_t OpRun::weight_place(const std::string& name, uint64_t i) const {
   if (program_.weight_layout == WeightLayout::in_out) return i;
   const Op& op = case_.op;
-  const uint64_t out = op.y_extent.channels, fan_in = elements("weight") / out;
+  const uint64_t out = op.units != 0 ? gates_of(op.cell) * op.units : op.y_extent.channels, fan_in = elements(name) / out;
   return i % out * fan_in + i / out;
 }
 
@@ -359,13 +400,14 @@ std::vector<float> OpRun::values(const std::string& name) {
   const Tensor& t = tensor(name);
   const uint64_t n = t.sample_elements != 0 ? t.sample_elements * case_.samples : t.bytes / dtype_bytes(t.dtype);
   std::vector<float> result(n);
-  for (uint64_t i = 0; i < n; ++i) result[i] = read_element(bytes(name), is_weight(name) ? weight_place(i) : i, t.dtype);
+  for (uint64_t i = 0; i < n; ++i)
+    result[i] = read_element(bytes(name), is_weight(name) ? weight_place(name, i) : i, t.dtype);
   return result;
 }
 
 void OpRun::set_values(const std::string& name, const std::vector<float>& values) {
   for (uint64_t i = 0; i < values.size(); ++i)
-    write_element(bytes(name), is_weight(name) ? weight_place(i) : i, tensor(name).dtype, values[i]);
+    write_element(bytes(name), is_weight(name) ? weight_place(name, i) : i, tensor(name).dtype, values[i]);
 }
 
 std::vector<uint8_t> OpRun::byte_values(const std::string& name) {

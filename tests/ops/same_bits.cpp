@@ -19,8 +19,9 @@ std::vector<uint8_t> outputs(OpRun* run) {
   run->run_forward();
   if (run->has_backward() && run->op_case().training) run->run_backward();
   std::vector<uint8_t> all;
-  for (const char* name :
-       {"y", "argmax", "mask", "dx", "dweight", "dbias", "statistics", "parameters", "state", "state2", "copies"}) {
+  std::vector<std::string> names = {"y", "argmax", "mask", "dx", "statistics", "parameters", "state", "state2", "copies"};
+  for (const std::string& part : part_names()) names.push_back("d" + part);
+  for (const std::string& name : names) {
     if (!run->has(name)) continue;
     const std::vector<uint8_t> bytes = run->byte_values(name);
     all.insert(all.end(), bytes.begin(), bytes.end());

@@ -2,6 +2,7 @@
 
 #include "backends/cpu/bf16/conv2d.h"
 #include "backends/cpu/bf16/linear.h"
+#include "backends/cpu/rows.h"
 
 namespace lt::cpu::bf16 {
 
@@ -10,6 +11,10 @@ std::unique_ptr<Kernel> make_kernel(const Program& program, const KernelRequest&
     (void)fail(Status::unsupported, "this processor has no instructions for bfloat16");
     return nullptr;
   }
+  if (request.op->rows_per_sample > 1)
+    return make_of_rows(program, request, [unit](const Program& of_rows, const KernelRequest& inner) {
+      return make_kernel(of_rows, inner, unit);
+    });
   switch (request.op->kind) {
     case OpKind::conv2d: return make_conv2d(program, request, unit);
     case OpKind::conv2d_backward: return make_conv2d_backward(program, request, unit);

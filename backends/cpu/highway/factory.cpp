@@ -4,10 +4,15 @@
 #include "backends/cpu/highway/conv2d.h"
 #include "backends/cpu/highway/linear.h"
 #include "backends/cpu/highway/through_float.h"
+#include "backends/cpu/rows.h"
 
 namespace lt::cpu::highway {
 
 std::unique_ptr<Kernel> make_kernel(const Program& program, const KernelRequest& request, Target target) {
+  if (request.op->rows_per_sample > 1)
+    return make_of_rows(program, request, [target](const Program& of_rows, const KernelRequest& inner) {
+      return make_kernel(of_rows, inner, target);
+    });
   return goes_through_float(program, *request.op) ? make_through_float(program, request, target)
                                                   : make_float_kernel(program, request, target);
 }
@@ -25,6 +30,8 @@ std::unique_ptr<Kernel> make_float_kernel(const Program& program, const KernelRe
     case OpKind::update_sgd:
     case OpKind::update_momentum:
     case OpKind::update_adam: return make_update(program, request, target);
+    case OpKind::recurrent:
+    case OpKind::recurrent_backward: break;
   }
   (void)fail(Status::unsupported, "%s: there is no Highway kernel for operation kind %u", request.op->layer.c_str(),
              static_cast<unsigned>(request.op->kind));

@@ -1,6 +1,6 @@
 // The first op: raw samples, planar [channel][row][column] bytes or floats, to normalised floats, or bfloat16, with the
-// channels last.
-// Kernel and functions work on tensors of the region alone; samples are split over the pool.
+// channels last; sequences, [sample][time][feature], with time in front.
+// Kernel and functions work on tensors of the region alone; samples, or time steps, are split over the pool.
 #include <algorithm>
 
 #include "backends/cpu/highway/factory.h"
@@ -60,7 +60,8 @@ HWY_INLINE void store_three(F32 d, V v0, V v1, V v2, Bf16* y) {
 }
 #endif
 
-// Vectors of pixels for one channel and for three; anything else, and what the vectors leave over, one by one.
+// Vectors of pixels for one channel and for three, of channels for one pixel; anything else, and what the vectors leave
+// over, one by one.
 template <class T, class Y>
 void input_rows(const T* x, uint64_t pixels, uint32_t channels, const Normalisation& normalisation, Y* y) {
   const F32 d;
@@ -84,8 +85,13 @@ void input_rows(const T* x, uint64_t pixels, uint32_t channels, const Normalisat
     }
   }
 #endif
+  uint64_t first = 0;  // channel
+  if (pixels == 1)
+    for (; first + lanes <= channels; first += lanes)
+      store_vector(d, hn::MulAdd(load_raw(d, x + first), hn::LoadU(d, factor + first), hn::LoadU(d, term + first)),
+                   y + first);
   for (uint64_t pixel = done; pixel < pixels; ++pixel)
-    for (uint64_t c = 0; c < channels; ++c)
+    for (uint64_t c = first; c < channels; ++c)
       store_number(static_cast<float>(x[c * pixels + pixel]) * factor[c] + term[c], y + pixel * channels + c);
 }
 
@@ -138,6 +144,17 @@ class InputKernel final : public NamedKernel {
     auto* y = context.at<std::byte>(op_.y);
     const uint64_t samples = context.arguments->samples, block_samples = divide_up(block_elements, elements);
     const Normalisation normalisation{factor_.data(), term_.data()};
+    if (const uint64_t steps = context.program->tensors[op_.y].time_steps; steps != 0) {
+      const uint64_t features = op_.x_extent.channels, row_bytes = features * dtype_bytes(op_.x_dtype);
+      const uint64_t block_steps = divide_up(block_elements, samples * features);
+      context.pool->run(static_cast<uint32_t>(divide_up(steps, block_steps)), [&](uint32_t block, uint32_t) {
+        for (uint64_t t = block * block_steps; t < std::min(steps, (block + 1) * block_steps); ++t)
+          for (uint64_t s = 0; s < samples; ++s)
+            function_(x + s * sample_bytes + t * row_bytes, op_.x_dtype == DType::u8, 1, op_.x_extent.channels,
+                      normalisation, y + (t * samples + s) * features * dtype_bytes(y_type), y_type == DType::bf16);
+      });
+      return;
+    }
     context.pool->run(static_cast<uint32_t>(divide_up(samples, block_samples)), [&](uint32_t block, uint32_t) {
       for (uint64_t s = block * block_samples; s < std::min(samples, (block + 1) * block_samples); ++s)
         function_(x + s * sample_bytes, op_.x_dtype == DType::u8, pixels, op_.x_extent.channels, normalisation,

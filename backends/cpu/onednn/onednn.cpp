@@ -6,6 +6,7 @@
 #include <new>
 
 #include "backends/cpu/onednn/primitive.h"
+#include "backends/cpu/rows.h"
 
 namespace lt::cpu {
 namespace {
@@ -59,6 +60,10 @@ Status OneDnn::open(const OneDnn** library) {
 const char* OneDnn::version() const { return opened().version; }
 
 std::unique_ptr<Kernel> OneDnn::make_kernel(const Program& program, const KernelRequest& request) const {
+  if (request.op->rows_per_sample > 1)
+    return make_of_rows(program, request, [this](const Program& of_rows, const KernelRequest& inner) {
+      return make_kernel(of_rows, inner);
+    });
   const Op& op = *request.op;
   const char* what = nullptr;
   if (program.weight_layout == WeightLayout::in_out) {
