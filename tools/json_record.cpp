@@ -7,30 +7,12 @@
 #include <cstdio>
 #include <cstring>
 
+#include "tools/text.h"
+
 namespace lt::tool {
 namespace {
 
 constexpr size_t text_limit = 2048;  // bytes of one string in the record, escapes included
-
-// Bytes of the well-formed UTF-8 sequence at the start of `text` (Unicode 15, table 3-7); 0 where there is none.
-size_t utf8_sequence(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto follows = [&](size_t i) { return (byte(i) & 0xC0u) == 0x80u; };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return follows(1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    if (lead == 0xE0 && byte(1) < 0xA0) return 0;
-    if (lead == 0xED && byte(1) > 0x9F) return 0;
-    return follows(1) && follows(2) ? 3 : 0;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    if (lead == 0xF0 && byte(1) < 0x90) return 0;
-    if (lead == 0xF4 && byte(1) > 0x8F) return 0;
-    return follows(1) && follows(2) && follows(3) ? 4 : 0;
-  }
-  return 0;
-}
 
 }  // namespace
 
@@ -105,6 +87,22 @@ JsonRecord& JsonRecord::boolean(std::string_view name, bool value) {
 
 JsonRecord& JsonRecord::null(std::string_view name) {
   if (begin(name, 4)) append("null");
+  return *this;
+}
+
+JsonRecord& JsonRecord::base64(std::string_view name, const uint8_t* bytes, size_t n) {
+  constexpr const char* digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  if (n > capacity || !begin(name, (n + 2) / 3 * 4 + 2)) return *this;
+  append("\"");
+  for (size_t i = 0; i < n; i += 3) {
+    const size_t rest = std::min<size_t>(n - i, 3);
+    const unsigned group =
+        unsigned{bytes[i]} << 16 | (rest > 1 ? unsigned{bytes[i + 1]} << 8 : 0) | (rest > 2 ? bytes[i + 2] : 0u);
+    const char four[4] = {digits[group >> 18], digits[group >> 12 & 63], rest > 1 ? digits[group >> 6 & 63] : '=',
+                          rest > 2 ? digits[group & 63] : '='};
+    append({four, 4});
+  }
+  append("\"");
   return *this;
 }
 

@@ -17,6 +17,8 @@ class JsonRecord {
   JsonRecord& number(std::string_view name, double value);
   JsonRecord& boolean(std::string_view name, bool value);
   JsonRecord& null(std::string_view name);
+  // A text of four characters for three bytes each (RFC 4648). What does not fit is left out whole: 6000 bytes do.
+  JsonRecord& base64(std::string_view name, const uint8_t* bytes, size_t n);
   // Null and blanks, as wide as `width` characters: to be written over later. Returns the value's offset in the line.
   size_t reserve(std::string_view name, size_t width);
 

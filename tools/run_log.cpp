@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "tools/terminal.h"
 
@@ -78,6 +79,54 @@ void RunLog::set_data_hash(const char* hash) {
   if (length != static_cast<int>(hash_width)) return;
   // A pipe cannot be gone back in; there the hash stands in the end record alone.
   if (pwrite(fd_, text, hash_width, static_cast<off_t>(hash_offset_)) < 0 && errno != ESPIPE) keep_failure(errno);
+}
+
+void RunLog::plan(const lt_plan* plan) {
+  if (fd_ < 0) return;
+  std::string text;
+  const auto take = [](void* user, const void* bytes, size_t n) {
+    static_cast<std::string*>(user)->append(static_cast<const char*>(bytes), n);
+    return 0;
+  };
+  if (lt_plan_describe(plan, LT_JSON, take, &text) != LT_OK) return;
+  const nlohmann::json root = nlohmann::json::parse(text);
+  const auto& ops = root["ops"];
+  for (size_t i = 0; i < ops.size(); ++i) {
+    JsonRecord record("op");
+    record.whole("op", i).text("layer", ops[i]["layer"].get<std::string>());
+    record.text("operation", ops[i]["operation"].get<std::string>()).text("kernel", ops[i]["kernel"].get<std::string>());
+    record.whole("scratch_bytes", ops[i]["scratch_bytes"].get<uint64_t>());
+    write(record.line());
+  }
+  const auto tensor = [&](const std::string& name, const std::string& segment, const nlohmann::json& place, uint64_t first,
+                          uint64_t last) {
+    JsonRecord record("plan");
+    record.text("tensor", name).whole("offset", place["offset"].get<uint64_t>());
+    record.whole("bytes", place["bytes"].get<uint64_t>()).whole("first_op", first).whole("last_op", last);
+    record.text("segment", segment);
+    if (place.contains("part_of")) record.text("part_of", place["part_of"].get<std::string>());
+    write(record.line());
+  };
+  for (const auto& place : root["tensors"])
+    tensor(place["name"], place["segment"], place, place["first_op"].get<uint64_t>(), place["last_op"].get<uint64_t>());
+  for (const auto& segment : root["segments"])
+    if (segment["name"] == "scratch" && segment["bytes"] != 0)
+      tensor("scratch", "scratch", segment, 0, ops.empty() ? 0 : ops.size() - 1);
+}
+
+void RunLog::mistakes(const std::vector<Mistake>& mistakes, const lt_dataset* test, const lt_dataset_info& info) {
+  if (fd_ < 0) return;
+  std::vector<uint8_t> pixels(info.sample_bytes);
+  for (const Mistake& mistake : mistakes) {
+    JsonRecord record("mistakes");
+    record.whole("index", mistake.index).whole("label", mistake.label).whole("predicted", mistake.predicted);
+    record.number("loss", mistake.loss).number("probability", static_cast<double>(mistake.probability));
+    if (are_images(info) && lt_dataset_read(test, mistake.index, pixels.data(), nullptr) == LT_OK) {
+      record.whole("channels", info.channels).whole("height", info.height).whole("width", info.width);
+      record.base64("pixels", pixels.data(), pixels.size());
+    }
+    write(record.line());
+  }
 }
 
 void RunLog::step(const lt_report& report) {

@@ -5,10 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "src/lean_train.h"
 #include "tools/exit_code.h"
 #include "tools/json_record.h"
+#include "tools/mistakes.h"
 
 namespace lt::tool {
 
@@ -47,8 +49,13 @@ class RunLog {
   void run(const RunFacts& facts);
   // Puts the hash, known only now, into the run record already written (where the file is no pipe).
   void set_data_hash(const char* hash);
+  // One record an operation ("op") and one a tensor ("plan"): what lives where, from which operation to which.
+  void plan(const lt_plan* plan);
   void step(const lt_report& report);
   void epoch(const lt_report& train, const lt_report& test);
+  // One record ("mistakes") a sample. Images travel with it, as base64 of their bytes, channel by channel, so that a report
+  // needs no data set.
+  void mistakes(const std::vector<Mistake>& mistakes, const lt_dataset* test, const lt_dataset_info& info);
   void end(std::string_view record);
   // Everything is handed to the kernel and the file closed; false where anything failed.
   bool close();

@@ -15,6 +15,9 @@ std::optional<double> parse_number(std::string_view text);
 // "33554432", "500MB" (powers of 1000), "32MiB" (powers of 1024); also kB, KiB, GB, GiB, B.
 std::optional<uint64_t> parse_size(std::string_view text);
 
+// Bytes of the well-formed UTF-8 sequence at the start of `text` (Unicode 15, table 3-7); 0 where there is none.
+size_t utf8_sequence(std::string_view text);
+
 // "1 step", "2 steps".
 std::string format_count_of(uint64_t count, const char* noun);
 std::string format_count(uint64_t count);     // "3,274,624"

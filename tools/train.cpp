@@ -15,6 +15,7 @@
 #include "tools/data_source.h"
 #include "tools/exit_code.h"
 #include "tools/handles.h"
+#include "tools/mistakes.h"
 #include "tools/output_file.h"
 #include "tools/pictures.h"
 #include "tools/process_clock.h"
@@ -61,6 +62,7 @@ class Training {
   bool finish_epoch(const lt_report& train, Progress* progress);
   void save();
   void hash_data();
+  void log_mistakes();
   void close();
   bool fail(lt_status status, Stage stage);
   int exit_status() const;
@@ -157,6 +159,7 @@ bool Training::open_session() {
     return false;
   }
   log_.run(facts_);
+  log_.plan(plan_.get());
   return true;
 }
 
@@ -227,6 +230,20 @@ void Training::hash_data() {
   log_.set_data_hash(end_.data_hash);
 }
 
+// Of a training that came to its end and tested its model: whoever stops early, or runs but a few steps, is not kept waiting.
+void Training::log_mistakes() {
+  const bool tested = end_.epochs != 0 && end_.epochs == facts_.plan.epochs;
+  if (!log_.is_open() || code_ != ExitCode::ok || stopped_by_ != 0 || !tested || !are_images(source_.test_info)) return;
+  std::vector<Mistake> mistakes;
+  const lt_status status =
+      find_mistakes(session_.get(), source_.test.get(), source_.test_info, facts_.plan.micro_batch, &mistakes);
+  if (status != LT_OK) {
+    fail(status, Stage::training);
+  } else {
+    log_.mistakes(mistakes, source_.test.get(), source_.test_info);
+  }
+}
+
 void Training::save() {
   // Where data could not be read any more, the weights are those of the last whole step.
   const bool data_lost = code_ == ExitCode::io || code_ == ExitCode::data;
@@ -254,12 +271,13 @@ void Training::save() {
 void Training::close() {
   save();
   hash_data();
+  end_.seconds = seconds_since_exec();
+  log_mistakes();
   memory_.sample();
   if (log_.failed() && code_ == ExitCode::ok) code_ = ExitCode::io;
   end_.status = code_ != ExitCode::ok ? exit_name(code_) : stopped_by_ != 0 ? "stopped" : "ok";
   end_.exit_code = exit_status();
   end_.error = error_.c_str();
-  end_.seconds = seconds_since_exec();
   if (step_times_.count() != 0) end_.median_step_seconds = step_times_.median();
   end_.arena_bytes = facts_.arena_bytes;
   end_.peak_rss_bytes = peak_resident_bytes();

@@ -3,7 +3,7 @@
 
 usage: program.py LEAN_TRAIN [TestCase.test ...]
 """
-import fcntl, json, os, pty, re, select, signal, struct, subprocess, sys, tempfile, termios, time, unittest
+import base64, fcntl, json, os, pty, re, select, signal, struct, subprocess, sys, tempfile, termios, time, unittest
 
 PROGRAM = os.path.abspath(sys.argv.pop(1))
 PATIENCE_SECONDS = 120  # sanitizers and a busy machine
@@ -29,8 +29,10 @@ class Case(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def records(self, name="run.jsonl"):
-        with open(self.path(name)) as log: return [json.loads(line) for line in log]
+    def records(self, name="run.jsonl", pictured=False):
+        """The log's records; those that only a report draws where they are asked for."""
+        with open(self.path(name)) as log: records = [json.loads(line) for line in log]
+        return records if pictured else [record for record in records if record["type"] not in ("op", "plan", "mistakes")]
 
     def ok(self, done):
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -52,7 +54,7 @@ class Help(Case):
         self.assertRegex(self.ok(run("--version")).stdout, r"^lean-train \d+\.\d+\.\d+ \(.+\)\n$")
 
     def test_every_help_ends_in_examples(self):
-        for arguments in ([], ["mnist"], ["cifar10"], ["train"], ["devices"], ["bench"], ["bench", "ops"], ["data"], ["data", "get"]):
+        for arguments in ([], ["mnist"], ["cifar10"], ["train"], ["devices"], ["bench"], ["bench", "ops"], ["report"], ["data"], ["data", "get"]):
             text = self.ok(run(*arguments, "--help")).stdout
             examples = text[text.index("Examples:\n"):].splitlines()[1:]
             self.assertTrue(all(line == "" or line.startswith("  lean-train ") for line in examples), examples)
@@ -222,12 +224,41 @@ class RunLog(Case):
         times = sorted(record["seconds"] for record in records[3:-1])
         self.assertAlmostEqual(records[-1]["median_step_seconds"], times[1], delta=1e-6 * times[1])
 
+    def test_the_plan_is_in_the_log(self):
+        self.ok(run("mnist", "--batch", "16", "--steps", "1", "--device", "cpu", "--log", self.path("run.jsonl")))
+        records = self.records(pictured=True)
+        plan = json.loads(self.ok(run("mnist", "--batch", "16", "--device", "cpu", "--plan", "--json")).stdout)
+        ops = [record for record in records if record["type"] == "op"]
+        self.assertEqual([(op["layer"], op["operation"], op["scratch_bytes"]) for op in ops],
+                         [(op["layer"], op["operation"], op["scratch_bytes"]) for op in plan["ops"]])
+        tensors = [record for record in records if record["type"] == "plan"]
+        places = [(t["tensor"], t["offset"], t["bytes"], t["first_op"], t["last_op"], t.get("part_of")) for t in tensors]
+        self.assertEqual(places[:-1], [(t["name"], t["offset"], t["bytes"], t["first_op"], t["last_op"], t.get("part_of")) for t in plan["tensors"]])
+        self.assertEqual((tensors[-1]["tensor"], tensors[-1]["bytes"]), ("scratch", plan["scratch_bytes"]))
+
+    def test_mistakes_are_in_the_log(self):
+        log, saved = self.path("run.jsonl"), self.path("w.safetensors")
+        self.ok(run("mnist", "--model", "linear", "--epochs", "1", "--log", log, "--save", saved))
+        records = self.records(pictured=True)
+        mistakes = [record for record in records if record["type"] == "mistakes"]
+        end = records[-1]
+        self.assertEqual(len(mistakes), min(32, round((1 - end["test_accuracy"]) * records[0]["test_samples"])))
+        self.assertEqual(mistakes, sorted(mistakes, key=lambda mistake: -mistake["loss"]))
+        for mistake in mistakes:
+            self.assertNotEqual(mistake["label"], mistake["predicted"])
+            self.assertEqual((mistake["channels"], mistake["height"], mistake["width"]), (1, 28, 28))
+            self.assertEqual(len(base64.b64decode(mistake["pixels"])), 784)
+        # A training that ends before its last epoch does not test once more.
+        self.ok(run("mnist", "--model", "linear", "--epochs", "2", "--steps", "1", "--log", log))
+        self.assertEqual([record for record in self.records(pictured=True) if record["type"] == "mistakes"], [])
+
     def test_a_pipe_takes_the_log(self):
         fifo = self.path("log")
         os.mkfifo(fifo)
         reader = subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE, text=True)
         self.ok(run("mnist", "--model", "linear", "--epochs", "2", "--log", fifo))
         records = [json.loads(line) for line in reader.communicate(timeout=PATIENCE_SECONDS)[0].splitlines()]
+        records = [record for record in records if record["type"] not in ("op", "plan", "mistakes")]
         self.assertEqual([record["type"] for record in records], ["run", "epoch", "epoch", "end"])
         self.assertIsNone(records[0]["data_hash"])
         self.assertRegex(records[-1]["data_hash"], r"^[0-9a-f]{32}$")
