@@ -13,7 +13,11 @@ const char* op_kind_name(OpKind kind) {
     case OpKind::activation_backward: return "activation_backward";
     case OpKind::recurrent: return "recurrent";
     case OpKind::recurrent_backward: return "recurrent_backward";
+    case OpKind::embedding: return "embedding";
+    case OpKind::embedding_backward: return "embedding_backward";
+    case OpKind::embedding_catch_up: return "embedding_catch_up";
     case OpKind::softmax_cross_entropy: return "softmax_cross_entropy";
+    case OpKind::ctc: return "ctc";
     case OpKind::update_sgd: return "update_sgd";
     case OpKind::update_momentum: return "update_momentum";
     case OpKind::update_adam: return "update_adam";

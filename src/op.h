@@ -84,10 +84,16 @@ enum class OpKind : uint8_t {
   activation_backward,
   recurrent,  // y = a GRU's or LSTM's outputs over the sequence x, of one direction or both
   recurrent_backward,
+  embedding,              // y[time][sample] = the weight's row of the word x[time][sample]
+  embedding_backward,     // dy -> dweight, or the update of the rows that occur: see Op::last_steps
+  embedding_catch_up,     // brings all rows up to step RunArguments::step - 1: see Op::last_steps
   softmax_cross_entropy,  // x = logits, labels -> statistics, and dx = (softmax - one_hot) / batch_samples when training
-  update_sgd,             // w -= lr * g
-  update_momentum,        // v = mu * v + g; w -= lr * v
-  update_adam,            // Kingma & Ba 2015, algorithm 1, with PyTorch's placement of epsilon
+  ctc,  // Graves et al. 2006: x = logits [time][sample][class], class 0 the blank, labels and lengths -> statistics and dx.
+        // A sample's loss is its labels' negative log-likelihood by the number of labels, and that is what dx, the
+        // gradient / batch_samples, belongs to. dx is 0 behind a sample's length, NaN where its loss is not finite.
+  update_sgd,       // w -= lr * g
+  update_momentum,  // v = mu * v + g; w -= lr * v
+  update_adam,      // Kingma & Ba 2015, algorithm 1, with PyTorch's placement of epsilon
 };
 
 // "conv2d_backward"; null for a value that is no kind.
@@ -130,8 +136,9 @@ struct Op {
   uint32_t rows_per_sample = 1;
   bool has_lengths = false;  // RunArguments::lengths counts; else all samples have all steps
   uint32_t label_count = 1;  // losses: labels of a sample, those of a shorter list filled up with -1
+  uint32_t vocabulary = 0;   // embeddings: rows of the weight, [word][feature] whatever the WeightLayout; float in bf16 too
 
-  // input
+  // input. Samples of i32 are words, [time], which become [time][sample].
   DType x_dtype = DType::u8;
   std::vector<float> mean, deviation;  // one a channel, or empty for 0 and 1
   float scale = 1;
@@ -143,6 +150,20 @@ struct Op {
   // by this op's gradient of the weight, which then has no tensor of its own. dx belongs to the weight as it was. Only
   // where the whole batch is one run: never with RunArguments::accumulate. In bf16 `copies` is `weight`.
   std::optional<OpKind> folded_update;
+
+  // The same of an embedding, Adam alone: a batch's words are few, and a row whose word is missing has a gradient of 0, by
+  // which Adam changes it all the same. Those steps are put off: `last_steps` (i32, one a row) says up to which step a row
+  // is done. embedding makes up for them, step by step as the update op would take them, in the rows that it is to read, up
+  // to step RunArguments::step - 1; embedding_backward takes step RunArguments::step in the rows of the batch. All three
+  // kinds have `parameters` (the weight), `state`, `state2` and `last_steps` then. The rates have to stay as they are from
+  // one embedding_catch_up to the next.
+  TensorId last_steps = no_tensor;
+
+  // An embedding in front of a recurrent layer gives each different word's row once, in the order in which they come first.
+  // `rows`, i32 [time][sample], says which row of y a step of a sample has; one number more, behind them, how many there
+  // are. The recurrent layer reads its x and writes its dx, sums by row, through it, embedding_backward takes dy so. Steps
+  // behind a sample's length have row 0.
+  TensorId rows = no_tensor;
 
   // Tensors; no_tensor where there is none.
   TensorId x = no_tensor, y = no_tensor, weight = no_tensor, bias = no_tensor, argmax = no_tensor, mask = no_tensor,
@@ -166,19 +187,22 @@ constexpr uint64_t mask_row_bytes(uint64_t elements) { return (elements + 63) / 
 // Sums over the samples of a batch, in double, in the order of the samples.
 struct Statistics {
   double loss_sum = 0;
-  uint64_t correct = 0;     // samples whose largest logit (the first of equals) is their label
+  // Samples whose largest logit (the first of equals) is their label; ctc: whose largest logits, step by step, repetitions
+  // and then blanks left out, are their labels.
+  uint64_t correct = 0;
   uint64_t non_finite = 0;  // samples whose loss is NaN or infinite
 };
 
 // The whole list. ops[0, forward_end) is the forward pass up to the loss (the loss included); [forward_end, backward_end)
-// the backward pass; [backward_end, size) the update. Evaluation runs [0, forward_end) with training = false.
+// the backward pass; [backward_end, step_end) the update. Evaluation runs [0, forward_end) with training = false.
+// [step_end, size), in most programs nothing, has to be run before parameters or their state are read or written.
 //
 // Under Precision::bf16 the tensors between operations (x, y, dx, dy) are bfloat16, the logits (float) apart, and `weight`
 // of a product is a part of the block of copies; bias, dweight and dbias stay float.
 struct Program {
   std::vector<Tensor> tensors;
   std::vector<Op> ops;
-  uint32_t forward_end = 0, backward_end = 0;
+  uint32_t forward_end = 0, backward_end = 0, step_end = 0;
   uint32_t micro_batch = 0;  // most samples in one run
   bool frugal = false;       // memory is scarce: devices choose small scratch, even where that keeps fewer threads busy
   WeightLayout weight_layout = WeightLayout::in_out;

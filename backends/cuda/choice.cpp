@@ -36,10 +36,14 @@ std::unique_ptr<Kernel> make_own(const KernelRequest& request) {
     case OpKind::update_momentum:
     case OpKind::update_adam: return make_own_update(request);
     case OpKind::recurrent:
-    case OpKind::recurrent_backward: break;
+    case OpKind::recurrent_backward:
+    case OpKind::embedding:
+    case OpKind::embedding_backward:
+    case OpKind::embedding_catch_up:
+    case OpKind::ctc: break;
   }
-  (void)fail(Status::unsupported, "%s: there is no CUDA kernel for operation kind %u", request.op->layer.c_str(),
-             static_cast<unsigned>(request.op->kind));
+  (void)fail(Status::unsupported, "%s: there is no CUDA kernel for operation kind %s", request.op->layer.c_str(),
+             op_kind_name(request.op->kind));
   return nullptr;
 }
 

@@ -43,6 +43,10 @@ class ReferenceExecutor final : public HostExecutor {
       case OpKind::activation_backward: return activation_backward(op, context);
       case OpKind::recurrent: return recurrent(op, context);
       case OpKind::recurrent_backward: return recurrent_backward(op, context);
+      case OpKind::embedding: return embedding(op, context);
+      case OpKind::embedding_backward: return embedding_backward(op, context);
+      case OpKind::embedding_catch_up: return embedding_catch_up(op, context);
+      case OpKind::ctc: return ctc(op, context);
       case OpKind::softmax_cross_entropy: return softmax_cross_entropy(op, context);
       case OpKind::update_sgd:
       case OpKind::update_momentum:
@@ -68,8 +72,9 @@ class ReferenceDevice final : public Device {
     std::snprintf(needs->kernel, sizeof needs->kernel, "reference");
     switch (op.kind) {
       case OpKind::input:
-        if (op.x_dtype != DType::u8 && op.x_dtype != DType::f32)
-          return fail(Status::unsupported, "%s: the reference device reads samples of u8 or f32 alone", op.layer.c_str());
+        if (op.x_dtype == DType::bf16)
+          return fail(Status::unsupported, "%s: the reference device reads samples of u8, f32 or i32 alone",
+                      op.layer.c_str());
         break;
       case OpKind::conv2d: needs->scratch_bytes = conv2d_scratch_bytes(op); break;
       case OpKind::conv2d_backward: needs->scratch_bytes = conv2d_backward_scratch_bytes(op); break;
@@ -81,6 +86,12 @@ class ReferenceDevice final : public Device {
         needs->saved_bytes = recurrent_saved_bytes(op, program.micro_batch);
         break;
       case OpKind::recurrent_backward: needs->scratch_bytes = recurrent_backward_scratch_bytes(op); break;
+      case OpKind::embedding:
+      case OpKind::embedding_catch_up: needs->scratch_bytes = embedding_scratch_bytes(op); break;
+      case OpKind::embedding_backward:
+        needs->scratch_bytes = embedding_backward_scratch_bytes(op, program.micro_batch);
+        break;
+      case OpKind::ctc: needs->scratch_bytes = ctc_scratch_bytes(op); break;
       case OpKind::activation:
       case OpKind::softmax_cross_entropy:
       case OpKind::update_sgd:

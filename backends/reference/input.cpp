@@ -1,5 +1,6 @@
 // Raw samples, planar [channel][row][column] as files hold them, to normalised floats, channels last; sequences, which are
-// held step by step, to time in front of samples. See ops.h for memory and threads.
+// held step by step, to time in front of samples, and so
+// do words. See ops.h for memory and threads.
 #include "backends/reference/ops.h"
 
 namespace lt::reference {
@@ -29,9 +30,17 @@ void each_sample(const Op& op, const Context& context, const T* x) {
   }
 }
 
+void transpose_words(const Op& op, const Context& context) {
+  const uint32_t samples = context.arguments->samples, steps = op.x_extent.height;
+  const auto* x = static_cast<const int32_t*>(context.arguments->x);
+  for (uint64_t sample = 0; sample < samples; ++sample)
+    for (uint64_t t = 0; t < steps; ++t) context.at<int32_t>(op.y)[t * samples + sample] = x[sample * steps + t];
+}
+
 }  // namespace
 
 void input(const Op& op, const Context& context) {
+  if (op.x_dtype == DType::i32) return transpose_words(op, context);
   if (op.x_dtype == DType::u8)
     each_sample(op, context, static_cast<const uint8_t*>(context.arguments->x));
   else

@@ -103,7 +103,11 @@ void activation(const Op& op, const Context& context);
 void activation_backward(const Op& op, const Context& context);
 void recurrent(const Op& op, const Context& context);
 void recurrent_backward(const Op& op, const Context& context);
+void embedding(const Op& op, const Context& context);
+void embedding_backward(const Op& op, const Context& context);
+void embedding_catch_up(const Op& op, const Context& context);
 void softmax_cross_entropy(const Op& op, const Context& context);
+void ctc(const Op& op, const Context& context);
 void update(const Op& op, const Context& context);  // every kind of update
 
 // Scratch of the kinds that need some.
@@ -115,5 +119,8 @@ uint64_t activation_backward_scratch_bytes(const Op& op);
 uint64_t recurrent_scratch_bytes(const Op& op);
 uint64_t recurrent_saved_bytes(const Op& op, uint32_t micro_batch);
 uint64_t recurrent_backward_scratch_bytes(const Op& op);
+uint64_t embedding_scratch_bytes(const Op& op);
+uint64_t embedding_backward_scratch_bytes(const Op& op, uint32_t micro_batch);
+uint64_t ctc_scratch_bytes(const Op& op);
 
 }  // namespace lt::reference

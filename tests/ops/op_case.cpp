@@ -63,6 +63,7 @@ OpCase backward_case(OpCase c) {
   c.op.kind = c.op.kind == OpKind::conv2d      ? OpKind::conv2d_backward
               : c.op.kind == OpKind::linear    ? OpKind::linear_backward
               : c.op.kind == OpKind::recurrent ? OpKind::recurrent_backward
+              : c.op.kind == OpKind::embedding ? OpKind::embedding_backward
                                                : OpKind::activation_backward;
   return c;
 }
@@ -72,7 +73,7 @@ OpCase input_case(Extent x, DType x_dtype) {
   c.op.kind = OpKind::input;
   c.op.x_extent = c.op.y_extent = x;
   c.op.x_dtype = x_dtype;
-  c.name = "input_" + text(x) + (x_dtype == DType::u8 ? "_u8" : "_f32");
+  c.name = "input_" + text(x) + (x_dtype == DType::u8 ? "_u8" : x_dtype == DType::i32 ? "_i32" : "_f32");
   return c;
 }
 
@@ -111,6 +112,33 @@ OpCase update_case(OpKind kind, uint64_t parameter_elements) {
   c.op.kind = kind;
   c.op.parameter_elements = parameter_elements;
   c.name = std::string(op_kind_name(kind)) + "_" + std::to_string(parameter_elements);
+  return c;
+}
+
+OpCase embedding_case(uint32_t steps, uint32_t vocabulary, uint32_t features) {
+  OpCase c;
+  c.op.kind = OpKind::embedding;
+  c.op.x_extent = {steps, 1, 1};
+  c.op.y_extent = {steps, 1, features};
+  c.op.vocabulary = vocabulary;
+  c.name = "embedding_" + std::to_string(vocabulary) + "x" + std::to_string(features) + "_steps" + std::to_string(steps);
+  return c;
+}
+
+OpCase embedding_catch_up_case(uint32_t vocabulary, uint32_t features) {
+  OpCase c = embedding_case(1, vocabulary, features);
+  c.op.kind = OpKind::embedding_catch_up;
+  c.deferred = true;
+  c.name = "embedding_catch_up_" + std::to_string(vocabulary) + "x" + std::to_string(features);
+  return c;
+}
+
+OpCase ctc_case(uint32_t steps, uint32_t classes, uint32_t label_count) {
+  OpCase c;
+  c.op.kind = OpKind::ctc;
+  c.op.x_extent = c.op.y_extent = {steps, 1, classes};
+  c.op.label_count = label_count;
+  c.name = "ctc_" + std::to_string(steps) + "x" + std::to_string(classes) + "_labels" + std::to_string(label_count);
   return c;
 }
 

@@ -227,6 +227,11 @@ void add_input(Cases* cases) {
       c.training = false;
       cases->add(c, "_evaluation");
     }
+  for (uint32_t steps : {1u, 7u, 150u}) {
+    OpCase c = input_case({steps, 1, 1}, DType::i32);
+    c.samples = 3;
+    cases->add(c);
+  }
 }
 
 void add_sequences(Cases* cases) {
@@ -408,6 +413,7 @@ std::vector<OpCase> all_cases() {
   add_recurrent(&cases);
   add_loss(&cases);
   add_updates(&cases);
+  add_list_cases(&cases.list);
   add_random(&cases);
   return cases.list;
 }

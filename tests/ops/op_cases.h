@@ -9,5 +9,7 @@
 namespace lt::ops {
 
 std::vector<OpCase> all_cases();
+// A part of them.
+void add_list_cases(std::vector<OpCase>* cases);
 
 }  // namespace lt::ops

@@ -42,6 +42,8 @@ struct OpCase {
   bool logits = false;      // y is float all the same, as the last product's is
   uint32_t time_steps = 0;  // not 0: x is a sequence (op.has_lengths: of its own length for every sample), y one too unless
                             // the op says otherwise
+  bool deferred = false;    // embeddings: Op::last_steps
+  bool rows_once = false;   // embeddings: Op::rows
   uint64_t seed = 1, step = 3;
 };
 
@@ -56,6 +58,9 @@ OpCase sequence_linear_case(uint32_t time_steps, uint32_t in, uint32_t out);
 OpCase recurrent_case(Cell cell, uint32_t time_steps, uint32_t features, uint32_t units, uint32_t directions);
 OpCase loss_case(uint32_t classes);
 OpCase update_case(OpKind kind, uint64_t parameter_elements);
+OpCase embedding_case(uint32_t steps, uint32_t vocabulary, uint32_t features);
+OpCase embedding_catch_up_case(uint32_t vocabulary, uint32_t features);
+OpCase ctc_case(uint32_t steps, uint32_t classes, uint32_t label_count);
 
 // The parameters that a case's op may have, by the names of a run's tensors: "weight", "bias", "weight_ih_0" (the number is
 // the direction's) ... Their gradients have a "d" in front.
@@ -98,13 +103,17 @@ class OpRun {
   const OpCase& op_case() const { return case_; }
   std::vector<uint8_t>& raw_x() { return raw_x_; }
   std::vector<int32_t>& labels() { return labels_; }
+  std::vector<uint32_t>& lengths() { return lengths_; }
 
  private:
   TensorId add(const std::string& name, DType dtype, uint64_t sample_elements, uint64_t elements);
   void add_tensors();
+  void add_embedding(Op* op);
   void lay_out();
   Status exchange(bool to_device);
   void fill_tensor(const Tensor& tensor);
+  void fill_whole_numbers(const Tensor& tensor);
+  void fill_labels();
   void check_guards(const char* when) const;
   const Tensor& tensor(const std::string& name) const;
   // Bfloat16 under that precision.

@@ -19,7 +19,7 @@ constexpr int untouched = 0xFF;
 constexpr uint64_t guard_bytes = 2 * tensor_alignment;
 
 bool is_output(const std::string& name, bool backward) {
-  for (const char* output : {"y", "argmax", "mask", "saved"})
+  for (const char* output : {"y", "argmax", "mask", "saved", "rows"})
     if (!backward && name == output) return true;
   if (!backward) return false;
   if (name == "dx") return true;
@@ -28,11 +28,13 @@ bool is_output(const std::string& name, bool backward) {
   return false;
 }
 
+bool is_loss(OpKind kind) { return kind == OpKind::softmax_cross_entropy || kind == OpKind::ctc; }
+
 // Kinds whose one operation changes its tensors in place or writes what other kinds read.
 bool writes(OpKind kind, const std::string& name) {
   if (name.starts_with("staging")) return true;  // where a device has a place of its own for the host's samples
-  if (kind == OpKind::softmax_cross_entropy) return name == "dx" || name == "statistics";
-  return name == "parameters" || name == "state" || name == "state2" || name == "copies";
+  if (is_loss(kind)) return name == "dx" || name == "statistics";
+  return name == "parameters" || name == "state" || name == "state2" || name == "copies" || name == "last_steps";
 }
 
 uint32_t hash(const std::string& name) {
@@ -52,9 +54,13 @@ float rounded_to_bf16(float value) {
 
 float read_element(const uint8_t* first, uint64_t i, DType type) {
   float value = 0;
-  if (type == DType::f32)
+  if (type == DType::f32) {
     std::memcpy(&value, first + 4 * i, 4);
-  else
+  } else if (type == DType::i32) {
+    int32_t whole;
+    std::memcpy(&whole, first + 4 * i, 4);
+    value = static_cast<float>(whole);
+  } else
     std::memcpy(reinterpret_cast<uint8_t*>(&value) + 2, first + 2 * i, 2);
   return value;
 }
@@ -76,6 +82,9 @@ OpRun::OpRun(const Device& device, const OpCase& op_case) : case_(op_case) {
   program_.micro_batch = case_.micro_batch;
   program_.weight_layout = device.weight_layout();
   narrow_ = case_.precision == Precision::bf16;
+  if (case_.op.has_lengths)
+    for (uint32_t i = 0; i < case_.samples; ++i)
+      lengths_.push_back(1 + philox4x32({{i, 0, 0, 11}}, case_.seed).v[0] % case_.op.x_extent.height);
   add_tensors();
   uint64_t saved_bytes = 0;
   for (const Op& op : program_.ops) {
@@ -117,13 +126,14 @@ const std::vector<std::string>& part_names() {
 bool OpRun::is_weight(const std::string& name) { return name.starts_with("weight") || name.starts_with("dweight"); }
 
 bool OpRun::is_narrow(const std::string& name) const {
-  if (case_.op.kind == OpKind::softmax_cross_entropy) return name == "dx";
+  if (is_loss(case_.op.kind)) return name == "dx";
+  if (case_.op.vocabulary != 0) return name == "y" || name == "dy";
   if (name == "y" && case_.logits) return false;
   return name == "x" || name == "y" || name == "dx" || name == "dy" || name.starts_with("weight") || name == "copies";
 }
 
 TensorId OpRun::add(const std::string& name, DType dtype, uint64_t sample_elements, uint64_t elements) {
-  if (narrow_ && is_narrow(name)) dtype = DType::bf16;
+  if (narrow_ && is_narrow(name) && dtype != DType::i32) dtype = DType::bf16;
   Tensor tensor;
   tensor.name = name;
   tensor.dtype = dtype;
@@ -147,16 +157,20 @@ void OpRun::add_tensors() {
   uint64_t weight_elements = 0;
   switch (op.kind) {
     case OpKind::input:
-      op.y = add("y", DType::f32, y_elements, 0);
+      op.y = add("y", op.x_dtype == DType::i32 ? DType::i32 : DType::f32, y_elements, 0);
       op.staging_x = add("staging_x", op.x_dtype, x_elements, 0);
       raw_x_.resize(case_.samples * x_elements * dtype_bytes(op.x_dtype));
       break;
+    case OpKind::embedding_backward:
+    case OpKind::embedding:
+    case OpKind::embedding_catch_up: add_embedding(&op); return;
+    case OpKind::ctc:
     case OpKind::softmax_cross_entropy:
       op.x = add("x", DType::f32, x_elements, 0);
       if (case_.needs_dx) op.dx = add("dx", DType::f32, x_elements, 0);
       op.statistics = add("statistics", DType::u8, 0, sizeof(Statistics));
-      op.staging_labels = add("staging_labels", DType::i32, 1, 0);
-      labels_.resize(case_.samples);
+      op.staging_labels = add("staging_labels", DType::i32, op.label_count, 0);
+      labels_.resize(uint64_t{case_.samples} * op.label_count);
       break;
     case OpKind::update_adam: op.state2 = add("state2", DType::f32, 0, op.parameter_elements); [[fallthrough]];
     case OpKind::update_momentum: op.state = add("state", DType::f32, 0, op.parameter_elements); [[fallthrough]];
@@ -178,12 +192,7 @@ void OpRun::add_tensors() {
     case OpKind::activation_backward: backward = true; [[fallthrough]];
     case OpKind::activation: break;
     case OpKind::recurrent_backward: backward = true; [[fallthrough]];
-    case OpKind::recurrent:
-      recurrent = true;
-      if (op.has_lengths)
-        for (uint32_t i = 0; i < case_.samples; ++i)
-          lengths_.push_back(1 + philox4x32({{i, 0, 0, 11}}, case_.seed).v[0] % op.x_extent.height);
-      break;
+    case OpKind::recurrent: recurrent = true; break;
   }
   if (product || backward || recurrent || op.kind == OpKind::activation) {
     op.x = add("x", DType::f32, x_elements, 0);
@@ -215,18 +224,7 @@ void OpRun::add_tensors() {
   const bool update = op.parameters != no_tensor;
   program_.forward_end = backward ? 1 : update ? 0 : 1;
   program_.backward_end = update ? 0 : static_cast<uint32_t>(program_.ops.size());
-}
-
-void OpRun::add_recurrent(const std::string& prefix, const Op& op, RecurrentWeights* weights) {
-  const uint64_t outputs = gates_of(op.cell) * uint64_t{op.units};
-  for (uint32_t direction = 0; direction < op.directions; ++direction) {
-    const std::string suffix = "_" + std::to_string(direction);
-    weights[direction].ih = add(prefix + "weight_ih" + suffix, DType::f32, 0, op.x_extent.channels * outputs);
-    weights[direction].hh = add(prefix + "weight_hh" + suffix, DType::f32, 0, op.units * outputs);
-    if (!op.has_bias) continue;
-    weights[direction].bias_ih = add(prefix + "bias_ih" + suffix, DType::f32, 0, outputs);
-    weights[direction].bias_hh = add(prefix + "bias_hh" + suffix, DType::f32, 0, outputs);
-  }
+  program_.step_end = static_cast<uint32_t>(program_.ops.size());
 }
 
 void OpRun::lay_out() {
@@ -260,9 +258,7 @@ void OpRun::fill() {
       const float value = static_cast<float>(raw_x_[i * sizeof(float)]) * 0.37f - 20;
       std::memcpy(raw_x_.data() + i * sizeof(float), &value, sizeof value);
     }
-  for (size_t i = 0; i < labels_.size(); ++i)
-    labels_[i] = static_cast<int32_t>(philox4x32({{static_cast<uint32_t>(i), 0, 0, 9}}, case_.seed).v[0] %
-                                      case_.op.x_extent.channels);
+  fill_labels();
 }
 
 void OpRun::fill_tensor(const Tensor& tensor) {
@@ -271,12 +267,13 @@ void OpRun::fill_tensor(const Tensor& tensor) {
   const std::string& name = tensor.name;
   if (name == "statistics") {
     Statistics start;  // what came before: of other micro-batches, or of the loss in front of an update
-    if (kind == OpKind::softmax_cross_entropy) start = {17.5, 3, 1};
-    if (kind != OpKind::softmax_cross_entropy) start.non_finite = case_.loss_is_finite ? 0 : 1;
+    if (is_loss(kind)) start = {17.5, 3, 1};
+    if (!is_loss(kind)) start.non_finite = case_.loss_is_finite ? 0 : 1;
     std::memcpy(region_.get() + tensor.offset, &start, sizeof start);
     return;
   }
   const bool added_to = case_.accumulate && (name.starts_with("dweight") || name.starts_with("dbias"));
+  if (name == "last_steps" || (name == "x" && tensor.dtype == DType::i32)) return fill_whole_numbers(tensor);
   const bool output = is_output(name, false) || (is_output(name, true) && !added_to);
   if (output || (tensor.dtype != DType::f32 && tensor.dtype != DType::bf16)) return;
   // Samples past the run's stay NaN.
@@ -286,7 +283,7 @@ void OpRun::fill_tensor(const Tensor& tensor) {
   for (uint64_t i = 0; i < n; ++i) {
     const Philox4 bits = philox4x32({{static_cast<uint32_t>(i), 0, hash(name), 1}}, case_.seed);
     float value = philox_uniform(bits.v[0]) * 2 - 1;
-    if (kind == OpKind::softmax_cross_entropy && name == "x") value *= 6;
+    if (is_loss(kind) && name == "x") value *= 6;
     // About what a layer is started with: gates that are not all saturated.
     if (is_recurrent && (name.starts_with("weight") || name.starts_with("bias")))
       value *= 1.5f / std::sqrt(static_cast<float>(case_.op.units));
@@ -343,7 +340,7 @@ void OpRun::run_backward() {
   run(1, 2, arguments());
   for (const Tensor& t : program_.tensors) {
     if (t.part_of != no_tensor) continue;
-    if (!is_output(t.name, true) && t.name != "saved") {
+    if (!is_output(t.name, true) && t.name != "saved" && !(case_.deferred && writes(case_.op.kind, t.name))) {
       EXPECT_EQ(std::memcmp(before.data() + t.offset, region_.get() + t.offset, t.bytes), 0)
           << case_.name << ": the backward run changed its input " << t.name;
     }
@@ -390,7 +387,7 @@ uint8_t* OpRun::bytes(const std::string& name) { return reinterpret_cast<uint8_t
 Statistics& OpRun::statistics() { return *reinterpret_cast<Statistics*>(bytes("statistics")); }
 
 uint64_t OpRun::weight_place(const std::string& name, uint64_t i) const {
-  if (program_.weight_layout == WeightLayout::in_out) return i;
+  if (program_.weight_layout == WeightLayout::in_out || case_.op.vocabulary != 0) return i;
   const Op& op = case_.op;
   const uint64_t out = op.units != 0 ? gates_of(op.cell) * op.units : op.y_extent.channels, fan_in = elements(name) / out;
   return i % out * fan_in + i / out;

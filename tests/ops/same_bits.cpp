@@ -19,7 +19,8 @@ std::vector<uint8_t> outputs(OpRun* run) {
   run->run_forward();
   if (run->has_backward() && run->op_case().training) run->run_backward();
   std::vector<uint8_t> all;
-  std::vector<std::string> names = {"y", "argmax", "mask", "dx", "statistics", "parameters", "state", "state2", "copies"};
+  std::vector<std::string> names = {"y",     "argmax", "mask",   "dx",   "statistics", "parameters",
+                                    "state", "state2", "copies", "rows", "last_steps"};
   for (const std::string& part : part_names()) names.push_back("d" + part);
   for (const std::string& name : names) {
     if (!run->has(name)) continue;

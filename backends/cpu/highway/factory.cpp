@@ -26,15 +26,19 @@ std::unique_ptr<Kernel> make_float_kernel(const Program& program, const KernelRe
     case OpKind::linear_backward: return make_linear_backward(program, request, target);
     case OpKind::activation: return make_activation(program, request, target);
     case OpKind::activation_backward: return make_activation_backward(program, request, target);
+    case OpKind::embedding: return make_embedding(program, request, target);
+    case OpKind::embedding_backward: return make_embedding_backward(program, request, target);
+    case OpKind::embedding_catch_up: return make_embedding_catch_up(program, request, target);
     case OpKind::softmax_cross_entropy: return make_softmax_cross_entropy(program, request, target);
+    case OpKind::ctc: return make_ctc(program, request, target);
     case OpKind::update_sgd:
     case OpKind::update_momentum:
     case OpKind::update_adam: return make_update(program, request, target);
     case OpKind::recurrent:
     case OpKind::recurrent_backward: break;
   }
-  (void)fail(Status::unsupported, "%s: there is no Highway kernel for operation kind %u", request.op->layer.c_str(),
-             static_cast<unsigned>(request.op->kind));
+  (void)fail(Status::unsupported, "%s: there is no Highway kernel for operation kind %s", request.op->layer.c_str(),
+             op_kind_name(request.op->kind));
   return nullptr;
 }
 

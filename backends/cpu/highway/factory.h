@@ -19,6 +19,10 @@ std::unique_ptr<Kernel> make_input(const Program&, const KernelRequest&, Target)
 std::unique_ptr<Kernel> make_activation(const Program&, const KernelRequest&, Target);
 std::unique_ptr<Kernel> make_activation_backward(const Program&, const KernelRequest&, Target);
 std::unique_ptr<Kernel> make_softmax_cross_entropy(const Program&, const KernelRequest&, Target);
+std::unique_ptr<Kernel> make_ctc(const Program&, const KernelRequest&, Target);
+std::unique_ptr<Kernel> make_embedding(const Program&, const KernelRequest&, Target);
+std::unique_ptr<Kernel> make_embedding_backward(const Program&, const KernelRequest&, Target);
+std::unique_ptr<Kernel> make_embedding_catch_up(const Program&, const KernelRequest&, Target);
 std::unique_ptr<Kernel> make_update(const Program&, const KernelRequest&, Target);
 
 }  // namespace lt::cpu::highway

@@ -168,12 +168,30 @@ class InputKernel final : public NamedKernel {
   std::vector<float> factor_, term_;
 };
 
+// Words, [sample][time], to [time][sample].
+class WordInputKernel final : public NamedKernel {
+ public:
+  WordInputKernel(const Op& op, Target target) : NamedKernel("word input", target), op_(op) {}
+
+  void run(const KernelContext& context) override {
+    const uint64_t steps = op_.x_extent.height, samples = context.arguments->samples;
+    const auto* const x = static_cast<const int32_t*>(context.arguments->x);
+    auto* const y = context.at<int32_t>(op_.y);
+    for (uint64_t sample = 0; sample < samples; ++sample)
+      for (uint64_t t = 0; t < steps; ++t) y[t * samples + sample] = x[sample * steps + t];
+  }
+
+ private:
+  const Op op_;
+};
+
 }  // namespace
 
 std::unique_ptr<Kernel> make_input(const Program&, const KernelRequest& request, Target target) {
   const Op& op = *request.op;
+  if (op.x_dtype == DType::i32) return std::make_unique<WordInputKernel>(op, target);
   if (op.x_dtype != DType::u8 && op.x_dtype != DType::f32) {
-    (void)fail(Status::unsupported, "%s: samples of bytes or floats can be read, not of integers", op.layer.c_str());
+    (void)fail(Status::unsupported, "%s: samples of bytes, floats or words can be read, no others", op.layer.c_str());
     return nullptr;
   }
   return std::make_unique<InputKernel>(op, target);

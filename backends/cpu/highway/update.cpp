@@ -14,6 +14,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "backends/cpu/highway/adam_inl.h"
 #include "backends/cpu/highway/bf16_inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -53,13 +54,8 @@ void Momentum(const UpdateBlock& block, const UpdateRates& rates) {
 
 void Adam(const UpdateBlock& block, const UpdateRates& rates) {
   each_vector(block.elements, [&](auto d, uint64_t i) HWY_ATTR {
-    const auto g = hn::LoadU(d, block.g + i);
-    const auto m =
-        hn::MulAdd(hn::Set(d, rates.beta1), hn::LoadU(d, block.m + i), hn::Mul(hn::Set(d, rates.complement1), g));
-    const auto g2 = hn::Mul(hn::Set(d, rates.complement2), hn::Mul(g, g));
-    const auto v = hn::MulAdd(hn::Set(d, rates.beta2), hn::LoadU(d, block.v + i), g2);
-    const auto denominator = hn::MulAdd(hn::Sqrt(v), hn::Set(d, rates.root), hn::Set(d, rates.epsilon));
-    const auto w = hn::NegMulAdd(hn::Set(d, rates.rate), hn::Div(m, denominator), hn::LoadU(d, block.w + i));
+    auto w = hn::LoadU(d, block.w + i), m = hn::LoadU(d, block.m + i), v = hn::LoadU(d, block.v + i);
+    adam_step(d, hn::LoadU(d, block.g + i), rates, w, m, v);
     hn::StoreU(m, d, block.m + i);
     hn::StoreU(v, d, block.v + i);
     store_weights(d, w, block, i);
@@ -84,25 +80,30 @@ Updater::Updater(OpKind kind, const Op& op, Target target) : kind_(kind), op_(op
                          target);
 }
 
-bool Updater::begin(const KernelContext& context) {
-  const auto* statistics = context.at<Statistics>(op_.statistics);
-  if (statistics != nullptr && statistics->non_finite != 0) return false;
-  const RunArguments& arguments = *context.arguments;
+UpdateRates update_rates(OpKind kind, const RunArguments& arguments) {
+  UpdateRates rates{};
   double rate = static_cast<double>(arguments.learning_rate);
-  rates_.momentum = arguments.momentum;
-  const bool adam = kind_ == OpKind::update_adam;
-  if (adam) {
+  rates.momentum = arguments.momentum;
+  if (kind == OpKind::update_adam) {
     const double beta1 = static_cast<double>(arguments.beta1), beta2 = static_cast<double>(arguments.beta2);
     const double step = static_cast<double>(arguments.step);
     rate /= 1 - std::pow(beta1, step);
-    rates_.beta1 = arguments.beta1;
-    rates_.beta2 = arguments.beta2;
-    rates_.complement1 = static_cast<float>(1 - beta1);
-    rates_.complement2 = static_cast<float>(1 - beta2);
-    rates_.root = static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, step)));
-    rates_.epsilon = arguments.epsilon;
+    rates.beta1 = arguments.beta1;
+    rates.beta2 = arguments.beta2;
+    rates.complement1 = static_cast<float>(1 - beta1);
+    rates.complement2 = static_cast<float>(1 - beta2);
+    rates.root = static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, step)));
+    rates.epsilon = arguments.epsilon;
   }
-  rates_.rate = static_cast<float>(rate);
+  rates.rate = static_cast<float>(rate);
+  return rates;
+}
+
+bool Updater::begin(const KernelContext& context) {
+  const auto* statistics = context.at<Statistics>(op_.statistics);
+  if (statistics != nullptr && statistics->non_finite != 0) return false;
+  rates_ = update_rates(kind_, *context.arguments);
+  const bool adam = kind_ == OpKind::update_adam;
   whole_ = {context.at<float>(op_.parameters),
             context.at<float>(op_.gradients),
             adam ? context.at<float>(op_.state) : nullptr,

@@ -30,6 +30,9 @@ struct UpdateRates {
   float epsilon;
 };
 
+// The rates of step arguments.step. `kind` is one of the updates.
+UpdateRates update_rates(OpKind kind, const RunArguments& arguments);
+
 using UpdateFunction = void(const UpdateBlock& block, const UpdateRates& rates);
 
 class Updater {
