@@ -139,7 +139,8 @@ void add_training_options(CLI::App* command, TrainOptions* options) {
 
   add_device(command, &options->device);
   add_kernels(command, &options->kernels);
-  add_choice(command, "--precision", &options->precision, {"fp32", "tf32", "bf16"}, machine_group, "Of products, and of what is between layers [fp32]");
+  add_choice(command, "--precision", &options->precision, {"fp32", "tf32", "bf16"}, machine_group,
+             "Of products, and of what is between layers [fp32]");
   add_whole_number(command, "--threads", &options->threads, 1, machine_group,
                    "Threads that compute [as many as this process may use]");
   add_memory(command, &options->memory_bytes);
@@ -148,12 +149,13 @@ void add_training_options(CLI::App* command, TrainOptions* options) {
 
   add_path(command, "--log", &options->log, "FILE", output_group, "Write a run log, one JSON object a line; replaces FILE");
   add_whole_number(command, "--log-every", &options->log_every, 1, output_group, "A record in the log every N steps");
+  add_path(command, "--tensorboard", &options->tensorboard, "DIR", output_group,
+           "Write loss, accuracy and rates as an event file for TensorBoard into this folder");
   add_flag(command, "--json", &options->json, output_group,
            "Print the log's last record on stdout, and nothing else there");
   add_flag(command, "--plan", &options->plan, output_group, "Print what memory will be used for, and stop");
   add_flag(command, "--print-recipe", &options->print_recipe, output_group, "Print the recipe in effect (TOML), and stop");
   add_flag(command, "--quiet", &options->quiet, output_group, "Say nothing but errors and results");
-  command->get_option("--log-every")->needs("--log");
   command->get_option("--plan")->excludes("--print-recipe");
 }
 

@@ -15,7 +15,7 @@ struct TrainOptions {
   std::string command;  // "mnist", "train": as the run log says it
   std::string recipe;   // what lt_config.recipe takes
   std::string device, kernels, precision, optimizer;
-  std::string data, weights, save, log;
+  std::string data, weights, save, log, tensorboard;
   uint64_t seed = 1, steps = 0, memory_bytes = 0, log_every = 0;
   uint32_t threads = 0, epochs = 0, batch = 0;
   double lr = -1, momentum = -1;

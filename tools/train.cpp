@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "tools/data_source.h"
+#include "tools/event_file.h"
 #include "tools/exit_code.h"
 #include "tools/handles.h"
 #include "tools/mistakes.h"
@@ -74,6 +75,7 @@ class Training {
   RunFacts facts_;
   RunEnd end_;
   RunLog log_;
+  EventFile events_;
   StepTimes step_times_;
   AnonymousPeak memory_;
   StandardOutput out_;
@@ -98,6 +100,11 @@ bool Training::print_plan() {
 }
 
 bool Training::set_up() {
+  if (options_.log_every != 0 && options_.log.empty() && options_.tensorboard.empty()) {
+    complain("--log-every needs --log or --tensorboard: there is nothing to write to");
+    code_ = ExitCode::usage;
+    return false;
+  }
   const lt_config config = make_config(options_);
   lt_plan* plan = nullptr;
   if (const lt_status status = lt_plan_create(&config, &plan)) return fail(status, Stage::plan);
@@ -158,6 +165,11 @@ bool Training::open_session() {
     code_ = ExitCode::io;
     return false;
   }
+  if (!options_.tensorboard.empty() && !events_.open(options_.tensorboard)) {
+    complain("--tensorboard: cannot make a file in %s: %s", options_.tensorboard.c_str(), std::strerror(errno));
+    code_ = ExitCode::io;
+    return false;
+  }
   log_.run(facts_);
   log_.plan(plan_.get());
   return true;
@@ -178,6 +190,7 @@ bool Training::finish_epoch(const lt_report& train, Progress* progress) {
     end_.best_epoch = train.epoch;
   }
   log_.epoch(train, test);
+  events_.epoch(train, test);
   progress->epoch(train, test);
   if (train.epoch == 1) hash_data();  // the files have just been read: they lie in memory
   memory_.sample_sometimes();
@@ -209,7 +222,10 @@ void Training::steps() {
     if (step_times_.count() == 0) end_.first_step_seconds = seconds_since_exec();
     if (step_times_.count() < 2) memory_.sample();
     step_times_.add(report.seconds, report.steps);
-    if (options_.log_every != 0 && report.step % options_.log_every == 0) log_.step(report);
+    if (options_.log_every != 0 && report.step % options_.log_every == 0) {
+      log_.step(report);
+      events_.step(report);
+    }
     if (received_signal() != 0) break;
     if (report.batch == report.batches) {
       if (!finish_epoch(report, &progress)) break;
@@ -230,7 +246,8 @@ void Training::hash_data() {
   log_.set_data_hash(end_.data_hash);
 }
 
-// Of a training that came to its end and tested its model: whoever stops early, or runs but a few steps, is not kept waiting.
+// Of a training that came to its end and tested its model: whoever stops early, or runs but a few steps, is not kept
+// waiting.
 void Training::log_mistakes() {
   const bool tested = end_.epochs != 0 && end_.epochs == facts_.plan.epochs;
   if (!log_.is_open() || code_ != ExitCode::ok || stopped_by_ != 0 || !tested || !are_images(source_.test_info)) return;
@@ -274,6 +291,7 @@ void Training::close() {
   end_.seconds = seconds_since_exec();
   log_mistakes();
   memory_.sample();
+  if (!events_.close() && code_ == ExitCode::ok) code_ = ExitCode::io;
   if (log_.failed() && code_ == ExitCode::ok) code_ = ExitCode::io;
   end_.status = code_ != ExitCode::ok ? exit_name(code_) : stopped_by_ != 0 ? "stopped" : "ok";
   end_.exit_code = exit_status();

@@ -497,7 +497,8 @@ class Memory(Case):
         counter = os.environ.get("ALLOCATION_COUNTER")
         if not counter: self.skipTest("no counter for this build")
         counts = environment(LD_PRELOAD=counter, ALLOCATIONS=self.path("count"))
-        self.ok(run("mnist", "--kernels", "highway", "--log", self.path("run.jsonl"), "--log-every", "1", *arguments, env=counts))
+        self.ok(run("mnist", "--kernels", "highway", "--log", self.path("run.jsonl"), "--log-every", "1", "--tensorboard",
+                    self.path("events"), *arguments, env=counts))
         with open(self.path("count")) as count: return int(count.read())
 
     def test_steps_do_not_allocate(self):
