@@ -23,7 +23,8 @@ class ThreadPool {
   uint32_t threads() const;
 
   // Calls task(block, thread) once for each block in [0, blocks), on any of the threads (thread < threads(): the index of
-  // per-thread scratch), handing blocks out in ascending order, and returns when all are done. Not from within a task.
+  // per-thread scratch), handing blocks out in ascending order, and returns when all are done. Not from within a task. No
+  // more blocks than threads() run at the same time, each on a thread of its own: they may wait for one another.
   template <class Task>
   void run(uint32_t blocks, const Task& task) {
     run_blocks(

@@ -139,6 +139,19 @@ TEST(ThreadPool, refuses_no_threads) {
   EXPECT_EQ(pool, nullptr);
 }
 
+TEST(ThreadPool, as_many_blocks_as_threads_meet_in_the_middle) {
+  std::unique_ptr<ThreadPool> pool;
+  ASSERT_EQ(ThreadPool::create(3, &pool), Status::ok);
+  for (int run = 0; run < 200; ++run) {
+    std::atomic<uint32_t> arrived{0};
+    pool->run(3, [&](uint32_t, uint32_t) {
+      arrived.fetch_add(1);
+      while (arrived.load() != 3) std::this_thread::yield();
+    });
+    EXPECT_EQ(arrived.load(), 3u);
+  }
+}
+
 TEST(ThreadPool, at_least_one_thread_is_allowed) { EXPECT_GE(threads_allowed(), 1u); }
 
 class Quota : public testing::Test {

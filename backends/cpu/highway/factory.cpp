@@ -34,8 +34,8 @@ std::unique_ptr<Kernel> make_float_kernel(const Program& program, const KernelRe
     case OpKind::update_sgd:
     case OpKind::update_momentum:
     case OpKind::update_adam: return make_update(program, request, target);
-    case OpKind::recurrent:
-    case OpKind::recurrent_backward: break;
+    case OpKind::recurrent: return make_recurrent(program, request, target);
+    case OpKind::recurrent_backward: return make_recurrent_backward(program, request, target);
   }
   (void)fail(Status::unsupported, "%s: there is no Highway kernel for operation kind %s", request.op->layer.c_str(),
              op_kind_name(request.op->kind));

@@ -23,6 +23,8 @@ std::unique_ptr<Kernel> make_ctc(const Program&, const KernelRequest&, Target);
 std::unique_ptr<Kernel> make_embedding(const Program&, const KernelRequest&, Target);
 std::unique_ptr<Kernel> make_embedding_backward(const Program&, const KernelRequest&, Target);
 std::unique_ptr<Kernel> make_embedding_catch_up(const Program&, const KernelRequest&, Target);
+std::unique_ptr<Kernel> make_recurrent(const Program&, const KernelRequest&, Target);
+std::unique_ptr<Kernel> make_recurrent_backward(const Program&, const KernelRequest&, Target);
 std::unique_ptr<Kernel> make_update(const Program&, const KernelRequest&, Target);
 
 }  // namespace lt::cpu::highway
