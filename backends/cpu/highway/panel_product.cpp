@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "src/base/checked.h"
@@ -111,6 +110,7 @@ void run_tile(const Tile& t) {
   const float *a[bases], *b = t.b;
   LT_UNROLL for (size_t i = 0; i < bases; ++i) a[i] = t.a + 3 * i * a_row;
   for (size_t k = t.depth; k != 0; --k) {
+    __builtin_prefetch(a[0] + fetch_ahead * a_k);
     V row[vectors];
     LT_UNROLL for (size_t v = 0; v < vectors; ++v) {
       row[v] = hn::LoadU(d, b + v * lanes);
@@ -205,9 +205,16 @@ void Pack(const float* b, size_t b_stride, bool transposed, uint32_t columns, ui
     const size_t used = std::min<size_t>(width, columns - begin);
     float* const to = packed + begin * depth;
     if (!transposed) {
-      for (size_t k = 0; k < depth; ++k) {
-        std::memcpy(to + k * width, b + k * b_stride + begin, used * sizeof(float));
-        std::fill(to + k * width + used, to + (k + 1) * width, 0.0f);
+      const D d;
+      const float* from = b + begin;
+      for (size_t k = 0; k < depth; ++k, from += b_stride) {
+        float* const row = to + k * width;
+        size_t column = 0;
+        for (; column + panels.lanes <= used; column += panels.lanes) {
+          __builtin_prefetch(from + fetch_ahead * b_stride + column);
+          hn::StoreU(hn::LoadU(d, from + column), d, row + column);
+        }
+        if (column < used) hn::StoreU(load_part(from + column, used - column), d, row + column);
       }
       continue;
     }

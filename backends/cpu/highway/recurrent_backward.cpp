@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "backends/cpu/highway/carver.h"
-#include "backends/cpu/highway/flush_denormals.h"
 #include "backends/cpu/highway/recurrent.h"
 #include "backends/cpu/highway/recurrent_cell.h"
 #include "backends/cpu/highway/recurrent_samples.h"
@@ -54,19 +53,18 @@ class Backward {
         cell_(for_target(shape.cell == Cell::lstm ? lstm_backward_table : gru_backward_table, target)),
         column_sums_(for_target(column_sums_table, target)) {}
 
-  // All parts at the same time, each once.
-  void run(uint32_t part) {
-    const FlushDenormals flush;
-    zero_padding(part);
+  void run(ThreadPool* pool) {
     for (uint32_t direction = 0; direction < shape_.directions; ++direction) {
-      products_.pack(part, run_.forward.weights[direction]);
-      barrier_.wait();
+      run_together(pool, team_, &barrier_, [&](uint32_t part) {
+        products_.pack(part, run_.forward.weights[direction]);
+        if (direction == 0) zero_padding(part);
+      });
       const uint32_t steps = std::min(shape_.direction_steps(direction), order_.longest());
-      const uint32_t blocks = static_cast<uint32_t>(divide_up(steps, shape_.block_steps()));
+      const auto blocks = static_cast<uint32_t>(divide_up(steps, shape_.block_steps()));
       for (uint32_t i = blocks; i-- > 0;) {
         const uint32_t first = i * shape_.block_steps();
         const StepBlock block(order_, direction == 1, first, std::min(first + shape_.block_steps(), steps));
-        run_block(part, direction, block, i + 1 == blocks);
+        run_together(pool, team_, &barrier_, [&](uint32_t part) { run_block(part, direction, block, i + 1 == blocks); });
       }
     }
   }
@@ -98,7 +96,6 @@ class Backward {
     if (team_.by_rows()) barrier_.wait();
     add_to_weights(part, direction, block, x, before, run_.accumulate || !first_block);
     if (run_.dx != nullptr) input_gradients(part, direction, block);
-    barrier_.wait();
   }
 
   void cells(uint32_t part, uint32_t direction, const StepBlock& block, uint32_t step, Range rows) {
@@ -189,7 +186,10 @@ class Backward {
           std::fill_n(to.hh + uint64_t{unit} * shape_.gate_columns() + first, columns, 0.0f);
       if (to.bias_ih != nullptr)
         column_sums_(dgates + piece.x_column, width, block.rows(), columns, accumulate, to.bias_ih + first);
-      if (to.bias_hh != nullptr)
+      if (to.bias_hh == nullptr) continue;
+      if (to.bias_ih != nullptr && !piece.apart && !run_.accumulate)
+        std::copy_n(to.bias_ih + first, columns, to.bias_hh + first);
+      else
         column_sums_(dgates + piece.h_column, width, block.rows(), columns, accumulate, to.bias_hh + first);
     }
   }
@@ -313,8 +313,7 @@ void recurrent_backward(const RecurrentShape& shape, const RecurrentBackwardRun&
   products.place(memory.products);
   const SampleOrder order(shape, run.forward.samples, run.forward.lengths, memory.order);
   Backward backward(shape, run, team, products, memory, order, target);
-  if (pool == nullptr) return backward.run(0);
-  pool->run(team.parts(), [&](uint32_t part, uint32_t) { backward.run(part); });
+  backward.run(pool);
 }
 
 }  // namespace lt::cpu::highway

@@ -18,12 +18,12 @@
 namespace lt::cpu::highway {
 
 struct CellForward {
-  const float* gates;
+  float* gates;  // overwritten
   size_t stride;
   const float* previous;  // LSTM: the cell state of the step before, GRU: its output; null: zeros
   float* saved;           // or null
-  float* state;           // LSTM: the new cell state, which may lie where the previous one does; null: not wanted
-  float* h;               // the output
+  float* state;           // LSTM: the new cell state, which may lie where the previous one does; null: only in `saved`
+  float* h;               // the output, or null: only what is saved is wanted
   float* copy;            // a second place for it, or null
   size_t units;
 };

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "backends/cpu/highway/carver.h"
-#include "backends/cpu/highway/flush_denormals.h"
 #include "backends/cpu/highway/recurrent.h"
 #include "backends/cpu/highway/recurrent_cell.h"
 #include "backends/cpu/highway/recurrent_samples.h"
@@ -44,17 +43,17 @@ class Forward {
         barrier_(team.parts()),
         cell_(for_target(shape.cell == Cell::lstm ? lstm_forward_table : gru_forward_table, target)) {}
 
-  // All parts at the same time, each once.
-  void run(uint32_t part) {
-    const FlushDenormals flush;
+  void run(ThreadPool* pool) {
     for (uint32_t direction = 0; direction < shape_.directions; ++direction) {
-      products_.pack(part, run_.weights[direction]);
-      if (!shape_.only_last_step && direction == 0) zero_padding(part);
-      barrier_.wait();
+      run_together(pool, team_, &barrier_, [&](uint32_t part) {
+        products_.pack(part, run_.weights[direction]);
+        if (!shape_.only_last_step && direction == 0) zero_padding(part);
+      });
       const uint32_t steps = std::min(shape_.direction_steps(direction), order_.longest());
-      for (uint32_t first = 0; first < steps; first += shape_.block_steps())
-        run_block(part, direction, StepBlock(order_, direction == 1, first, std::min(first + shape_.block_steps(), steps)));
-      barrier_.wait();
+      for (uint32_t first = 0; first < steps; first += shape_.block_steps()) {
+        const StepBlock block(order_, direction == 1, first, std::min(first + shape_.block_steps(), steps));
+        run_together(pool, team_, &barrier_, [&](uint32_t part) { run_block(part, direction, block); });
+      }
     }
   }
 
@@ -74,10 +73,8 @@ class Forward {
         products_.recurrent(part, step == 0 ? nullptr : before.row(rows.begin), before.stride, count, gates);
         cells(part, direction, block, step, {rows.begin, end});
       }
-      if (!team_.by_rows()) barrier_.wait();
+      if (!team_.by_rows() && step + 1 < block.last()) barrier_.wait();
     }
-    // Rows may be shared out anew.
-    if (team_.by_rows() && !order_.whole()) barrier_.wait();
   }
 
   void cells(uint32_t part, uint32_t direction, const StepBlock& block, uint32_t step, Range rows) {
@@ -192,8 +189,7 @@ void recurrent_forward(const RecurrentShape& shape, const RecurrentRun& run, Thr
   products.place(memory.products);
   const SampleOrder order(shape, run.samples, run.lengths, memory.order);
   Forward forward(shape, run, team, products, memory, order, target);
-  if (pool == nullptr) return forward.run(0);
-  pool->run(team.parts(), [&](uint32_t part, uint32_t) { forward.run(part); });
+  forward.run(pool);
 }
 
 }  // namespace lt::cpu::highway

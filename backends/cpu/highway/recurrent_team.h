@@ -3,8 +3,12 @@
 //
 //   - by units: a part computes its units' gates for all rows, keeps their weights in its caches and meets the others after
 //     every step, at a barrier;
-//   - by rows: each part takes some samples through all of its steps, with all weights, and meets nobody on the way. For
+//   - by rows: each part takes some samples through all steps of a block, with all weights, and meets nobody on the way.
+//   For
 //     weights so small that each core has room for all of them.
+//
+// The pool is asked anew for every block of steps, some hundred microseconds long: it then sees to it that no two threads
+// share a processor.
 #pragma once
 
 #include <sched.h>
@@ -13,7 +17,9 @@
 #include <atomic>
 #include <cstdint>
 
+#include "backends/cpu/highway/flush_denormals.h"
 #include "backends/cpu/highway/recurrent_shape.h"
+#include "backends/cpu/thread_pool.h"
 
 namespace lt::cpu::highway {
 
@@ -85,5 +91,21 @@ class Team {
   uint32_t parts_;
   bool by_rows_;
 };
+
+// Calls task(part) for each part, all at the same time, and returns when all are done. A thread keeps its part from call to
+// call, and so finds its weights in its caches.
+template <class Task>
+void run_together(ThreadPool* pool, const Team& team, Barrier* barrier, const Task& task) {
+  const auto run_part = [&](uint32_t part) {
+    const FlushDenormals flush;
+    task(part);
+  };
+  if (pool == nullptr || team.parts() == 1) return run_part(0);
+  const bool all = team.parts() == pool->threads();
+  pool->run(team.parts(), [&](uint32_t block, uint32_t thread) {
+    barrier->wait();  // so that no thread takes two
+    run_part(all ? thread : block);
+  });
+}
 
 }  // namespace lt::cpu::highway
