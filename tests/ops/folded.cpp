@@ -187,10 +187,12 @@ TEST_P(Folded, GivesTheBitsOfTheFirstOfItsGroup) {
     ASSERT_EQ(spec.open(&first), Status::ok) << last_error();
     break;
   }
-  Step here(*device, GetParam().precision, {300, 1030}, OpKind::update_adam, true),
-      there(*first, GetParam().precision, {300, 1030}, OpKind::update_adam, true);
-  for (Step* step : {&here, &there}) step->run(0);
-  for (const char* name : names) EXPECT_EQ(here.bytes(name), there.bytes(name)) << name;
+  for (const OpKind update : updates) {
+    Step here(*device, GetParam().precision, {300, 1030}, update, true),
+        there(*first, GetParam().precision, {300, 1030}, update, true);
+    for (Step* step : {&here, &there}) step->run(0);
+    for (const char* name : names) EXPECT_EQ(here.bytes(name), there.bytes(name)) << name << ", " << op_kind_name(update);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, Folded, ::testing::ValuesIn(device_specs()),

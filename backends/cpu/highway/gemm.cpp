@@ -56,7 +56,8 @@ Plan make_plan(const GemmShape& shape, bool swapped, bool b_in_place, uint32_t t
   }
   // The longer side is halved until there are enough blocks.
   uint32_t rows = std::min(plan.rows, small_blocks ? gemm_block_rows : most_rows_in_place);
-  uint32_t panels = std::min(plan.panels, gemm_block_panels);
+  // A copy of A^T is made for each block: twice as wide, half as many.
+  uint32_t panels = std::min(plan.panels, shape.a_transposed ? 2 * gemm_block_panels : gemm_block_panels);
   const auto blocks = [&] { return divide_up(plan.rows, rows) * divide_up(plan.panels, panels); };
   while (blocks() < std::min<uint64_t>(most_wanted_blocks, uint64_t{threads} * wanted_thread_blocks)) {
     const bool cut_rows = rows >= 2 * least_rows && (panels == 1 || rows >= panels * panel_columns);
@@ -101,6 +102,10 @@ void pack_panels(uint32_t columns, uint32_t k, const float* from, size_t stride,
 
 }  // namespace
 
+bool gemm_descends(const GemmShape& shape, Target target) {
+  return shape.k <= for_target(gemm_traits_table, target)().most_depth && !moves_less_swapped(shape);
+}
+
 uint64_t gemm_scratch_bytes(const GemmShape& shape, uint32_t threads, Target target) {
   const GemmTraits traits = for_target(gemm_traits_table, target)();
   uint64_t floats = thread_scratch_floats(traits) * std::max(threads, 1u);
@@ -142,6 +147,8 @@ void gemm(const GemmShape& shape, const GemmOperands& operands, ThreadPool* pool
   whole.accumulate = operands.accumulate;
   whole.relu = operands.relu;
   whole.bias = operands.bias;
+  whole.descend = operands.descend;
+  whole.rate = operands.rate;
   if (swapped && shape.a_transposed) {
     whole.a = operands.b;
     whole.a_row = 1;

@@ -31,7 +31,13 @@ struct GemmOperands {
   size_t ldc;
   const float* bias = nullptr;
   bool relu = false, accumulate = false, b_packed = false;
+  // C = C - rate * op(A) op(B) instead, a step of gradient descent: only where gemm_descends, and with nothing else joined.
+  bool descend = false;
+  float rate = 0;
 };
+
+// Whether sums of this shape are whole when they meet C, which is then changed by them as by a matrix of their own.
+bool gemm_descends(const GemmShape& shape, Target target);
 
 // Scratch for this shape and every one with a smaller m, on a pool of so many threads.
 uint64_t gemm_scratch_bytes(const GemmShape& shape, uint32_t threads, Target target);

@@ -206,6 +206,8 @@ class Walk {
     t.c_stride = c_stride_at(pass);
     t.add = !first || (g_.accumulate && !g_.c_transposed);
     t.relu = last && g_.relu;
+    t.descend = g_.descend;
+    t.rate = g_.rate;
     t.bias = last && g_.bias ? g_.bias + pass.begin : nullptr;
     const Fetch fetch = g_.b_source == PanelSource::rows && !g_.c_transposed ? fetch_rows(step) : fetch_of(next);
     const size_t steps = fetch_steps(vectors),

@@ -9,7 +9,8 @@
 
 namespace lt::cpu::highway {
 
-// Most rows of a block that packs A or stores C transposed, and most panels of B that a block walks.
+// Most rows of a block that packs A or stores C transposed, and most panels of B that a block walks (twice as many where it
+// packs A).
 inline constexpr uint32_t gemm_block_rows = 192, gemm_block_panels = 4;
 
 // k is cut into steps, as equal as whole lines of 16 floats allow, each summed from zero before it is added to C: a panel
@@ -50,8 +51,10 @@ struct GemmBlock {
   float* c;  // c[row * c_stride + column], or c[column * c_stride + row] where c_transposed
   size_t c_stride;
   bool c_transposed, accumulate, relu;  // no relu and no bias where c_transposed
-  const float* bias;                    // a column each, or null
-  float* scratch;                       // of this thread, gemm_block_scratch_bytes
+  bool descend;                         // C - rate * sums; only where depth is one step, and C is not transposed
+  float rate;
+  const float* bias;  // a column each, or null
+  float* scratch;     // of this thread, gemm_block_scratch_bytes
 };
 
 struct GemmTraits {

@@ -76,7 +76,9 @@ struct Tile {
   size_t c_stride;
   const float* bias;  // null: none
   bool add, relu;     // add to what C holds
-  uint32_t columns;   // of C that exist
+  bool descend;       // C - rate * sums; no bias, no relu
+  float rate;
+  uint32_t columns;  // of C that exist
   // Fetched meanwhile, a part every fetch_steps(vectors): of A, as many lines as the tile has rows (null: none); of C, some
   // of the following tile's rows, whole; of what B will be next, fetch_lines at a time, so many times each part and in all,
   // going along rows of b_next_pieces of them, from the b_next_piece-th of a row on.
@@ -118,13 +120,17 @@ HWY_INLINE void store_part(V v, size_t count, float* to) {
 inline void finish_partial(const Tile& t, float* sums, size_t rows, size_t width) {
   const D d;
   const size_t lanes = hn::Lanes(d), whole = t.columns / lanes * lanes, left = t.columns - whole;
-  if (t.add)
+  if (t.add || t.descend) {
+    const V rate = hn::Set(d, t.rate);
     for (size_t r = 0; r < rows; ++r) {
       const float* const c = t.c + r * t.c_stride;
       float* const s = sums + r * width;
-      for (size_t i = 0; i < whole; i += lanes) hn::Store(hn::Add(hn::LoadU(d, c + i), hn::Load(d, s + i)), d, s + i);
-      if (left != 0) hn::Store(hn::Add(load_part(c + whole, left), hn::Load(d, s + whole)), d, s + whole);
+      for (size_t i = 0; i < t.columns; i += lanes) {
+        const V held = i == whole ? load_part(c + i, left) : hn::LoadU(d, c + i), sum = hn::Load(d, s + i);
+        hn::Store(t.descend ? hn::NegMulAdd(rate, sum, held) : hn::Add(held, sum), d, s + i);
+      }
     }
+  }
   for (size_t r = 0; r < rows; ++r) {
     float* const c = t.c + r * t.c_stride;
     const float* const s = sums + r * width;
@@ -201,6 +207,13 @@ void run_tile(const Tile& t) {
     LT_UNROLL for (size_t r = 0; r < rows; ++r) {
       LT_UNROLL for (size_t v = 0; v < vectors; ++v) sum[r][v] =
           hn::Add(hn::LoadU(d, t.c + r * t.c_stride + v * lanes), sum[r][v]);
+    }
+  }
+  if (t.descend) {
+    const V rate = hn::Set(d, t.rate);
+    LT_UNROLL for (size_t r = 0; r < rows; ++r) {
+      LT_UNROLL for (size_t v = 0; v < vectors; ++v) sum[r][v] =
+          hn::NegMulAdd(rate, sum[r][v], hn::LoadU(d, t.c + r * t.c_stride + v * lanes));
     }
   }
   if (t.bias) {

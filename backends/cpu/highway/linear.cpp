@@ -1,9 +1,9 @@
 // The linear layer on the matrix product of gemm.h. Forward: bias and ReLU are joined to the product, dropout follows row
 // by row. Backward: the gradient in front of ReLU and dropout is made once, in scratch, then multiplied with x and the
 // weight; where the weight's update is folded in, its gradient is computed strip by strip of its rows, each small enough to
-// meet the update in the second cache, so that weight and state pass memory once and the gradient never. A kernel owns
-// nothing but its sizes; `run` is called by the executor's thread and uses its pool. The weight may be bfloat16, all else
-// is float.
+// meet the update in the second cache, so that weight and state pass memory once and the gradient never; SGD's step is
+// taken by the product itself where its sums are whole, a register tile at a time. A kernel owns nothing but its sizes;
+// `run` is called by the executor's thread and uses its pool. The weight may be bfloat16, all else is float.
 #include "backends/cpu/highway/linear.h"
 
 #include <algorithm>
@@ -141,6 +141,9 @@ class LinearBackward final : public Kernel {
     }
     if (op_.folded_update) {
       updater_.emplace(*op_.folded_update, op_, target);
+      descends_ = updater_->descends() && gemm_descends(shape.dweight(samples), target);
+    }
+    if (updater_ && !descends_) {
       const uint64_t row_bytes = shape.leading() * sizeof(float), rows = shape.rows();
       const uint64_t most_rows = std::max<uint64_t>((request.frugal ? frugal_strip_bytes : strip_bytes) / row_bytes, 1);
       strip_rows_ = static_cast<uint32_t>(divide_up(rows, divide_up(rows, most_rows)));
@@ -174,11 +177,8 @@ class LinearBackward final : public Kernel {
       gemm(shape_.dbias(samples), operands, context.pool, gemm_scratch, target_);
     }
     if (op_.dweight != no_tensor) {
-      const float* const x = context.at<float>(op_.x);
-      operands.a = shape_.out_in ? dz : x;
-      operands.lda = shape_.out_in ? out : shape_.in;
-      operands.b = shape_.out_in ? x : dz;
-      operands.ldb = operands.ldc = shape_.leading();
+      operands = dweight_operands(context, dz);
+      operands.accumulate = arguments.accumulate;
       operands.c = context.at<float>(op_.dweight);
       gemm(shape_.dweight(samples), operands, context.pool, gemm_scratch, target_);
     }
@@ -197,7 +197,13 @@ class LinearBackward final : public Kernel {
                    });
     }
     // Last: dx belongs to the weight as it was.
-    if (updater_ && updater_->begin(context)) update_by_strips(context, dz, gemm_scratch);
+    if (!updater_ || !updater_->begin(context)) return;
+    if (!descends_) return update_by_strips(context, dz, gemm_scratch);
+    operands = dweight_operands(context, dz);
+    operands.c = updater_->weights();
+    operands.descend = true;
+    operands.rate = updater_->rate();
+    gemm(shape_.dweight(samples), operands, context.pool, gemm_scratch, target_);
   }
   uint64_t scratch_bytes() const override { return dz_bytes_ + gemm_bytes_; }
   const char* name() const override { return name_; }
@@ -217,18 +223,25 @@ class LinearBackward final : public Kernel {
     });
   }
 
+  // All but C.
+  GemmOperands dweight_operands(const KernelContext& context, const float* dz) const {
+    const float* const x = context.at<float>(op_.x);
+    GemmOperands operands{};
+    operands.a = shape_.out_in ? dz : x;
+    operands.b = shape_.out_in ? x : dz;
+    operands.lda = shape_.rows();
+    operands.ldb = operands.ldc = shape_.leading();
+    return operands;
+  }
+
   void update_by_strips(const KernelContext& context, const float* dz, std::byte* scratch) const {
     const uint32_t samples = context.arguments->samples, rows = shape_.rows();
-    const float* const x = context.at<float>(op_.x);
     const uint64_t leading = shape_.leading();
     context.pool->run(static_cast<uint32_t>(divide_up(rows, strip_rows_)), [&](uint32_t strip, uint32_t thread) {
       const uint32_t begin = strip * strip_rows_, end = std::min(begin + strip_rows_, rows);
       std::byte* const own = scratch + thread * strip_thread_bytes_;
-      GemmOperands operands{};
-      operands.a = (shape_.out_in ? dz : x) + begin;
-      operands.lda = rows;
-      operands.b = shape_.out_in ? x : dz;
-      operands.ldb = operands.ldc = leading;
+      GemmOperands operands = dweight_operands(context, dz);
+      operands.a += begin;
       operands.c = reinterpret_cast<float*>(own + strip_gemm_bytes_);
       gemm(shape_.dweight_strip(samples, end - begin), operands, nullptr, own, target_);
       updater_->apply(begin * leading, (end - begin) * leading, operands.c);
@@ -241,7 +254,9 @@ class LinearBackward final : public Kernel {
   WeightSlices weight_;
   bool changes_dy_;
   uint64_t dz_bytes_ = 0, dx_gemm_bytes_ = 0, gemm_bytes_ = 0;
-  // Folded updates: a thread's scratch for the product of a strip, and with the strip itself.
+  // Folded updates: by the product itself where it can, or by strips: a thread's scratch for the product of one, and with
+  // the strip itself.
+  bool descends_ = false;
   uint64_t strip_gemm_bytes_ = 0, strip_thread_bytes_ = 0;
   uint32_t strip_rows_ = 0;
   std::optional<Updater> updater_;

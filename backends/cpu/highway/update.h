@@ -43,6 +43,11 @@ class Updater {
   bool begin(const KernelContext& context);
   // Changes elements [first, first + elements) by the gradients given for them; null: by the op's own gradients.
   void apply(uint64_t first, uint64_t elements, const float* gradients) const;
+  // Whether a step is no more than w -= rate * g, which a product of matrices may take by itself; w and the rate after
+  // `begin`.
+  bool descends() const { return kind_ == OpKind::update_sgd && op_.copies == no_tensor; }
+  float* weights() const { return whole_.w; }
+  float rate() const { return rates_.rate; }
 
  private:
   OpKind kind_;
