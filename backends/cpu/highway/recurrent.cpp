@@ -93,10 +93,6 @@ template <class K>
 std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& request, Target target) {
   const Op& op = *request.op;
   const uint64_t rows = uint64_t{op.x_extent.height} * request.micro_batch;
-  if (has_bf16(program, op)) {
-    (void)fail(Status::unsupported, "layer %s: recurrent layers compute in fp32 alone on a CPU", op.layer.c_str());
-    return nullptr;
-  }
   // Rows and columns are counted in 32 bits.
   if (program.weight_layout != WeightLayout::in_out || rows > INT32_MAX || op.x_extent.channels > INT32_MAX / 4 ||
       op.units > INT32_MAX / 4) {

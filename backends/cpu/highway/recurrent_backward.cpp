@@ -104,6 +104,7 @@ class Backward {
     CellBackward cell{};
     cell.stride = shape_.units;
     cell.units = units.size();
+    cell.with_n = shape_.saves_n();
     for (uint32_t row = rows.begin; row < rows.end; ++row) {
       const uint64_t state = uint64_t{row} * shape_.units + units.begin;
       const bool last = step + 1 == (shape_.only_last_step && reverse ? 1 : order_.length(row));
@@ -150,6 +151,7 @@ class Backward {
     CellForward cell{};
     cell.stride = shape_.units;
     cell.units = units.size();
+    cell.with_n = shape_.saves_n();
     for (uint32_t step = block.first(); step < block.last(); ++step) {
       const uint32_t end = std::min(rows.end, order_.alive(step));
       if (team_.by_rows() && rows.begin < end) {

@@ -228,10 +228,11 @@ void GruForward(const CellForward& row) {
       lanes.store(x[n + v], saved + stride);
       lanes.store(recurrent, saved + 2 * stride);
     }
-    if (row.h == nullptr) return;
     squash<0>(next);
     LT_UNROLL for (size_t v = 0; v < n; ++v) {
       const size_t at = u + v * step;
+      if (row.saved != nullptr && row.with_n) lanes.store(next[v], row.saved + 3 * stride + at);
+      if (row.h == nullptr) continue;
       const V previous = lanes.load_or_zero(row.previous == nullptr ? nullptr : row.previous + at);
       const V h = hn::MulAdd(x[n + v], hn::Sub(previous, next[v]), next[v]);
       lanes.store(h, row.h + at);
@@ -256,7 +257,8 @@ void GruBackward(const CellBackward& row) {
       const V r = lanes.load(saved), z = lanes.load(saved + stride), recurrent = lanes.load(saved + 2 * stride);
       const V previous = lanes.load_or_zero(row.previous == nullptr ? nullptr : row.previous + at);
       const V rest = hn::Sub(constant(1.0f), z);
-      const V n = clamp(1.0f, hn::Mul(hn::NegMulAdd(z, previous, lanes.load(row.h + at)), divided[v]));
+      const V n = row.with_n ? lanes.load(saved + 3 * stride)
+                             : clamp(1.0f, hn::Mul(hn::NegMulAdd(z, previous, lanes.load(row.h + at)), divided[v]));
       const V dh = hn::Add(lanes.load_or_zero(row.dh == nullptr ? nullptr : row.dh + at),
                            lanes.load_or_zero(row.dy == nullptr ? nullptr : row.dy + at));
       const V dn = hn::Mul(hn::Mul(dh, rest), slope_of_tanh(n));

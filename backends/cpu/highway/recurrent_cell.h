@@ -3,9 +3,10 @@
 //
 // A row's blocks of numbers, `stride` apart, a number a unit each:
 //     gates (products and biases)      LSTM  i f g o      GRU  r z, the input's part of n, the recurrent part of n
-//     saved for the backward pass      LSTM  i f o c      GRU  r z, the recurrent part of n
+//     saved for the backward pass      LSTM  i f o c      GRU  r z, the recurrent part of n, and n itself or not
 //     gradients of the gates           LSTM  i f g o      GRU  r z, n to the input, n to the recurrent product
-// LSTM's g and GRU's n are not saved: they follow from the states before and after the step,
+// LSTM's g is not saved, nor GRU's n where the outputs are there as they were: they follow from the states before and after
+// the step,
 //     g = (c - f c') / i,  n = (h - z h') / (1 - z),
 // and what rounding does to them there vanishes by the factors i and 1 - z that their gradients carry.
 #pragma once
@@ -26,6 +27,7 @@ struct CellForward {
   float* h;               // the output, or null: only what is saved is wanted
   float* copy;            // a second place for it, or null
   size_t units;
+  bool with_n;  // GRU: n is saved
 };
 
 struct CellBackward {
@@ -40,6 +42,7 @@ struct CellBackward {
   const float* dc;   // LSTM: gradient of the cell state from the step after; null: zeros
   float* dc_previous;
   size_t units;
+  bool with_n;  // as above
 };
 
 using CellForwardFunction = void(const CellForward&);

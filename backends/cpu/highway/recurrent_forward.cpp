@@ -91,6 +91,7 @@ class Forward {
     CellForward cell{};
     cell.stride = shape_.units;
     cell.units = units.size();
+    cell.with_n = shape_.saves_n();
     for (uint32_t row = rows.begin; row < rows.end; ++row) {
       const uint64_t at = uint64_t{row} * shape_.units + units.begin;
       cell.gates = memory_.gates + uint64_t{block.begin(step) + row} * shape_.row_floats() + units.begin;

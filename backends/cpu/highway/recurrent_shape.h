@@ -26,7 +26,9 @@ struct RecurrentShape {
   uint32_t gate_columns() const { return gates() * units; }
   // A row of gates before the cell, and of their gradients: four blocks of units for either cell.
   uint64_t row_floats() const { return uint64_t{4} * units; }
-  uint32_t saved_blocks() const { return cell == Cell::lstm ? 4 : 3; }
+  // GRU's n is computed back from the outputs where they are kept as they were; a y may be rounded to bfloat16 meanwhile.
+  bool saves_n() const { return cell == Cell::gru && !only_last_step; }
+  uint32_t saved_blocks() const { return cell == Cell::lstm || saves_n() ? 4 : 3; }
   uint64_t y_features() const { return uint64_t{directions} * units; }
 
   // The last step of the backward direction is its first.

@@ -40,7 +40,17 @@ class ThroughFloat final : public Kernel {
     // Convolutions turn and transform theirs, linear layers widen theirs as they go.
     const bool linear = op_.kind == OpKind::linear || op_.kind == OpKind::linear_backward;
     add(program, &op_.weight, &weight_, !linear);
-    chunk_ = op_.folded_update ? request.micro_batch : samples_of_chunk(request);
+    const bool recurrent = op_.kind == OpKind::recurrent || op_.kind == OpKind::recurrent_backward;
+    if (recurrent) {
+      for (RecurrentWeights& weights : op_.weights)
+        for (TensorId* id : {&weights.ih, &weights.hh, &weights.bias_ih, &weights.bias_hh}) add(program, id, &weight_);
+      for (RecurrentWeights& weights : op_.dweights)
+        for (TensorId* id : {&weights.ih, &weights.hh, &weights.bias_ih, &weights.bias_hh})
+          add(program, id, &inputs_, false);
+      add(program, &op_.saved, &inputs_, false);
+    }
+    // The samples of a sequence lie side by side at every step: no part of them is a block.
+    chunk_ = op_.folded_update || recurrent ? request.micro_batch : samples_of_chunk(request);
     inner_.micro_batch = chunk_;
     for (Tensor& tensor : inner_.tensors)
       if (tensor.sample_elements != 0) tensor.bytes = tensor.sample_elements * dtype_bytes(tensor.dtype) * chunk_;
@@ -85,6 +95,7 @@ class ThroughFloat final : public Kernel {
   }
 
   uint64_t scratch_bytes() const override { return own_bytes_ + kernel_->scratch_bytes(); }
+  uint64_t saved_bytes() const override { return kernel_->saved_bytes(); }
   Status outcome() const override { return kernel_->outcome(); }
   const char* name() const override { return name_.c_str(); }
 
@@ -160,7 +171,9 @@ bool goes_through_float(const Program& program, const Op& op) {
     case OpKind::linear:
     case OpKind::linear_backward:
     case OpKind::activation:
-    case OpKind::activation_backward: return has_bf16(program, op);
+    case OpKind::activation_backward:
+    case OpKind::recurrent:
+    case OpKind::recurrent_backward: return has_bf16(program, op);
     default: return false;
   }
 }
