@@ -111,6 +111,8 @@ double share_of_peak(const OpTime& row, const MachinePeak& peak) {
   return row.operations / row.seconds / peak.flops_per_second;
 }
 
+double share_of_now(const OpTime& row) { return row.operations / row.seconds / row.flops_per_second_now; }
+
 void print_table(const Arguments& arguments, const std::vector<OpTime>& rows, const MachinePeak& peak,
                  StandardOutput* out) {
   out->print("%s, %u threads; at most %.0f GFLOP/s (%s, %s), %.1f GB/s in memory\n", arguments.precision.c_str(),
@@ -119,21 +121,25 @@ void print_table(const Arguments& arguments, const std::vector<OpTime>& rows, co
   out->write(
       "Operations are counted as the plain loops do them: Winograd's form, and a max-pool whose losers are skipped, do "
       "fewer,\n"
-      "and so may pass the peak. Errors are relative to the reference device, from equal inputs.\n");
+      "and so may pass the peak. Errors are relative to the reference device, from equal inputs. \"now\" is the share of "
+      "what\n"
+      "the same threads reach in multiply-adds alone right after: long work on wide vectors slows processors down.\n");
   std::string model;
   for (const OpTime& row : rows) {
     if (row.model != model) {
       model = row.model;
-      out->print("\n%s\n%2s  %-8s  %-44s  %-36s  %-7s  %9s  %8s  %6s  %8s  %s\n", model.c_str(), "op", "layer", "operation",
-                 "shape", "kernels", "ms", "GFLOP/s", "peak", "error", "kernel");
+      out->print("\n%s\n%2s  %-8s  %-44s  %-36s  %-7s  %9s  %8s  %6s  %6s  %8s  %s\n", model.c_str(), "op", "layer",
+                 "operation", "shape", "kernels", "ms", "GFLOP/s", "peak", "now", "error", "kernel");
     }
-    char speed[64] = "       -       -", error[32] = "-";
+    char speed[64] = "       -       -", now[32] = "-", error[32] = "-";
     if (row.operations > 0)
       std::snprintf(speed, sizeof speed, "%8.1f  %5.1f%%", row.operations / row.seconds * 1e-9,
                     100 * share_of_peak(row, peak));
+    if (row.flops_per_second_now > 0) std::snprintf(now, sizeof now, "%.1f%%", 100 * share_of_now(row));
     if (row.error >= 0) std::snprintf(error, sizeof error, "%.1e", row.error);
-    out->print("%2u  %-8s  %-44s  %-36s  %-7s  %9.4f  %16s  %8s  %s\n", row.op, row.layer.c_str(), row.operation.c_str(),
-               row.shape.c_str(), row.kernels.c_str(), 1e3 * row.seconds, speed, error, row.kernel.c_str());
+    out->print("%2u  %-8s  %-44s  %-36s  %-7s  %9.4f  %16s  %6s  %8s  %s\n", row.op, row.layer.c_str(),
+               row.operation.c_str(), row.shape.c_str(), row.kernels.c_str(), 1e3 * row.seconds, speed, now, error,
+               row.kernel.c_str());
   }
 }
 
@@ -151,6 +157,7 @@ void print_json(const Arguments& arguments, const std::vector<OpTime>& rows, con
     record.number("median_seconds", row.seconds).number("least_seconds", row.least_seconds);
     row.operations > 0 ? record.number("flops_per_second", row.operations / row.seconds) : record.null("flops_per_second");
     row.operations > 0 ? record.number("share_of_peak", share_of_peak(row, peak)) : record.null("share_of_peak");
+    row.flops_per_second_now > 0 ? record.number("share_of_peak_now", share_of_now(row)) : record.null("share_of_peak_now");
     row.error >= 0 ? record.number("error", row.error) : record.null("error");
     out->write(record.line());
   }

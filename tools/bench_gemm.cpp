@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <string>
 
 #include "backends/cpu/highway/gemm.h"
@@ -12,6 +13,7 @@
 #include "src/base/clock.h"
 #include "src/base/philox.h"
 #include "src/run/region.h"
+#include "tools/machine_peak.h"
 #include "tools/terminal.h"
 
 namespace lt::tool {
@@ -88,15 +90,19 @@ Status bench_product(const BenchOps& what, const Product& product, ThreadPool* p
     operands.b_packed = true;
   }
   constexpr uint32_t warm_rounds = 2;
-  std::vector<double> seconds;
+  std::vector<double> seconds, peaks, peaks_of_threads(pool->threads());
   for (uint32_t round = 0; round < what.rounds + warm_rounds; ++round) {
     const double begun = now_seconds();
     cpu::highway::gemm(s, operands, pool, reinterpret_cast<std::byte*>(scratch), target);
     if (round >= warm_rounds) seconds.push_back(now_seconds() - begun);
+    pool->run(pool->threads(), [&](uint32_t block, uint32_t) { peaks_of_threads[block] = flops_per_second_now(); });
+    peaks.push_back(std::accumulate(peaks_of_threads.begin(), peaks_of_threads.end(), 0.0));
   }
   std::sort(seconds.begin(), seconds.end());
   row->seconds = seconds[seconds.size() / 2];
   row->least_seconds = seconds.front();
+  std::sort(peaks.begin(), peaks.end());
+  row->flops_per_second_now = peaks[peaks.size() / 2];
   row->operations = 2.0 * s.m * s.n * s.k;
   if (what.check) row->error = error_of(s, a, b, c);
   return Status::ok;

@@ -31,8 +31,9 @@ struct OpTime {
   uint32_t threads = 0;
   double seconds = 0;  // the median
   double least_seconds = 0;
-  double operations = 0;  // multiplications and additions of the plain loops, padding included; 0: not a product
-  double error = -1;      // of its outputs: root of (squared differences / squared reference values); -1: not compared
+  double operations = 0;            // multiplications and additions of the plain loops, padding included; 0: not a product
+  double flops_per_second_now = 0;  // machine_peak.h's, of as many threads right after each run: median; 0: not measured
+  double error = -1;  // of its outputs: root of (squared differences / squared reference values); -1: not compared
 };
 
 // Adds a row for each operation and family. On failure says why.

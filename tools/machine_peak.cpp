@@ -16,15 +16,15 @@ namespace {
 double now_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 constexpr int chains = 12;  // independent sums: a multiply-add takes 4 cycles, and two start in each
-constexpr long rounds = 1'000'000;
+constexpr long rounds = 1'000'000, rounds_now = 50'000;
 
 // Vectors of the compiler's own. Float arithmetic is not associative, so the loop may not be folded.
 template <int Bytes>
-__attribute__((always_inline)) inline float multiply_add_chains() {
+__attribute__((always_inline)) inline float multiply_add_chains(long count) {
   typedef float Vector __attribute__((vector_size(Bytes)));
   Vector sums[chains], factor = Vector{} + 0.999f, term = Vector{} + 0.001f;
   for (int i = 0; i < chains; ++i) sums[i] = Vector{} + static_cast<float>(i);
-  for (long round = 0; round < rounds; ++round) {
+  for (long round = 0; round < count; ++round) {
 #pragma GCC unroll 12
     for (int i = 0; i < chains; ++i) sums[i] = sums[i] * factor + term;
   }
@@ -40,14 +40,14 @@ __attribute__((always_inline)) inline float multiply_add_chains() {
 struct Kernel {
   const char* name;
   int bytes;
-  float (*run)();
+  float (*run)(long rounds);
 };
 
 #if defined(__x86_64__)
-__attribute__((target("avx512f"))) float chains_512() { return multiply_add_chains<64>(); }
-__attribute__((target("avx2,fma"))) float chains_256() { return multiply_add_chains<32>(); }
+__attribute__((target("avx512f"))) float chains_512(long count) { return multiply_add_chains<64>(count); }
+__attribute__((target("avx2,fma"))) float chains_256(long count) { return multiply_add_chains<32>(count); }
 #endif
-float chains_128() { return multiply_add_chains<16>(); }
+float chains_128(long count) { return multiply_add_chains<16>(count); }
 
 Kernel best_kernel() {
 #if defined(__x86_64__)
@@ -73,10 +73,19 @@ double best_seconds(unsigned threads, int tries, const Task& task) {
 
 }  // namespace
 
+double flops_per_second_now() {
+  const Kernel kernel = best_kernel();
+  volatile float sink = kernel.run(rounds_now / 10);  // wide units that were idle take microseconds to wake
+  const double begun = now_seconds();
+  sink = kernel.run(rounds_now);
+  (void)sink;
+  return 2.0 * chains * (kernel.bytes / 4) * static_cast<double>(rounds_now) / (now_seconds() - begun);
+}
+
 MachinePeak measure_machine_peak(unsigned threads) {
   const Kernel kernel = best_kernel();
   volatile float sink = 0;
-  const double arithmetic = best_seconds(threads, 20, [&](unsigned) { sink = kernel.run(); });
+  const double arithmetic = best_seconds(threads, 20, [&](unsigned) { sink = kernel.run(rounds); });
   const double operations = 2.0 * chains * (kernel.bytes / 4) * static_cast<double>(rounds) * threads;
 
   const Bf16Chains bf16 = bf16_chains();

@@ -15,4 +15,9 @@ struct MachinePeak {
 // Each figure is the best of several short runs, so that other work disturbs little. About a second.
 MachinePeak measure_machine_peak(unsigned threads);
 
+// fp32 operations a second of the calling thread as it is now, in a tenth of a millisecond on registers alone. Long work on
+// wide vectors slows processors down, some by a quarter and for milliseconds: what is measured right beside another
+// computation is what that one could have reached.
+double flops_per_second_now();
+
 }  // namespace lt::tool
