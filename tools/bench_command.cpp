@@ -8,6 +8,7 @@
 
 #include "tools/bench_gemm.h"
 #include "tools/bench_ops.h"
+#include "tools/bench_recurrent.h"
 #include "tools/commands.h"
 #include "tools/exit_code.h"
 #include "tools/handles.h"
@@ -175,23 +176,26 @@ ExitCode judge(const Arguments& arguments, const std::vector<OpTime>& rows) {
 }
 
 ExitCode run(Arguments arguments) {
-  const bool products =
-      std::find(arguments.models.begin(), arguments.models.end(), bench_gemm_name) != arguments.models.end();
-  if (products && arguments.precision != "fp32") {
-    complain("the products of --model %s are in fp32 alone, not in %s", bench_gemm_name, arguments.precision.c_str());
+  for (const char* name : {bench_gemm_name, bench_recurrent_name}) {
+    const bool asked = std::find(arguments.models.begin(), arguments.models.end(), name) != arguments.models.end();
+    if (!asked || arguments.precision == "fp32") continue;
+    complain("the products of --model %s are in fp32 alone, not in %s", name, arguments.precision.c_str());
     return ExitCode::usage;
   }
   if (const ExitCode code = settle(&arguments); code != ExitCode::ok) return code;
   if (arguments.models.empty()) {
     arguments.models = built_in_models();
-    if (arguments.precision == "fp32") arguments.models.push_back(bench_gemm_name);
+    if (arguments.precision == "fp32")
+      arguments.models.insert(arguments.models.end(), {bench_gemm_name, bench_recurrent_name});
   }
   const MachinePeak before = measure_machine_peak(arguments.threads);
   std::vector<OpTime> rows;
   for (const std::string& model : arguments.models) {
     const BenchOps what = {model,          arguments.kernels, arguments.precision, arguments.threads, arguments.rounds,
                            arguments.check};
-    const ExitCode code = model == bench_gemm_name ? bench_gemm(what, &rows) : bench_ops(what, &rows);
+    const ExitCode code = model == bench_gemm_name        ? bench_gemm(what, &rows)
+                          : model == bench_recurrent_name ? bench_recurrent(what, &rows)
+                                                          : bench_ops(what, &rows);
     if (code != ExitCode::ok) return code;
   }
   MachinePeak peak = measure_machine_peak(arguments.threads);
@@ -218,10 +222,12 @@ void add_bench_command(CLI::App& app, int* exit_code) {
       "ops", "Time every operation of the built-in models on the CPU, and compare its results with the reference");
   ops->footer(examples);
   Words models = built_in_models();
-  models.push_back(bench_gemm_name);
+  models.insert(models.end(), {bench_gemm_name, bench_recurrent_name});
   const auto read_models = [=](const std::string& text) { arguments->models = parse_words("--model", text, models); };
-  ops->add_option_function<std::string>("--model", read_models,
-                                        "Built-in models, and gemm: products of matrices alone, in fp32; by commas [all]")
+  ops->add_option_function<std::string>(
+         "--model", read_models,
+         "Built-in models, and in fp32 alone gemm, products of matrices, and recurrent, layers of the "
+         "speed suite; by commas [all]")
       ->type_name("NAME,...");
   const auto read_kernels = [=](const std::string& text) {
     arguments->kernels = parse_words("--kernels", text, {"highway", "onednn", "auto"});

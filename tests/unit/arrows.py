@@ -36,6 +36,7 @@ MAY_INCLUDE = {
     "tools/selftest": ["src/lean_train.h", "src/backend.h", "tools/"],
     "tools/bench_ops": ["src/lean_train.h", "src/backend.h", "src/base/", "src/plan/", "src/run/region.h", "tools/"],  # times the operations of plans
     "tools/bench_gemm": ["src/base/", "src/run/region.h", "backends/cpu/highway/gemm.h", "backends/cpu/thread_pool.h", "tools/"],
+    "tools/bench_recurrent": ["src/base/", "src/run/region.h", "backends/cpu/highway/carver.h", "backends/cpu/highway/recurrent.h", "backends/cpu/thread_pool.h", "tools/"],
     "tools/bf16_peak": ["backends/cpu/bf16/unit.h", "backends/cpu/bf16/product_unit.h", "tools/"],  # finds the unit as it does
     "bench/": ["src/lean_train.h", "tools/machine_peak.h"],
     "tests/embed.c": ["lean_train.h"],

@@ -46,6 +46,8 @@ constexpr size_t tile_rows[panel_vectors + 1] = {0, 6, 4};
 
 // How many rows of the panel the first cache is asked for ahead.
 constexpr size_t fetch_ahead = 8;
+// And how many elements of a row of A: what another core wrote takes a tenth of a microsecond and more.
+constexpr size_t fetch_a_ahead = 64, line_floats = 16;
 
 // A value the compiler must hold in a register: folded into each multiply-add, one load would become several.
 HWY_INLINE void keep([[maybe_unused]] V& v) {
@@ -65,7 +67,7 @@ struct Panels {
 };
 
 struct Tile {
-  const float* a;
+  const float *a, *a_next;  // a_next: of the tile that follows
   size_t a_row, a_k;
   const float* b;
   size_t depth, columns;
@@ -109,21 +111,33 @@ void run_tile(const Tile& t) {
   const size_t a_row = t.a_row, a_k = t.a_k;
   const float *a[bases], *b = t.b;
   LT_UNROLL for (size_t i = 0; i < bases; ++i) a[i] = t.a + 3 * i * a_row;
-  for (size_t k = t.depth; k != 0; --k) {
-    __builtin_prefetch(a[0] + fetch_ahead * a_k);
-    V row[vectors];
-    LT_UNROLL for (size_t v = 0; v < vectors; ++v) {
-      row[v] = hn::LoadU(d, b + v * lanes);
-      keep(row[v]);
-      __builtin_prefetch(b + (fetch_ahead * vectors + v) * lanes);
+  // C is needed at the end.
+  LT_UNROLL for (size_t r = 0; r < rows; ++r) {
+    LT_UNROLL for (size_t v = 0; v < vectors; ++v) __builtin_prefetch(t.c + r * t.c_stride + v * lanes, 1);
+  }
+  for (size_t left = t.depth, steps; left != 0; left -= steps) {
+    steps = left < line_floats ? left : line_floats;
+    if (a_k == 1) {
+      // Lines of A that another core may have written: of these rows, at last of the next tile's.
+      const float* const next = left > fetch_a_ahead ? a[0] + fetch_a_ahead : t.a_next + (fetch_a_ahead - left);
+      LT_UNROLL for (size_t r = 0; r < rows; ++r) __builtin_prefetch(next + r * a_row);
     }
-    LT_UNROLL for (size_t r = 0; r < rows; ++r) {
-      V element = hn::Set(d, a[r / 3][r % 3 * a_row]);
-      if (vectors > 1) keep(element);
-      LT_UNROLL for (size_t v = 0; v < vectors; ++v) sum[r][v] = hn::MulAdd(element, row[v], sum[r][v]);
+    for (size_t k = steps; k != 0; --k) {
+      __builtin_prefetch(a[0] + fetch_ahead * a_k);
+      V row[vectors];
+      LT_UNROLL for (size_t v = 0; v < vectors; ++v) {
+        row[v] = hn::LoadU(d, b + v * lanes);
+        keep(row[v]);
+        __builtin_prefetch(b + (fetch_ahead * vectors + v) * lanes);
+      }
+      LT_UNROLL for (size_t r = 0; r < rows; ++r) {
+        V element = hn::Set(d, a[r / 3][r % 3 * a_row]);
+        if (vectors > 1) keep(element);
+        LT_UNROLL for (size_t v = 0; v < vectors; ++v) sum[r][v] = hn::MulAdd(element, row[v], sum[r][v]);
+      }
+      LT_UNROLL for (size_t i = 0; i < bases; ++i) a[i] += a_k;
+      b += vectors * lanes;
     }
-    LT_UNROLL for (size_t i = 0; i < bases; ++i) a[i] += a_k;
-    b += vectors * lanes;
   }
   // The last vector may be partly used.
   const size_t used = t.columns - (vectors - 1) * lanes;
@@ -192,6 +206,7 @@ void Product(const PanelProduct& p) {
     for (size_t tile = 0, row = 0, end; tile < tile_count; ++tile, row = end) {
       end = (tile + 1) * p.rows / tile_count;
       t.a = p.a + row * p.a_row;
+      t.a_next = p.a + (end == p.rows ? 0 : end) * p.a_row;
       t.c = p.c + row * p.c_stride + column;
       find_tile(vectors, end - row)(t);
     }
