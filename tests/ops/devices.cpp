@@ -47,7 +47,7 @@ void add_highway(std::vector<DeviceSpec>* specs) {
     if (!highway::target_supported(target)) continue;
     for (const Precision precision : precisions) {
       const std::string group = "highway_" + word(highway::target_name(target)) + "_" + precision_name(precision);
-      for (uint32_t threads : {3u, 1u, 2u})
+      for (uint32_t threads : {5u, 1u, 2u})
         specs->push_back({group + "_threads" + std::to_string(threads),
                           [target, threads](std::unique_ptr<Device>* device) {
                             *device = kernel_device(

@@ -1,5 +1,5 @@
 // The devices that the tests of operations run on: every usable one of backend_table with each of its kernels; and, past
-// what a user can ask for, the Highway kernels of every instruction set of this processor, on one to three threads, and the
+// what a user can ask for, the Highway kernels of every instruction set of this processor, on one, two and five threads, and the
 // reference device with its other weight layout.
 #pragma once
 

@@ -1,5 +1,6 @@
-// What has to hold to the bit: two runs of one device, and Highway kernels on one, two and three threads. And what holds up
-// to rounding: a batch in two parts, the second added to the first, is the batch in one.
+// What has to hold to the bit: two runs of one device, and Highway kernels on one, two and five threads (more than a
+// gradient of weights has parts). And what holds up to rounding: a batch in two parts, the second added to the first, is
+// the batch in one.
 #include <gtest/gtest.h>
 
 #include <cmath>

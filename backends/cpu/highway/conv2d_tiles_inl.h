@@ -47,24 +47,31 @@ HWY_INLINE void add_products(const float* const (&a)[Rows], size_t at, const V (
   }
 }
 
-// to[tile][column] = sum over k of inputs[tile][k] * weight[k][column] for one panel of N vectors. Whole register tiles:
-// what lies behind the last tile is computed too.
-// How many register tiles multiply_panels goes through.
-HWY_INLINE uint64_t panel_tiles(uint32_t vectors, uint32_t tiles) {
+// How many register tiles multiply_panels goes through and, with `far_weights`, leaves to `ahead`.
+HWY_INLINE uint64_t panel_tiles(uint32_t vectors, uint32_t tiles, bool far_weights) {
   uint64_t count = 0;
   for (uint32_t first = 0, width = 0; first < vectors; first += width) {
     width = next_panel(vectors - first);
-    count += (tiles + tile_rows(width) - 1) / tile_rows(width);
+    const uint32_t rows = tile_rows(width), all = (tiles + rows - 1) / rows;
+    count += far_weights ? (all + 1) / 2 : all;
   }
   return count;
 }
 
+// to[tile][column] = sum over k of inputs[tile][k] * weight[k][column] for one panel of N vectors. Whole register tiles:
+// what lies behind the last tile is computed too. far_weights: they come from the third cache, once a group; every second
+// register tile then fetches some of the next panel's, which lie behind this one's.
 template <size_t N>
 HWY_NOINLINE LT_CONV2D_LINE void multiply_panel(const float* inputs, uint64_t in_step, uint32_t tiles, const float* weight,
-                                                uint32_t in_channels, float* to, uint64_t out_step, FetchAhead& ahead) {
+                                                uint32_t in_channels, float* to, uint64_t out_step, bool far_weights,
+                                                FetchAhead& ahead) {
   constexpr size_t rows = tile_rows(N);
+  constexpr uint64_t line = 64;
+  const char* next = reinterpret_cast<const char*>(weight + uint64_t{in_channels} * N * lanes);
   for (uint32_t tile = 0; tile < tiles; tile += rows, inputs += rows * in_step, to += rows * out_step) {
-    FetchSlice<1> slice = ahead.slice<1>(in_channels);
+    const bool fetches_weights = far_weights && tile / rows % 2 != 0;
+    FetchSlice<1> slice = fetches_weights ? FetchSlice<1>{next, line} : ahead.slice<1>(in_channels);
+    if (fetches_weights) next += in_channels * line;
     const float* a[rows];
     V sums[rows][N];
     LT_CONV2D_UNROLL for (size_t r = 0; r < rows; ++r) {
@@ -87,12 +94,13 @@ HWY_NOINLINE LT_CONV2D_LINE void multiply_panel(const float* inputs, uint64_t in
 }
 
 HWY_INLINE void multiply_panels(const float* inputs, uint64_t in_step, uint32_t tiles, const float* weight,
-                                uint32_t in_channels, uint32_t vectors, float* to, uint64_t out_step, FetchAhead& ahead) {
+                                uint32_t in_channels, uint32_t vectors, float* to, uint64_t out_step, bool far_weights,
+                                FetchAhead& ahead) {
   for (uint32_t first = 0, width = 0; first < vectors; first += width) {
     width = next_panel(vectors - first);
     const auto run = [&](auto panel) HWY_ATTR {
       panel(inputs, in_step, tiles, weight + uint64_t{first} * in_channels * lanes, in_channels, to + first * lanes,
-            out_step, ahead);
+            out_step, far_weights, ahead);
     };
     if (width == 1) run(&multiply_panel<1>);
     if (width == 2) run(&multiply_panel<2>);
@@ -165,8 +173,15 @@ template <size_t Rows, size_t N>
 HWY_NOINLINE void sum_tile(const float* a, uint64_t a_step, const float* b, uint64_t b_step, uint32_t tiles, bool add,
                            float* sums, uint64_t sums_step, FetchSlice<2> ahead) {
   V s[Rows][N];
-  LT_CONV2D_UNROLL for (size_t r = 0; r < Rows; ++r) LT_CONV2D_UNROLL for (size_t j = 0; j < N; ++j) s[r][j] =
-      hn::Zero(D());
+  // The sums come from the second cache while the products are made.
+  float* near = sums;
+  LT_CONV2D_UNROLL for (size_t r = 0; r < Rows; ++r) {
+    LT_CONV2D_UNROLL for (size_t j = 0; j < N; ++j) {
+      s[r][j] = hn::Zero(D());
+      __builtin_prefetch(near + j * lanes, 1, 3);
+    }
+    near = as_it_is(near + sums_step);
+  }
   for (uint32_t tile = 0; tile < tiles; ++tile, a += a_step, b += b_step) {
     ahead.fetch();
     V v[N];

@@ -15,6 +15,7 @@ namespace lt::cpu::highway {
 
 // The places of one thread's scratch, and other sizes, in floats.
 struct WinogradLayout {
+  bool far_weights;        // of all points: too many for the second cache beside a group
   uint32_t group;          // tiles that are transformed and multiplied together
   uint64_t step, plane;    // of one tile; of a group at one point
   uint64_t weight_plane;   // of the packed weights at one point

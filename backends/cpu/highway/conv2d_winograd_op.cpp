@@ -1,5 +1,7 @@
 #include "backends/cpu/highway/conv2d_winograd_op.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 
@@ -32,21 +34,29 @@ class WinogradPass {
   template <class Finish>
   void run(ThreadPool* pool, const float* weight, const float* bias, WinogradTensors tensors, uint32_t samples,
            float* scratch, const Finish& finish) const {
-    pool->run(shape_.in_channels,
-              [&](uint32_t channel, uint32_t) { pack_(shape_, layout_, weight, bias, channel, scratch); });
+    pack(pool, weight, bias, scratch);
     tensors.packed = scratch;
     const uint32_t each = samples_of_block(samples);
     pool->run(static_cast<uint32_t>(divide_up(samples, each)), [&](uint32_t block, uint32_t thread) {
       const uint32_t first = block * each, count = std::min(each, samples - first);
-      WinogradTensors own = tensors;
-      own.x += first * shape_.x_elements();
-      if (own.winners != nullptr) own.winners += first * shape_.x_elements();
-      own.y += first * shape_.y_elements();
-      if (own.argmax != nullptr) own.argmax += first * shape_.y_elements();
-      convolve_(shape_, layout_, own, count, scratch + weight_floats_ + thread * thread_floats_);
+      convolve_(shape_, layout_, from_sample(tensors, first), count, scratch + weight_floats_ + thread * thread_floats_);
       finish(first, count);
     });
   }
+  void pack(ThreadPool* pool, const float* weight, const float* bias, float* packed) const {
+    pool->run(shape_.in_channels,
+              [&](uint32_t channel, uint32_t) { pack_(shape_, layout_, weight, bias, channel, packed); });
+  }
+  WinogradTensors from_sample(WinogradTensors tensors, uint32_t sample) const {
+    tensors.x += sample * shape_.x_elements();
+    if (tensors.winners != nullptr) tensors.winners += sample * shape_.x_elements();
+    tensors.y += sample * shape_.y_elements();
+    if (tensors.argmax != nullptr) tensors.argmax += sample * shape_.y_elements();
+    return tensors;
+  }
+  const WinogradShape& shape() const { return shape_; }
+  const WinogradLayout& layout() const { return layout_; }
+  uint64_t weight_floats() const { return weight_floats_; }
   uint64_t scratch_floats() const { return weight_floats_ + threads_ * thread_floats_; }
 
  private:
@@ -86,29 +96,44 @@ constexpr uint64_t near_bytes = uint64_t{512} << 10;
 // Samples of one block in front of the products.
 constexpr uint32_t block_samples = 8;
 
+// Where a processor does not tell: the least of those with wide vectors.
+uint64_t second_cache_bytes() {
+#ifdef _SC_LEVEL2_CACHE_SIZE
+  const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  if (bytes > 0) return static_cast<uint64_t>(bytes);
+#endif
+  return uint64_t{1} << 20;
+}
+
 class Conv2dWinogradBackward final : public Kernel {
  public:
   Conv2dWinogradBackward(const KernelRequest& request, const Conv2dShape& shape, Target target)
       : op_(*request.op),
         shape_(shape),
-        forward_(winograd_forward_shape(shape)),
         dx_(winograd_input_gradient_shape(shape), request.threads, target),
         sum_(for_target(winograd_weights_sum_table, target)),
+        both_(for_target(winograd_both_gradients_table, target)),
         reduce_(for_target(winograd_weights_reduce_table, target)),
         bias_sum_(for_target(conv2d_bias_sum_table, target)),
         activation_(for_target(activation_backward_table, target)),
-        layout_(for_target(winograd_weights_plan_table, target)(forward_)),
+        layout_(for_target(winograd_weights_plan_table, target)(dx_.shape(), dx_.layout())),
         changes_dy_(op_.has_relu || op_.dropout > 0),
         threads_(request.threads),
         thread_floats_(align_floats(layout_.scratch_floats)),
+        both_thread_floats_(align_floats(layout_.both_scratch_floats)),
         part_floats_(align_floats(winograd_pairs * layout_.unit_floats)),
         parts_(static_cast<uint32_t>(std::clamp<uint64_t>(parts_bytes / (part_floats_ * sizeof(float)), 1,
                                                           request.frugal ? most_frugal_parts : most_parts))),
         dz_floats_(changes_dy_ ? align_floats(request.micro_batch * shape.y_elements()) : 0),
-        bias_floats_(align_floats(divide_up(request.micro_batch, block_samples) * shape.out_channels)) {
-    const uint64_t weights = parts_ * part_floats_ + request.threads * thread_floats_;
-    scratch_floats_ =
-        dz_floats_ + bias_floats_ + std::max(weights, op_.dx != no_tensor ? dx_.scratch_floats() : uint64_t{0});
+        bias_floats_(align_floats(divide_up(request.micro_batch, block_samples) * shape.out_channels)),
+        joins_(op_.dweight != no_tensor && op_.dx != no_tensor && threads_ <= parts_ &&
+               (dx_.weight_floats() + winograd_pairs * layout_.unit_floats + layout_.both_scratch_floats) * sizeof(float) <=
+                   second_cache_bytes()) {
+    const uint64_t parts = parts_ * part_floats_;
+    uint64_t most = parts + request.threads * thread_floats_;
+    if (op_.dx != no_tensor) most = std::max(most, dx_.scratch_floats());
+    if (joins_) most = std::max(most, parts + dx_.weight_floats() + request.threads * both_thread_floats_);
+    scratch_floats_ = dz_floats_ + bias_floats_ + most;
     std::snprintf(name_, sizeof name_, "highway conv2d_backward winograd %s", target_name(target));
   }
 
@@ -117,9 +142,14 @@ class Conv2dWinogradBackward final : public Kernel {
     float* const scratch = context.scratch<float>() + dz_floats_ + bias_floats_;
     const float* const dz = undo_activation(context);
     const uint8_t* const winners = op_.has_pool ? context.at<uint8_t>(op_.argmax) : nullptr;
+    const WinogradTensors tensors{dz,      winners, nullptr, op_.dx != no_tensor ? context.at<float>(op_.dx) : nullptr,
+                                  nullptr, false};
+    if (joins_ && threads_ <= used_parts(samples)) {
+      make_both_gradients(context, tensors, scratch);
+      return;
+    }
     if (op_.dweight != no_tensor) make_weight_gradients(context, dz, winners, scratch);
     if (op_.dx == no_tensor) return;
-    const WinogradTensors tensors{dz, winners, nullptr, context.at<float>(op_.dx), nullptr, false};
     dx_.run(context.pool, context.at<float>(op_.weight), nullptr, tensors, samples, scratch, [](uint32_t, uint32_t) {});
   }
   uint64_t scratch_bytes() const override { return scratch_floats_ * sizeof(float); }
@@ -159,43 +189,64 @@ class Conv2dWinogradBackward final : public Kernel {
     return changes_dy_ ? dz : dy;
   }
 
+  // Samples of a part, and parts that so many samples make.
+  uint32_t share_of(uint32_t samples) const { return static_cast<uint32_t>(divide_up(samples, parts_)); }
+  uint32_t used_parts(uint32_t samples) const { return static_cast<uint32_t>(divide_up(samples, share_of(samples))); }
+
   void make_weight_gradients(const KernelContext& context, const float* dz, const uint8_t* winners, float* parts) const {
-    const uint32_t samples = context.arguments->samples;
+    const uint32_t samples = context.arguments->samples, share = share_of(samples), used = used_parts(samples);
     const float* const x = context.at<float>(op_.x);
-    float* const dweight = context.at<float>(op_.dweight);
     float* const scratch = parts + parts_ * part_floats_;
-    const uint32_t share = static_cast<uint32_t>(divide_up(samples, parts_));
-    const uint32_t used_parts = static_cast<uint32_t>(divide_up(samples, share));
     // All pairs in one go read the tensors once, where there are parts for every thread and all sums stay near.
-    const bool together = threads_ <= used_parts && winograd_pairs * layout_.unit_floats * sizeof(float) <= near_bytes;
+    const bool together = threads_ <= used && winograd_pairs * layout_.unit_floats * sizeof(float) <= near_bytes;
     const uint32_t goes = together ? 1 : winograd_pairs, pairs = winograd_pairs / goes;
-    context.pool->run(used_parts * goes, [&](uint32_t unit, uint32_t thread) {
-      const uint32_t part = unit / goes, pair = unit % goes;
-      const uint32_t first = part * share;
+    context.pool->run(used * goes, [&](uint32_t unit, uint32_t thread) {
+      const uint32_t part = unit / goes, pair = unit % goes, first = part * share;
       const WinogradWeightsTensors tensors{x + first * shape_.x_elements(), dz + first * shape_.y_elements(),
                                            winners != nullptr ? winners + first * shape_.y_elements() : nullptr};
-      sum_(forward_, layout_, tensors, std::min(share, samples - first), pair, pairs, scratch + thread * thread_floats_,
+      sum_(dx_.shape(), layout_, tensors, std::min(share, samples - first), pair, pairs, scratch + thread * thread_floats_,
            parts + part * part_floats_ + pair * layout_.unit_floats);
     });
+    reduce(context, parts, used);
+  }
+
+  void make_both_gradients(const KernelContext& context, WinogradTensors tensors, float* parts) const {
+    const uint32_t samples = context.arguments->samples, share = share_of(samples), used = used_parts(samples);
+    const float* const x = context.at<float>(op_.x);
+    float* const packed = parts + parts_ * part_floats_;
+    float* const scratch = packed + dx_.weight_floats();
+    dx_.pack(context.pool, context.at<float>(op_.weight), nullptr, packed);
+    tensors.packed = packed;
+    context.pool->run(used, [&](uint32_t part, uint32_t thread) {
+      const uint32_t first = part * share;
+      both_(dx_.shape(), layout_, dx_.from_sample(tensors, first), x + first * shape_.x_elements(),
+            std::min(share, samples - first), scratch + thread * both_thread_floats_, parts + part * part_floats_);
+    });
+    reduce(context, parts, used);
+  }
+
+  void reduce(const KernelContext& context, const float* parts, uint32_t used) const {
+    float* const dweight = context.at<float>(op_.dweight);
     context.pool->run(shape_.in_channels, [&](uint32_t channel, uint32_t) {
-      reduce_(forward_, layout_, parts, part_floats_, used_parts, channel, context.arguments->accumulate, dweight);
+      reduce_(dx_.shape(), layout_, parts, part_floats_, used, channel, context.arguments->accumulate, dweight);
     });
   }
 
   const Op op_;
   const Conv2dShape shape_;
-  const WinogradShape forward_;
   const WinogradPass dx_;
   WinogradWeightsSum* const sum_;
+  WinogradBothGradients* const both_;
   WinogradWeightsReduce* const reduce_;
   Conv2dBiasSum* const bias_sum_;
   ActivationBackward* const activation_;
   const WinogradWeightsLayout layout_;
   const bool changes_dy_;
   const uint32_t threads_;
-  const uint64_t thread_floats_, part_floats_;
+  const uint64_t thread_floats_, both_thread_floats_, part_floats_;
   const uint32_t parts_;
   const uint64_t dz_floats_, bias_floats_;
+  const bool joins_;  // both gradients in one pass, which reads and transforms dz once
   uint64_t scratch_floats_ = 0;
   char name_[48];
 };

@@ -134,6 +134,16 @@ HWY_INLINE void gradient_points(PointsEnds, const V (&y)[Outputs], V (&to)[2]) {
   to[1] = y[Outputs - 1];
 }
 template <size_t Outputs>
+HWY_INLINE void gradient_points(PointsMiddle, const V (&y)[Outputs], V (&to)[4]) {
+  V low[2], high[2];
+  gradient_pair(a1, a2, y, low);
+  gradient_pair(b1, b2, y, high);
+  to[0] = low[0];
+  to[1] = low[1];
+  to[2] = high[0];
+  to[3] = high[1];
+}
+template <size_t Outputs>
 HWY_INLINE void gradient_all(const V (&y)[Outputs], V (&to)[side]) {
   V low[2], high[2];
   gradient_points(PointsA(), y, low);
