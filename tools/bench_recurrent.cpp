@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <string>
 
 #include "backends/cpu/highway/carver.h"
@@ -11,6 +12,7 @@
 #include "src/base/clock.h"
 #include "src/base/philox.h"
 #include "src/run/region.h"
+#include "tools/machine_peak.h"
 #include "tools/terminal.h"
 
 namespace lt::tool {
@@ -91,20 +93,29 @@ Status bench_layer(const BenchOps& what, const Layer& layer, ThreadPool* pool, T
   fill(reinterpret_cast<float*>(region.bytes()), sizes.bytes() / sizeof(float), 1, 0.05f);
 
   constexpr uint32_t warm_rounds = 2;
-  std::vector<double> seconds[2];
+  std::vector<double> seconds[2], peaks[2], peaks_of_threads(pool->threads());
+  const auto peak_now = [&] {
+    pool->run(pool->threads(), [&](uint32_t block, uint32_t) { peaks_of_threads[block] = flops_per_second_now(); });
+    return std::accumulate(peaks_of_threads.begin(), peaks_of_threads.end(), 0.0);
+  };
   for (uint32_t round = 0; round < what.rounds + warm_rounds; ++round) {
     const double begun = now_seconds();
     cpu::highway::recurrent_forward(s, run.forward, pool, scratch, target);
-    const double half = now_seconds();
+    const double forward_seconds = now_seconds() - begun, forward_peak = peak_now(), begun_again = now_seconds();
     cpu::highway::recurrent_backward(s, run, pool, scratch, target);
+    const double backward_seconds = now_seconds() - begun_again, backward_peak = peak_now();
     if (round < warm_rounds) continue;
-    seconds[0].push_back(half - begun);
-    seconds[1].push_back(now_seconds() - half);
+    seconds[0].push_back(forward_seconds);
+    seconds[1].push_back(backward_seconds);
+    peaks[0].push_back(forward_peak);
+    peaks[1].push_back(backward_peak);
   }
   for (uint32_t pass = 0; pass < 2; ++pass) {
     std::sort(seconds[pass].begin(), seconds[pass].end());
     rows[pass].seconds = seconds[pass][seconds[pass].size() / 2];
     rows[pass].least_seconds = seconds[pass].front();
+    std::sort(peaks[pass].begin(), peaks[pass].end());
+    rows[pass].flops_per_second_now = peaks[pass][peaks[pass].size() / 2];
     rows[pass].operations = operations_of(layer, pass == 1);
   }
   return Status::ok;

@@ -47,6 +47,15 @@ class BenchOps(Case):
             self.assertLess(row["error"], 1e-6, row)
             self.assertGreater(row["share_of_peak_now"], 0, row)
 
+    def test_recurrent_layers(self):
+        done = self.ok(run("bench", "ops", "--model", "recurrent", "--rounds", "1", "--threads", "2", "-o", "json"))
+        rows = [json.loads(line) for line in done.stdout.splitlines()][1:]
+        self.assertEqual([row["operation"] for row in rows[:2]], ["recurrent", "recurrent_backward"])
+        self.assertEqual([row["op"] for row in rows], list(range(len(rows))))
+        for row in rows:
+            self.assertEqual((row["model"], row["kernels"]), ("recurrent", "highway"))
+            self.assertGreater(row["share_of_peak_now"], 0, row)
+
     def test_what_is_refused(self):
         self.refused(2, ["ops"], "bench")
         self.refused(2, ["--model", "mnist/linear", "'alexnet'"], "bench", "ops", "--model", "mnist/linear,alexnet")
