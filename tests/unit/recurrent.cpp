@@ -310,7 +310,7 @@ TEST(Recurrent, SameBitsWithAnyNumberOfThreads) {
     test.shape.units = std::min(test.shape.units * 2u, 70u);
     SCOPED_TRACE(describe(test));
     const Results alone = compute(test, nullptr, target_best());
-    for (const uint32_t threads : {1u, 2u, 3u, 5u}) {
+    for (const uint32_t threads : {2u, 3u, 5u}) {
       std::unique_ptr<ThreadPool> pool;
       ASSERT_EQ(ThreadPool::create(threads, &pool), Status::ok);
       const Results got = compute(test, pool.get(), target_best());
@@ -321,7 +321,6 @@ TEST(Recurrent, SameBitsWithAnyNumberOfThreads) {
   }
 }
 
-// What the outputs and gradients are does not depend on what stands behind the samples' ends.
 TEST(Recurrent, GatesComputedAgainGiveTheSameBits) {
   std::vector<Case> list = cases();
   for (Case& test : list) {
