@@ -98,6 +98,7 @@ int run(int argc, char** argv) {
   add_devices_command(app, &exit_status);
   add_bench_command(app, &exit_status);
   add_report_command(app, &exit_status);
+  add_selftest_command(app, &exit_status);
   add_data_command(app, &exit_status);
   StandardOutput out;
   try {

@@ -4,8 +4,8 @@
 
 #include "backends/cpu/bf16/factory.h"
 #include "tests/ops/kernel_device.h"
-#include "tests/ops/op_cases.h"
-#include "tests/ops/op_fixture.h"
+#include "tools/selftest/op_cases.h"
+#include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
 namespace {

@@ -5,8 +5,8 @@
 #include <tuple>
 
 #include "tests/ops/devices.h"
-#include "tests/ops/op_cases.h"
-#include "tests/ops/op_fixture.h"
+#include "tools/selftest/op_cases.h"
+#include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
 namespace {

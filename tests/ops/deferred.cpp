@@ -11,7 +11,7 @@
 #include "src/base/checked.h"
 #include "src/base/philox.h"
 #include "tests/ops/devices.h"
-#include "tests/ops/op_fixture.h"
+#include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
 namespace {

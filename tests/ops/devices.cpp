@@ -8,7 +8,7 @@
 
 #include "backends/cpu/highway/factory.h"
 #include "tests/ops/kernel_device.h"
-#include "tests/ops/op_fixture.h"
+#include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
 namespace {

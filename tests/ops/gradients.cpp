@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tests/ops/op_cases.h"
-#include "tests/ops/op_fixture.h"
+#include "tools/selftest/op_cases.h"
+#include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
 namespace {

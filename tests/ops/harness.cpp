@@ -8,7 +8,7 @@
 #include <functional>
 #include <utility>
 
-#include "tests/ops/op_fixture.h"
+#include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "src/base/philox.h"
-#include "tests/ops/op_fixture.h"
+#include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "src/base/philox.h"
 #include "src/plan/plan.h"
-#include "tests/ops/op_fixture.h"
+#include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
 namespace {

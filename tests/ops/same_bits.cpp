@@ -8,8 +8,8 @@
 
 #include "src/base/philox.h"
 #include "tests/ops/devices.h"
-#include "tests/ops/op_cases.h"
-#include "tests/ops/op_fixture.h"
+#include "tools/selftest/op_cases.h"
+#include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "backends/cpu/highway/conv2d.h"
 #include "backends/cpu/thread_pool.h"
-#include "tests/ops/op_fixture.h"
+#include "tools/selftest/op_fixture.h"
 
 namespace lt::cpu::highway {
 namespace {

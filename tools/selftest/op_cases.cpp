@@ -1,6 +1,6 @@
 // The list of cases, kind by kind, then shapes drawn at random. A case costs milliseconds on the reference device, so that
 // sizes are those around the widths of vectors and blocks, and one of each product is as large as in a real model.
-#include "tests/ops/op_cases.h"
+#include "tools/selftest/op_cases.h"
 
 #include <algorithm>
 #include <iterator>

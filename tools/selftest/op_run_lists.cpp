@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "src/base/philox.h"
-#include "tests/ops/op_fixture.h"
+#include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
 

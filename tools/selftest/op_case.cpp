@@ -1,5 +1,5 @@
 // Cases made from shapes: the extents that follow, and names that tell a test's log what failed.
-#include "tests/ops/op_fixture.h"
+#include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
 namespace {

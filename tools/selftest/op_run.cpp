@@ -1,6 +1,4 @@
 // A program of one or two operations in a region with guard zones. See op_fixture.h.
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -9,7 +7,7 @@
 
 #include "src/base/checked.h"
 #include "src/base/philox.h"
-#include "tests/ops/op_fixture.h"
+#include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
 namespace {
@@ -316,10 +314,14 @@ RunArguments OpRun::arguments() const {
 
 void OpRun::run(uint32_t first, uint32_t last, const RunArguments& arguments) {
   std::memset(region_.get() + program_.scratch_offset, untouched, program_.scratch_bytes);
-  ASSERT_EQ(exchange(true), Status::ok) << last_error();
-  ASSERT_EQ(executor_->run(first, last, arguments), Status::ok) << last_error();
-  ASSERT_EQ(executor_->synchronize(), Status::ok) << last_error();
-  ASSERT_EQ(exchange(false), Status::ok) << last_error();
+  Status status = exchange(true);
+  if (ok(status)) status = executor_->run(first, last, arguments);
+  if (ok(status)) status = executor_->synchronize();
+  if (ok(status)) status = exchange(false);
+  if (!ok(status)) {
+    Finding() << case_.name << ": " << last_error();
+    return;
+  }
   check_guards(case_.name.c_str());
 }
 
@@ -329,8 +331,8 @@ void OpRun::run_forward() {
   for (const Tensor& t : program_.tensors) {
     if (t.part_of != no_tensor) continue;
     if (!is_output(t.name, false) && !writes(case_.op.kind, t.name)) {
-      EXPECT_EQ(std::memcmp(before.data() + t.offset, region_.get() + t.offset, t.bytes), 0)
-          << case_.name << ": the forward run changed its input " << t.name;
+      if (std::memcmp(before.data() + t.offset, region_.get() + t.offset, t.bytes) != 0)
+        Finding() << case_.name << ": the forward run changed its input " << t.name;
     }
   }
 }
@@ -341,8 +343,8 @@ void OpRun::run_backward() {
   for (const Tensor& t : program_.tensors) {
     if (t.part_of != no_tensor) continue;
     if (!is_output(t.name, true) && t.name != "saved" && !(case_.deferred && writes(case_.op.kind, t.name))) {
-      EXPECT_EQ(std::memcmp(before.data() + t.offset, region_.get() + t.offset, t.bytes), 0)
-          << case_.name << ": the backward run changed its input " << t.name;
+      if (std::memcmp(before.data() + t.offset, region_.get() + t.offset, t.bytes) != 0)
+        Finding() << case_.name << ": the backward run changed its input " << t.name;
     }
   }
 }
@@ -353,8 +355,8 @@ void OpRun::check_guards(const char* when) const {
   const auto check = [&](uint64_t to, const std::string& behind) {
     for (uint64_t i = from; i < to; ++i)
       if (region_.get()[i] != std::byte{untouched}) {
-        ADD_FAILURE() << when << ": byte " << i - from << " behind " << in_front << ", " << to - i << " in front of "
-                      << behind << ", was written";
+        Finding() << when << ": byte " << i - from << " behind " << in_front << ", " << to - i << " in front of " << behind
+                  << ", was written";
         return;
       }
   };

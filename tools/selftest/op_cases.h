@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "tests/ops/op_fixture.h"
+#include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
 

@@ -6,12 +6,14 @@
 //     c.op.has_relu = true;
 //     lt::ops::expect_equals_reference(*device, c);
 //
-// A run owns its region. Each belongs to the test's thread.
+// What is found wrong goes to report_failure, which whoever links this defines: the tests fail by it, lean-train selftest
+// prints it. A run owns its region. Each belongs to the test's thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,26 @@
 #include "src/op.h"
 
 namespace lt::ops {
+
+// One sentence. Defined by the program or test that is linked with the cases.
+void report_failure(const std::string& sentence);
+
+// A sentence put together by <<, and reported at the end of its statement.
+class Finding {
+ public:
+  Finding() = default;
+  ~Finding() { report_failure(text_.str()); }
+  Finding(const Finding&) = delete;
+  Finding& operator=(const Finding&) = delete;
+  template <class T>
+  Finding& operator<<(const T& value) {
+    text_ << value;
+    return *this;
+  }
+
+ private:
+  std::ostringstream text_;
+};
 
 // What inputs hold: numbers in [-1, 1), or small whole ones, of which sums are exact in float and ties frequent.
 enum class Fill : uint8_t { uniform, integers };
@@ -154,8 +176,9 @@ inline constexpr double square_error_limit = 1e-10;
 // Runs the case on the device and on reference and compares every output: sums within square_error_limit (exactly with
 // Fill::integers, where the kernel's own sums are exact), the places of maxima and masks exactly unless the values that
 // decide them are within rounding of each other. Backward operations get the device's own y, argmax and mask on both sides.
-// False where the device has no kernel.
-bool expect_equals_reference(const Device& device, const OpCase& op_case);
+// False where the device has no kernel. `worst_error` (may be null) becomes the largest normalised_square_error of an
+// output, if it was not larger already.
+bool expect_equals_reference(const Device& device, const OpCase& op_case, double* worst_error = nullptr);
 
 std::unique_ptr<Device> reference_device();
 

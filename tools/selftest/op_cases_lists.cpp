@@ -1,5 +1,5 @@
 // Cases of embeddings and of CTC, whose inputs are lists of whole numbers.
-#include "tests/ops/op_cases.h"
+#include "tools/selftest/op_cases.h"
 
 namespace lt::ops {
 namespace {
