@@ -72,8 +72,12 @@ void SelfTest::test_kind(const Device& device, Precision precision, OpKind kind)
   double worst = 0;
   std::string without_kernel;
   std::vector<std::string> sentences;
+  // Ten seconds are what a user waits: after the first precision, whose kernels share most of their code with the others',
+  // every second case.
+  const size_t stride = devices_ == 1 ? 1 : 2;
+  size_t number = 0;
   for (ops::OpCase c : cases_) {
-    if (c.op.kind != kind) continue;
+    if (c.op.kind != kind || number++ % stride != 0) continue;
     c.precision = precision;
     ops::found.clear();
     if (!ops::expect_equals_reference(device, c, &worst)) {
