@@ -14,7 +14,16 @@ import argparse, datetime, json, os, platform, statistics, subprocess, sys, temp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FORMS = {"eager": [], "compiled": ["--compile"]}
-STEPS = {"cnn-same": 60, "cnn-valid": 24, "linear": 12, "nn": 8, "cifar10": 20}
+STEPS = {"cnn-same": 60, "cnn-valid": 24, "linear": 12, "nn": 8, "cifar10": 20, "gru-1x320": 8, "lstm-1x320": 8, "bilstm-4x320": 4, "bilstm-4x320-ctc": 4}
+RECURRENT = ("gru-1x320", "lstm-1x320", "bilstm-4x320", "bilstm-4x320-ctc")
+
+def recurrent(gates, layers, directions, last):
+    products, features = [], 123
+    for layer in range(layers):
+        products += [(1000 * directions * gates * 320 * features, layer > 0), (1000 * directions * gates * 320 * 320, True)]
+        features = directions * 320
+    return [*products, (last, True)]
+
 
 # Multiply-adds of one sample: each layer's product, and whether a gradient goes on to its input.
 PRODUCTS = {
@@ -24,6 +33,10 @@ PRODUCTS = {
     "nn": (60000, [(784 * 128, False), (128 * 10, True)]),
     "cifar10": (64, [(32 * 32 * 50 * 27, False), (32 * 32 * 50 * 450, True), (16 * 16 * 100 * 450, True), (16 * 16 * 100 * 900, True),
                      (6400 * 512, True), (512 * 10, True)]),
+    "gru-1x320": (25, recurrent(3, 1, 1, 320 * 25)),
+    "lstm-1x320": (25, recurrent(4, 1, 1, 320 * 25)),
+    "bilstm-4x320": (25, recurrent(4, 4, 2, 640 * 25)),
+    "bilstm-4x320-ctc": (25, recurrent(4, 4, 2, 1000 * 640 * 59)),
 }
 
 
@@ -35,8 +48,8 @@ def step_operations(model):
 def ours(options, model, precision):
     with tempfile.TemporaryDirectory() as folder:
         log = os.path.join(folder, "run.jsonl")
-        command = [options.lean_train, *(["cifar10"] if model == "cifar10" else ["mnist", "--model", model]), "--steps", str(STEPS[model]),
-                   "--precision", precision, "--log", log, "--quiet"]
+        name = ["cifar10"] if model == "cifar10" else ["rnn", "--model", model] if model in RECURRENT else ["mnist", "--model", model]
+        command = [options.lean_train, *name, "--steps", str(STEPS[model]), "--precision", precision, "--log", log, "--quiet"]
         if options.threads: command += ["--threads", str(options.threads)]
         if options.data: command += ["--data", options.data]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -4,7 +4,7 @@ every weight. Exit code 1 where they part by more than rounding.
 
 usage: agree_pytorch.py LEAN_TRAIN DATA_FOLDER [MODEL...] [-- OPTION...]      options after -- go to lean-train
 
-DATA_FOLDER holds the folders mnist and cifar-10-batches-bin, or those of them that the models need.
+DATA_FOLDER holds the folders mnist and cifar-10-batches-bin, or those of them that the models need; recurrent networks need none.
 
 Dropout is off and the order is the file's, in both. PyTorch runs in float32, as a user's would, except for `linear`: at its rate
 of 1 the loss swings in the first steps and blows rounding up, and PyTorch's float32, whose sums over 60,000 samples depend on its
@@ -14,7 +14,6 @@ import json, os, subprocess, sys, tempfile
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 import models
@@ -30,7 +29,14 @@ BOUNDS = {
     "linear": dict(steps=20, loss=1e-4, weight=2e-4, share=0, dtype=torch.float64),
     "nn": dict(steps=20, loss=1e-3, weight=1e-3, share=1e-4),
     "cifar10": dict(steps=60, loss=1e-4, weight=2e-4, share=1e-5),
+    # `gradient`: bound of the relative norm of the difference of each parameter's gradient in the first step.
+    "gru-1x320": dict(steps=10, loss=2e-4, weight=1e-3, share=1e-3, gradient=1e-4),
+    "lstm-1x320": dict(steps=10, loss=2e-4, weight=1e-3, share=1e-3, gradient=1e-4),
+    "bilstm-4x320": dict(steps=10, loss=2e-4, weight=1e-3, share=1e-3, gradient=1e-4),
+    "bilstm-4x320-ctc": dict(steps=10, loss=2e-4, weight=1e-3, share=1e-3, gradient=1e-4),
 }
+# A rate that makes of a step of SGD the gradient, with next to none of the weight's rounding; a power of two.
+GRADIENT_RATE = 1024
 
 
 def read_mnist(folder):
@@ -44,6 +50,14 @@ def read_cifar10(folder):
     return records[:, 1:].reshape(-1, 3, 32, 32).copy(), records[:, 0].copy()
 
 
+def read_data(folder, name):
+    if models.MODELS[name].toy:
+        x, labels = models.toy_batch(models.MODELS[name].loss is models.ctc_loss)
+        return x.double(), labels
+    x, labels = read_cifar10(folder) if name == "cifar10" else read_mnist(folder)
+    return torch.from_numpy(x).double() / 255, torch.from_numpy(labels).long()
+
+
 def train_pytorch(name, steps, dtype, x, labels, weights):
     about = models.MODELS[name]
     torch.manual_seed(5)
@@ -51,15 +65,29 @@ def train_pytorch(name, steps, dtype, x, labels, weights):
     model.eval()  # dropout off; these models have nothing else that training changes
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, weights)
     model, x = model.to(dtype), x.to(dtype)
-    optimizer, losses = about.optimizer(model.parameters()), []
+    optimizer, losses, gradients = about.optimizer(model.parameters()), [], {}
     for step in range(steps):
-        rows = slice(None) if about.batch == 0 else slice(step * about.batch, (step + 1) * about.batch)
-        loss = F.cross_entropy(model((x[rows] - about.mean) / about.deviation), labels[rows])
+        rows = slice(None) if about.batch == 0 or about.toy else slice(step * about.batch, (step + 1) * about.batch)
+        loss = about.loss(model((x[rows] - about.mean) / about.deviation), labels[rows])
         optimizer.zero_grad()
         loss.backward()
+        if step == 0: gradients = {key: value.grad.clone() for key, value in model.named_parameters()}
         optimizer.step()
         losses.append(loss.item())
-    return losses, model.state_dict()
+    return losses, gradients, model.state_dict()
+
+
+def compare_gradients(program, folder, name, bound, weights, gradients, options, out):
+    """A line for each parameter whose first gradient is further from PyTorch's than the bound."""
+    _, _, after = train_here(program, folder, name, 1, weights, [*options, "--optimizer", "sgd", "--lr", str(GRADIENT_RATE)], out)
+    before = load_file(weights)
+    apart = {}
+    for key, expected in gradients.items():
+        found = (before[key].double() - after[key].double()) / GRADIENT_RATE
+        apart[key] = ((found - expected.double()).norm() / expected.double().norm()).item()
+    worst = max(apart, key=apart.get)
+    print(f"{name}: gradients of {len(apart)} parameters in the first step; largest relative norm of a difference {apart[worst]:.2e} ({worst})")
+    return [f"{name}: the gradient of {key} is {value:.2e} apart, bound {bound}" for key, value in apart.items() if value > bound]
 
 
 def train_here(program, folder, name, steps, weights, options, out):
@@ -72,12 +100,13 @@ def train_here(program, folder, name, steps, weights, options, out):
 
 def compare(program, folder, name, options):
     bounds = BOUNDS[name]
-    x, labels = read_cifar10(folder) if name == "cifar10" else read_mnist(folder)
-    x, labels = torch.from_numpy(x).double() / 255, torch.from_numpy(labels).long()
+    x, labels = read_data(folder, name)
+    found = []
     with tempfile.TemporaryDirectory() as out:
         weights = os.path.join(out, "initial.safetensors")
-        expected, final = train_pytorch(name, bounds["steps"], bounds.get("dtype", torch.float32), x, labels, weights)
+        expected, gradients, final = train_pytorch(name, bounds["steps"], bounds.get("dtype", torch.float32), x, labels, weights)
         run, losses, saved = train_here(program, folder, name, bounds["steps"], weights, options, out)
+        if "gradient" in bounds: found += compare_gradients(program, folder, name, bounds["gradient"], weights, gradients, options, out)
     if len(losses) != len(expected): return [f"{name}: {len(losses)} step records, expected {len(expected)}"]
     # A loss near zero has no relative error worth the name: differences count from a thousandth up.
     apart = [abs(a - b) / max(b, 1e-3) for a, b in zip(losses, expected)]
@@ -88,7 +117,6 @@ def compare(program, folder, name, options):
     print(f"{name}: {run['device']}, {run['kernels']}: {len(losses)} losses from {losses[0]:.6f} to {losses[-1]:.6f}; largest relative "
           f"difference {apart[worst]:.2e} (step {worst + 1}); largest difference of {total} weights "
           f"{max(distance.max().item() for distance in distances.values()):.2e}, {beyond} beyond {bounds['weight']}")
-    found = []
     if apart[worst] > bounds["loss"]:
         found.append(f"{name}: loss of step {worst + 1} is {losses[worst]:.8f}, PyTorch's is {expected[worst]:.8f}; bound {bounds['loss']}")
     if beyond > bounds["share"] * total: found.append(f"{name}: {beyond} of {total} weights are more than {bounds['weight']} apart")

@@ -1,6 +1,7 @@
 """The benchmark models in PyTorch, named like the built-in recipes, with PyTorch's initial weights and their optimizers."""
 from typing import Callable, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 import torch.nn.functional as F
@@ -68,14 +69,47 @@ class Cifar10(nn.Module):
         return self.fc2(self.dropout_wide(F.relu(self.fc1(x.flatten(1)))))
 
 
+class Recurrent(nn.Module):
+    """A stack of GRU or LSTM layers over sequences; the last step, or every one, to a linear layer without a bias."""
+
+    def __init__(self, cell, layers, both_ways, outputs, every_step=False, features=123, units=320):
+        super().__init__()
+        self.rnn = cell(features, units, layers, batch_first=True, bidirectional=both_ways)
+        self.fc = nn.Linear(units * (2 if both_ways else 1), outputs, bias=False)
+        self.every_step = every_step
+
+    def forward(self, x):
+        y = self.rnn(x)[0]
+        return self.fc(y if self.every_step else y[:, -1])
+
+
+# The one batch that the speed of recurrent networks is measured on.
+TOY_SAMPLES, TOY_STEPS, TOY_FEATURES, TOY_CLASSES, TOY_CTC_CLASSES, TOY_CTC_LABELS = 25, 1000, 123, 25, 59, 100
+TOY_CTC_LENGTHS = [500 + 500 * sample // (TOY_SAMPLES - 1) for sample in range(TOY_SAMPLES)]
+
+
+def toy_batch(ctc):
+    draw = np.random.RandomState(11)
+    x = draw.uniform(-1, 1, (TOY_SAMPLES, TOY_STEPS, TOY_FEATURES)).astype(np.float32)
+    labels = draw.randint(1, TOY_CTC_CLASSES - 1, TOY_SAMPLES * TOY_CTC_LABELS).reshape(TOY_SAMPLES, -1) if ctc else draw.randint(0, TOY_CLASSES - 1, TOY_SAMPLES)
+    return torch.from_numpy(x), torch.from_numpy(labels).long()
+
+
+def ctc_loss(logits, labels):
+    """The network has run over all steps: PyTorch masks a step by packing the sequences, which takes minutes."""
+    return F.ctc_loss(logits.log_softmax(2).transpose(0, 1), labels, torch.tensor(TOY_CTC_LENGTHS), torch.full((len(labels),), TOY_CTC_LABELS))
+
+
 class Model(NamedTuple):
     command: list[str]  # of lean-train
-    network: type
+    network: Callable
     optimizer: Callable  # of the parameters, and PyTorch's own options such as fused
     batch: int = 0  # samples a step; 0: all of them
-    shape: tuple[int, int, int] = (1, 28, 28)
+    shape: tuple = (1, 28, 28)
     mean: float = 0.0  # of the input after its division by 255
     deviation: float = 1.0
+    loss: Callable = F.cross_entropy  # of logits and labels
+    toy: bool = False  # trained on the one toy batch
 
 
 def sgd(lr, momentum=0.0):
@@ -86,10 +120,19 @@ def adam(lr):
     return lambda parameters, **options: torch.optim.Adam(parameters, lr, **options)
 
 
+def recurrent(name, *arguments, **more):
+    loss = ctc_loss if more.get("every_step") else F.cross_entropy
+    return Model(["rnn", "--model", name], lambda: Recurrent(*arguments, **more), adam(1e-3), TOY_SAMPLES, (TOY_STEPS, TOY_FEATURES), loss=loss, toy=True)
+
+
 MODELS = {
     "cnn-same": Model(["mnist", "--model", "cnn-same"], CnnSame, sgd(0.01), 64, mean=0.1307, deviation=0.3081),
     "cnn-valid": Model(["mnist", "--model", "cnn-valid"], CnnValid, adam(3e-4), 256),
     "linear": Model(["mnist", "--model", "linear"], Linear, sgd(1.0)),
     "nn": Model(["mnist", "--model", "nn"], Nn, adam(1e-3)),
     "cifar10": Model(["cifar10"], Cifar10, sgd(0.01, 0.9), 64, (3, 32, 32)),
+    "gru-1x320": recurrent("gru-1x320", nn.GRU, 1, False, TOY_CLASSES),
+    "lstm-1x320": recurrent("lstm-1x320", nn.LSTM, 1, False, TOY_CLASSES),
+    "bilstm-4x320": recurrent("bilstm-4x320", nn.LSTM, 4, True, TOY_CLASSES),
+    "bilstm-4x320-ctc": recurrent("bilstm-4x320-ctc", nn.LSTM, 4, True, TOY_CTC_CLASSES, every_step=True),
 }

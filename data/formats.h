@@ -12,6 +12,6 @@ extern const DatasetFormat sequences;
 extern const DatasetFormat synthetic_digits;
 extern const DatasetFormat synthetic_images;
 extern const DatasetFormat synthetic_reviews;
-extern const DatasetFormat toy_sequences;
+extern const DatasetFormat toy_sequences, toy_sequences_ctc;
 
 }  // namespace lt::data

@@ -12,7 +12,8 @@ const DatasetFormat* const dataset_table[] = {&data::mnist,
                                               &data::synthetic_digits,
                                               &data::synthetic_images,
                                               &data::synthetic_reviews,
-                                              &data::toy_sequences};
+                                              &data::toy_sequences,
+                                              &data::toy_sequences_ctc};
 const size_t dataset_table_size = sizeof dataset_table / sizeof *dataset_table;
 
 const DatasetFormat* dataset_format(const char* name) {

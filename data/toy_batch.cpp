@@ -1,5 +1,5 @@
-// Drawing the batch (toy_batch.h), and the built-in data set that it is with a class a sample. There is one batch, whatever
-// the split and the seed.
+// Drawing the batch (toy_batch.h), and the built-in data sets that it is: with a class a sample, and with lengths and lists
+// of labels for connectionist temporal classification. There is one batch, whatever the split and the seed.
 #include "data/toy_batch.h"
 
 #include <cstring>
@@ -29,11 +29,13 @@ namespace {
 
 class ToySequences final : public Dataset {
  public:
-  ToySequences() : batch_(make_toy_batch(ToyLabels::classes)) {
+  explicit ToySequences(ToyLabels labels) : batch_(make_toy_batch(labels)) {
     info_.name = "synthetic";
     info_.extent = {toy_steps, toy_features, 1};
     info_.x_dtype = DType::f32;
-    info_.classes = toy_classes;
+    info_.has_lengths = labels == ToyLabels::ctc;
+    info_.classes = info_.has_lengths ? toy_ctc_classes : toy_classes;
+    info_.label_count = info_.has_lengths ? toy_ctc_labels : 1;
     info_.count = toy_samples;
   }
 
@@ -45,8 +47,14 @@ class ToySequences final : public Dataset {
       if (indices[i] >= toy_samples)
         return fail(Status::argument, "toy sequences: sample %u asked for, has %u", indices[i], toy_samples);
       std::memcpy(static_cast<float*>(x) + i * elements, &batch_.x[indices[i] * elements], elements * sizeof(float));
-      labels[i] = batch_.labels[indices[i]];
+      const size_t list = info_.label_count;
+      std::memcpy(labels + i * list, &batch_.labels[indices[i] * list], list * sizeof(int32_t));
     }
+    return Status::ok;
+  }
+
+  Status lengths(const uint32_t* indices, uint32_t n, uint32_t* lengths) const override {
+    for (uint32_t i = 0; i < n; ++i) lengths[i] = info_.has_lengths ? toy_ctc_length(indices[i]) : toy_steps;
     return Status::ok;
   }
 
@@ -62,9 +70,10 @@ class ToySequences final : public Dataset {
   DatasetInfo info_;
 };
 
+template <ToyLabels labels>
 Status open(const char*, Split, uint64_t, std::unique_ptr<Dataset>* dataset) {
   try {
-    *dataset = std::make_unique<ToySequences>();
+    *dataset = std::make_unique<ToySequences>(labels);
   } catch (const std::bad_alloc&) {
     return fail(Status::memory, "toy sequences: their %zu bytes were refused by the system",
                 sizeof(float) * toy_samples * toy_steps * toy_features);
@@ -74,7 +83,10 @@ Status open(const char*, Split, uint64_t, std::unique_ptr<Dataset>* dataset) {
 
 }  // namespace
 
-const DatasetFormat toy_sequences = {
-    "toy-sequences", "one batch of random sequences", true, nullptr, nullptr, synthetic_found, open};
+const DatasetFormat toy_sequences = {"toy-sequences", "one batch of random sequences", true, nullptr, nullptr,
+                                     synthetic_found, open<ToyLabels::classes>};
+const DatasetFormat toy_sequences_ctc = {
+    "toy-sequences-ctc", "the same batch with lengths and lists of labels", true, nullptr, nullptr, synthetic_found,
+    open<ToyLabels::ctc>};
 
 }  // namespace lt::data

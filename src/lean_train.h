@@ -107,6 +107,7 @@ typedef struct {
 #define LT_DETERMINISTIC 1u /* reproducible kernels alone (all CPU kernels are)     */
 #define LT_NO_SHUFFLE    2u /* samples in the data set's own order, every epoch     */
 #define LT_NO_DROPOUT    4u /* dropout layers let everything through                */
+#define LT_FULL_LENGTHS  8u /* sequences have all steps, whatever the data set says */
 
 /* Sets `size` and every field to its default; seed 1. */
 LT_API void lt_config_init(lt_config *config);
@@ -130,7 +131,7 @@ typedef struct {
     uint32_t micro_batch;     /* samples the memory block holds at a time              */
     uint32_t epochs;
     double   lr, momentum;
-    uint32_t channels, height, width, classes; /* of the input and of the output       */
+    uint32_t channels, height, width, classes; /* as in lt_dataset_info; of the output   */
     uint64_t sample_bytes;    /* of one raw input sample                               */
     char     passed_over[512]; /* device "auto": why the devices in front of this one were not taken, or "" */
 } lt_plan_info;

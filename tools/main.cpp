@@ -22,6 +22,7 @@ constexpr const char* examples =
     "  lean-train mnist                      train a digit classifier; needs no files\n"
     "  lean-train mnist --plan               see its memory, to the byte, before it starts\n"
     "  lean-train cifar10                    train a classifier of colour pictures\n"
+    "  lean-train rnn                        time a recurrent network\n"
     "  lean-train mnist --help               every option of a training\n"
     "  lean-train devices                    what this machine can compute on\n";
 
@@ -94,6 +95,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(0, 1);  // the name of a data set is no second command
   add_mnist_command(app, &exit_status);
   add_cifar10_command(app, &exit_status);
+  add_rnn_command(app, &exit_status);
   add_train_command(app, &exit_status);
   add_devices_command(app, &exit_status);
   add_bench_command(app, &exit_status);

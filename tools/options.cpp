@@ -118,6 +118,21 @@ void add_flag(CLI::App* command, const char* option, bool* target, const char* g
 
 }  // namespace
 
+void add_model_option(CLI::App* command, const std::string& prefix, std::string* model) {
+  std::vector<std::string> names;
+  for (uint32_t index = 0; index < lt_recipe_count(); ++index)
+    if (const std::string name = lt_recipe_name(index); name.starts_with(prefix + "/"))
+      names.push_back(name.substr(prefix.size() + 1));
+  const auto read = [=](const std::string& text) {
+    if (std::find(names.begin(), names.end(), text) == names.end())
+      reject("--model", "one of " + CLI::detail::join(names, ", "), text);
+    *model = text;
+  };
+  command->add_option_function<std::string>("--model", read, "Which one [" + *model + "]")
+      ->type_name(CLI::detail::join(names, "|"))
+      ->group(model_group);
+}
+
 void add_training_options(CLI::App* command, TrainOptions* options) {
   add_whole_number(command, "--epochs", &options->epochs, 1, model_group, "Passes over the training set");
   add_whole_number(command, "--steps", &options->steps, 1, model_group,
@@ -176,7 +191,7 @@ lt_config make_config(const TrainOptions& options) {
   config.momentum = options.momentum;
   config.memory_cap_bytes = options.memory_bytes;
   config.flags = (options.deterministic ? LT_DETERMINISTIC : 0u) | (options.no_shuffle ? LT_NO_SHUFFLE : 0u) |
-                 (options.no_dropout ? LT_NO_DROPOUT : 0u);
+                 (options.no_dropout ? LT_NO_DROPOUT : 0u) | (options.full_lengths ? LT_FULL_LENGTHS : 0u);
   return config;
 }
 

@@ -19,10 +19,12 @@ struct TrainOptions {
   uint64_t seed = 1, steps = 0, memory_bytes = 0, log_every = 0;
   uint32_t threads = 0, epochs = 0, batch = 0;
   double lr = -1, momentum = -1;
-  bool no_shuffle = false, no_dropout = false, deterministic = false;
+  bool no_shuffle = false, no_dropout = false, deterministic = false, full_lengths = false;
   bool json = false, plan = false, print_recipe = false, quiet = false;
 };
 
+// --model, one of the built-in recipes "PREFIX/..." without the prefix; `model` holds the default and outlives the command.
+void add_model_option(CLI::App* command, const std::string& prefix, std::string* model);
 // `options` outlives the command.
 void add_training_options(CLI::App* command, TrainOptions* options);
 

@@ -2,7 +2,7 @@
 """Step times of a benchmark model in PyTorch. Prints one JSON line.
 
 usage: pytorch_bench.py MODEL [--steps N] [--threads N] [--contiguous] [--compile] [--bf16]
-MODEL: cnn-same, cnn-valid, linear, nn, cifar10
+MODEL: cnn-same, cnn-valid, linear, nn, cifar10, gru-1x320, lstm-1x320, bilstm-4x320, bilstm-4x320-ctc
 
 Inputs are floats that lie in memory before the first step, channels-last unless told otherwise, so that nothing but the step
 is timed. This flatters PyTorch: its users pay for a DataLoader too. --compile runs the model through torch.compile, --bf16 under
@@ -11,7 +11,6 @@ autocast to bfloat16. Needs torch, and a C++ compiler for --compile.
 import argparse, json, os, resource, sys, time
 
 import torch
-import torch.nn.functional as F
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import models
@@ -31,18 +30,22 @@ torch.manual_seed(1)
 about = models.MODELS[options.model]
 samples, batches = (about.batch, 8) if about.batch else (60000, 1)
 layout = torch.contiguous_format if options.contiguous else torch.channels_last
-model = about.network().to(memory_format=layout)
+model = about.network() if about.toy else about.network().to(memory_format=layout)
 run = torch.compile(model) if options.compile else model
 optimizer = about.optimizer(model.parameters())
-inputs = [torch.randn(samples, *about.shape).contiguous(memory_format=layout) for _ in range(batches)]
-targets = [torch.randint(0, 10, (samples,)) for _ in range(batches)]
+if about.toy:
+    x, labels = models.toy_batch(about.loss is models.ctc_loss)
+    batches, inputs, targets = 1, [x], [labels]
+else:
+    inputs = [torch.randn(samples, *about.shape).contiguous(memory_format=layout) for _ in range(batches)]
+    targets = [torch.randint(0, 10, (samples,)) for _ in range(batches)]
 
 seconds = []
 for step in range(options.warm_steps + options.steps):
     begun = time.perf_counter()
     with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
         logits = run(inputs[step % batches])
-    loss = F.cross_entropy(logits.float(), targets[step % batches])
+    loss = about.loss(logits.float(), targets[step % batches])
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

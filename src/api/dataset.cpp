@@ -157,14 +157,14 @@ lt_status lt_dataset_read(const lt_dataset* dataset, uint64_t index, void* x, ui
     const DatasetInfo& info = dataset->dataset->info();
     LT_TRY(check_index(info, index));
     const auto position = static_cast<uint32_t>(index);
-    int32_t found = 0;
+    std::vector<int32_t> found(info.label_count);
     std::string unwanted;
     if (!x) {
       unwanted.resize(info.sample_bytes());
       x = unwanted.data();
     }
-    LT_TRY(dataset->dataset->read(&position, 1, x, &found));
-    if (label) *label = static_cast<uint32_t>(found);
+    LT_TRY(dataset->dataset->read(&position, 1, x, found.data()));
+    if (label) *label = static_cast<uint32_t>(found[0]);
     return Status::ok;
   });
 }

@@ -9,7 +9,7 @@ using namespace lt::api;
 
 namespace {
 
-constexpr uint32_t known_flags = LT_DETERMINISTIC | LT_NO_SHUFFLE | LT_NO_DROPOUT;
+constexpr uint32_t known_flags = LT_DETERMINISTIC | LT_NO_SHUFFLE | LT_NO_DROPOUT | LT_FULL_LENGTHS;
 
 Status choose_recipe(const char* text, Recipe* recipe) {
   const std::string_view view(text);
@@ -50,6 +50,7 @@ Status apply(const lt_config& config, PlanRequest* request) {
   request->seed = config.seed;
   request->memory_cap_bytes = config.memory_cap_bytes;
   request->shuffle = (config.flags & LT_NO_SHUFFLE) == 0;
+  if ((config.flags & LT_FULL_LENGTHS) != 0) recipe.lengths = false;
   request->dropout = (config.flags & LT_NO_DROPOUT) == 0;
   return Status::ok;
 }
@@ -109,9 +110,10 @@ lt_status lt_plan_get(const lt_plan* plan, lt_plan_info* out) {
     result.epochs = p.recipe.epochs;
     result.lr = p.recipe.lr;
     result.momentum = p.recipe.optimizer == OptimizerKind::momentum ? p.recipe.momentum : 0;
-    result.channels = p.recipe.input.channels;
-    result.height = p.recipe.input.height;
-    result.width = p.recipe.input.width;
+    const Extent& input = p.recipe.input;
+    result.channels = p.recipe.sequences ? 1 : input.channels;
+    result.height = input.height;
+    result.width = p.recipe.sequences ? input.channels : input.width;
     result.classes = p.classes();
     result.sample_bytes = p.sample_bytes();
     copy_out(result, out);

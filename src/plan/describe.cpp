@@ -16,6 +16,11 @@ const char* const segment_names[segment_count] = {"parameters", "state", "activa
 // "conv2d + bias + max_pool + relu + dropout"
 std::string op_title(const Op& op) {
   std::string title = op_kind_name(op.kind);
+  if (op.units != 0)
+    title = std::string(op.cell == Cell::gru ? "gru " : "lstm ") + std::to_string(op.units) +
+            (op.directions == 2 ? " both ways" : "") + (op.kind == OpKind::recurrent_backward ? " backward" : "");
+  if (op.only_last_step) title += ", last step";
+  if (op.rows_per_sample > 1) title += " of " + std::to_string(op.rows_per_sample) + " steps";
   if (op.has_bias) title += " + bias";
   if (op.has_pool) title += " + max_pool";
   if (op.has_relu) title += " + relu";

@@ -1,5 +1,7 @@
 #include "src/plan/join.h"
 
+#include <algorithm>
+
 #include "src/base/checked.h"
 
 namespace lt {
@@ -56,10 +58,137 @@ JoinedLayer input_layer(const Recipe& recipe) {
   input.op.layer = "input";
   input.op.x_extent = input.op.y_extent = recipe.input;
   input.op.x_dtype = recipe.input_type;
+  input.x_steps = input.y_steps = recipe.sequences ? recipe.input.height : 0;
   input.op.scale = static_cast<float>(recipe.scale);
   input.op.mean.assign(recipe.mean.begin(), recipe.mean.end());
   input.op.deviation.assign(recipe.deviation.begin(), recipe.deviation.end());
   return input;
+}
+
+// The extent and, of a sequence, the steps that the next layer is given.
+struct Flow {
+  Extent extent;
+  uint32_t steps = 0;
+};
+
+Status join_conv2d(const Recipe& recipe, const Flow& flow, size_t* next, JoinedLayer* result) {
+  const Layer& layer = recipe.layers[(*next)++];
+  Op& op = result->op;
+  op.kind = OpKind::conv2d;
+  op.conv = layer.window;
+  op.has_bias = layer.bias;
+  LT_TRY(window_extent(layer, flow.extent, &op.conv_extent));
+  op.conv_extent.channels = layer.out;
+  op.y_extent = op.conv_extent;
+  const uint64_t window = uint64_t{layer.window.kernel} * layer.window.kernel;
+  result->fan_in = window * flow.extent.channels;
+  result->fan_out = window * layer.out;
+  LT_TRY(check_size(layer, result->fan_in, layer.out, op.y_extent.elements()));
+  return join_epilogue(recipe, true, next, &op);
+}
+
+// Of a sequence every step is multiplied.
+Status join_linear(const Recipe& recipe, const Flow& flow, size_t* next, JoinedLayer* result) {
+  const Layer& layer = recipe.layers[(*next)++];
+  Op& op = result->op;
+  op.kind = OpKind::linear;
+  op.has_bias = layer.bias;
+  op.rows_per_sample = std::max(flow.steps, 1u);
+  result->flattened = flow.steps != 0 ? Extent{1, 1, flow.extent.channels} : flow.extent;
+  result->fan_in = result->flattened.elements();
+  result->fan_out = layer.out;
+  result->y_steps = flow.steps;
+  LT_TRY(check_size(layer, result->fan_in, layer.out, uint64_t{layer.out} * op.rows_per_sample));
+  op.x_extent = {1, 1, static_cast<uint32_t>(result->fan_in)};
+  op.y_extent = {1, 1, layer.out};
+  LT_TRY(join_epilogue(recipe, false, next, &op));
+  if (op.dropout > 0 && flow.steps != 0)
+    return fail(Status::argument, "layer %s: dropout behind the steps of a sequence is not supported", layer.name.c_str());
+  return Status::ok;
+}
+
+Status join_activation(const Recipe& recipe, const Flow& flow, size_t* next, JoinedLayer* result) {
+  result->op.kind = OpKind::activation;
+  result->op.y_extent = flow.extent;
+  return join_epilogue(recipe, true, next, &result->op);
+}
+
+// A stack of recurrent layers, one op each; the last one takes in a last_step behind it.
+Status join_recurrent(const Recipe& recipe, Flow flow, size_t* next, std::vector<JoinedLayer>* joined) {
+  const auto number = static_cast<uint32_t>(*next + 1);
+  const Layer& layer = recipe.layers[(*next)++];
+  const bool last_step = *next < recipe.layers.size() && recipe.layers[*next].kind == LayerKind::last_step;
+  if (last_step) ++*next;
+  const uint32_t directions = layer.bidirectional ? 2 : 1;
+  for (uint32_t depth = 0; depth < layer.layers; ++depth) {
+    JoinedLayer result;
+    Op& op = result.op;
+    op.kind = OpKind::recurrent;
+    op.layer = layer.name + ".l" + std::to_string(depth);
+    op.layer_index = number;
+    op.cell = layer.kind == LayerKind::gru ? Cell::gru : Cell::lstm;
+    op.units = layer.units;
+    op.directions = directions;
+    op.has_bias = layer.bias;
+    op.has_lengths = recipe.lengths;
+    op.only_last_step = last_step && depth + 1 == layer.layers;
+    op.x_extent = flow.extent;
+    op.y_extent = {op.only_last_step ? 1 : flow.steps, 1, directions * layer.units};
+    result.stack = layer.name;
+    result.depth = depth;
+    result.fan_in = result.fan_out = layer.units;
+    result.x_steps = flow.steps;
+    result.y_steps = op.only_last_step ? 0 : flow.steps;
+    const uint64_t outputs = uint64_t{gates_of(op.cell)} * layer.units;
+    LT_TRY(check_size(layer, std::max(op.x_extent.channels, layer.units), outputs, op.y_extent.elements()));
+    flow.extent = op.y_extent;
+    joined->push_back(std::move(result));
+  }
+  return Status::ok;
+}
+
+Status check_flow(const Layer& layer, const Flow& flow) {
+  switch (layer.kind) {
+    case LayerKind::gru:
+    case LayerKind::lstm:
+      if (flow.steps == 0)
+        return fail(Status::argument, "layer %s: %s takes a sequence, which an [input] with steps and features is",
+                    layer.name.c_str(), layer_kind_name(layer.kind));
+      return Status::ok;
+    case LayerKind::last_step:
+      return fail(Status::argument, "layer %s: last_step stands behind a gru or lstm layer alone", layer.name.c_str());
+    case LayerKind::linear: return Status::ok;
+    default:
+      if (flow.steps != 0)
+        return fail(Status::argument,
+                    "layer %s: %s does not take a sequence; its layers are gru, lstm, last_step and linear",
+                    layer.name.c_str(), layer_kind_name(layer.kind));
+      return Status::ok;
+  }
+}
+
+// What a loss takes: cross_entropy a vector, ctc a sequence.
+Status check_loss(const Recipe& recipe, const Flow& flow) {
+  const Extent& extent = flow.extent;
+  if (recipe.loss == LossKind::ctc) {
+    if (flow.steps == 0 || extent.channels < 2)
+      return fail(
+          Status::argument,
+          "recipe %s: the loss ctc takes a sequence of at least 2 classes, the blank one of them: end with a linear "
+          "layer behind all steps",
+          recipe.name.c_str());
+    return Status::ok;
+  }
+  if (flow.steps != 0)
+    return fail(Status::argument,
+                "recipe %s: ends with a sequence; the loss cross_entropy takes a vector: put last_step behind the last gru "
+                "or lstm layer",
+                recipe.name.c_str());
+  if (extent.height != 1 || extent.width != 1)
+    return fail(Status::argument,
+                "recipe %s: ends with an output of %u x %u x %u; the loss takes a vector: end with a linear layer",
+                recipe.name.c_str(), extent.height, extent.width, extent.channels);
+  return Status::ok;
 }
 
 }  // namespace
@@ -67,63 +196,37 @@ JoinedLayer input_layer(const Recipe& recipe) {
 Status join_layers(const Recipe& recipe, std::vector<JoinedLayer>* joined) {
   joined->clear();
   joined->push_back(input_layer(recipe));
-  Extent extent = recipe.input;
+  Flow flow{recipe.input, joined->front().y_steps};
   for (size_t next = 0; next < recipe.layers.size();) {
     const Layer& layer = recipe.layers[next];
+    LT_TRY(check_flow(layer, flow));
     JoinedLayer result;
-    Op& op = result.op;
-    op.layer = layer.name;
-    op.layer_index = static_cast<uint32_t>(next + 1);
-    op.x_extent = extent;
+    result.op.layer = layer.name;
+    result.op.layer_index = static_cast<uint32_t>(next + 1);
+    result.op.x_extent = flow.extent;
+    result.x_steps = flow.steps;
     result.init = layer.init;
     result.bias_init = layer.bias_init;
     switch (layer.kind) {
-      case LayerKind::conv2d: {
-        op.kind = OpKind::conv2d;
-        op.conv = layer.window;
-        op.has_bias = layer.bias;
-        LT_TRY(window_extent(layer, extent, &op.conv_extent));
-        op.conv_extent.channels = layer.out;
-        op.y_extent = op.conv_extent;
-        const uint64_t window = uint64_t{layer.window.kernel} * layer.window.kernel;
-        result.fan_in = window * extent.channels;
-        result.fan_out = window * layer.out;
-        LT_TRY(check_size(layer, result.fan_in, layer.out, op.y_extent.elements()));
-        ++next;
-        LT_TRY(join_epilogue(recipe, true, &next, &op));
-        break;
-      }
-      case LayerKind::linear:
-        op.kind = OpKind::linear;
-        op.has_bias = layer.bias;
-        result.flattened = extent;
-        result.fan_in = extent.elements();
-        result.fan_out = layer.out;
-        LT_TRY(check_size(layer, result.fan_in, layer.out, layer.out));
-        op.x_extent = {1, 1, static_cast<uint32_t>(extent.elements())};
-        op.y_extent = {1, 1, layer.out};
-        ++next;
-        LT_TRY(join_epilogue(recipe, false, &next, &op));
-        break;
+      case LayerKind::conv2d: LT_TRY(join_conv2d(recipe, flow, &next, &result)); break;
+      case LayerKind::linear: LT_TRY(join_linear(recipe, flow, &next, &result)); break;
       case LayerKind::max_pool:
       case LayerKind::relu:
-      case LayerKind::dropout:
-        op.kind = OpKind::activation;
-        op.y_extent = extent;
-        LT_TRY(join_epilogue(recipe, true, &next, &op));
-        break;
+      case LayerKind::dropout: LT_TRY(join_activation(recipe, flow, &next, &result)); break;
+      case LayerKind::gru:
+      case LayerKind::lstm: LT_TRY(join_recurrent(recipe, flow, &next, joined)); break;
+      case LayerKind::last_step: break;  // refused by check_flow
     }
-    extent = op.y_extent;
-    joined->push_back(std::move(result));
+    const bool pushed = layer.kind == LayerKind::gru || layer.kind == LayerKind::lstm;
+    if (!pushed) joined->push_back(std::move(result));
+    // A product's extents are those of a row.
+    const JoinedLayer& last = joined->back();
+    flow = {last.y_steps != 0 ? Extent{last.y_steps, 1, last.op.y_extent.channels} : last.op.y_extent, last.y_steps};
   }
   bool trainable = false;
   for (const JoinedLayer& layer : *joined) trainable |= layer.fan_in != 0;
   if (!trainable) return fail(Status::argument, "recipe %s: no layer has weights to train", recipe.name.c_str());
-  if (extent.height != 1 || extent.width != 1)
-    return fail(Status::argument,
-                "recipe %s: ends with an output of %u x %u x %u; the loss takes a vector: end with a linear layer",
-                recipe.name.c_str(), extent.height, extent.width, extent.channels);
-  return Status::ok;
+  return check_loss(recipe, flow);
 }
 
 }  // namespace lt

@@ -1,5 +1,6 @@
 // Layers become operations: shapes are followed through the recipe, and what belongs together is joined into one op
-// (convolution, bias, max-pool, ReLU, dropout; linear, bias, ReLU, dropout). Decided here once, for all devices.
+// (convolution, bias, max-pool, ReLU, dropout; linear, bias, ReLU, dropout; the last of a recurrent stack and last_step).
+// Decided here once, for all devices.
 #pragma once
 
 #include <vector>
@@ -13,9 +14,12 @@ namespace lt {
 // A forward op without its tensors, and what its weights look like.
 struct JoinedLayer {
   Op op;
-  uint64_t fan_in = 0, fan_out = 0;  // of the weight; 0: no weights
+  uint64_t fan_in = 0, fan_out = 0;  // of the weight, for its initial values; 0: no weights
   Extent flattened;                  // linear: the extent of x before it was flattened
   Init init = Init::torch, bias_init = Init::torch;
+  uint32_t x_steps = 0, y_steps = 0;  // where x and y are sequences
+  std::string stack;                  // recurrent: the recipe's layer, of which this one is number `depth`
+  uint32_t depth = 0;
 };
 
 // The list starts with the input op; the loss is not in it. Checks that every window fits and that sizes stay bounded.

@@ -22,10 +22,11 @@ struct Parameter {
   TensorId tensor = no_tensor;
   Init init = Init::torch;
   uint64_t fan_in = 0, fan_out = 0;
+  uint64_t init_bound_in = 0;  // what Init::torch and its like take for the fan-in: of a recurrent layer its units
   // How elements lie on the device: `out` columns of fan_in, fan_in over (row, column, channel) of this extent. For a bias
   // out alone.
   uint64_t out = 0;
-  Extent in_extent;  // conv2d: {kernel, kernel, in channels}; linear: the extent that was flattened
+  Extent in_extent;  // conv2d: {kernel, kernel, in channels}; linear: the extent that was flattened; recurrent: {1, 1, in}
   bool is_bias = false;
   uint64_t elements() const { return is_bias ? out : out * fan_in; }
 };
@@ -49,8 +50,9 @@ struct Plan {
   std::array<SegmentPlace, segment_count> segments;
   TensorId input = no_tensor, logits = no_tensor, statistics = no_tensor, parameter_block = no_tensor,
            gradient_block = no_tensor, state_block = no_tensor, state2_block = no_tensor;
-  // Staging: raw samples and labels of a micro-batch, and of a whole batch that is collected example by example.
-  TensorId slot_x[2] = {no_tensor, no_tensor}, slot_labels[2] = {no_tensor, no_tensor};
+  // Staging: raw samples and labels of a micro-batch, and of a whole batch that is collected example by example. Lengths
+  // of sequences come from data sets alone.
+  TensorId slot_x[2] = {no_tensor, no_tensor}, slot_labels[2] = {no_tensor, no_tensor}, slot_lengths = no_tensor;
   uint32_t slot_samples[2] = {0, 0};
   uint64_t seed = 1;
   bool shuffle = true, dropout = true;

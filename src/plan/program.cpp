@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/base/checked.h"
+#include "src/plan/parameters.h"
 
 namespace lt {
 namespace {
@@ -17,7 +18,7 @@ class Builder {
   void build() {
     add_statistics();
     add_parameters();
-    for (const JoinedLayer& layer : joined_) add_forward(layer, &layer == &joined_.back());
+    for (size_t i = 0; i < joined_.size(); ++i) add_forward(i);
     add_loss();
     program_.forward_end = op_count();
     for (size_t i = joined_.size(); i-- > 1;)
@@ -82,29 +83,8 @@ class Builder {
 
   void add_parameters() {
     for (const JoinedLayer& layer : joined_) {
-      if (layer.fan_in == 0) continue;
-      Parameter weight;
-      weight.name = layer.op.layer + ".weight";
-      weight.init = layer.init;
-      weight.fan_in = layer.fan_in;
-      weight.fan_out = layer.fan_out;
-      if (layer.op.kind == OpKind::conv2d) {
-        weight.out = layer.op.conv_extent.channels;
-        weight.in_extent = {layer.op.conv.kernel, layer.op.conv.kernel, layer.op.x_extent.channels};
-        weight.dims = {weight.out, weight.in_extent.channels, weight.in_extent.height, weight.in_extent.width};
-      } else {
-        weight.out = layer.op.y_extent.channels;
-        weight.in_extent = layer.flattened;
-        weight.dims = {weight.out, weight.fan_in};
-      }
-      Parameter bias = weight;
-      add_parameter(std::move(weight), layer.op.kind);
-      if (!layer.op.has_bias) continue;
-      bias.name = layer.op.layer + ".bias";
-      bias.init = layer.bias_init;
-      bias.dims = {bias.out};
-      bias.is_bias = true;
-      add_parameter(std::move(bias), layer.op.kind);
+      first_parameter_.push_back(static_cast<uint32_t>(plan_.parameters.size()));
+      for (Parameter& parameter : layer_parameters(layer)) add_parameter(std::move(parameter), layer.op.kind);
     }
     lay_out_parameters();
     plan_.parameter_block = add("parameters", Segment::parameters, DType::f32, 0, parameter_bytes_);
@@ -147,23 +127,24 @@ class Builder {
     }
   }
 
-  const Parameter* parameter_of(const Op& op, const char* suffix) const {
-    for (const Parameter& parameter : plan_.parameters)
-      if (parameter.name == op.layer + suffix) return &parameter;
-    return nullptr;
+  // A tensor on the way through the layer: of the x or the y of `op`.
+  TensorId add_sequence(TensorId id, uint32_t steps) {
+    program_.tensors[id].time_steps = steps;
+    return id;
   }
 
-  void add_forward(const JoinedLayer& layer, bool is_last) {
+  void add_forward(size_t i) {
+    const JoinedLayer& layer = joined_[i];
     Op op = layer.op;
-    const uint64_t elements = op.y_extent.elements();
+    const uint64_t elements = op.y_extent.elements() * op.rows_per_sample;
     op.x = plan_.logits;  // the output so far
-    op.y = add_flow(op.layer, elements, is_last);
+    op.y = add_sequence(add_flow(op.layer, elements, i + 1 == joined_.size()), layer.y_steps);
     if (op.has_pool) op.argmax = add_activation(op.layer + ".argmax", DType::u8, elements);
     if (op.dropout > 0) op.mask = add_activation(op.layer + ".mask", DType::u8, mask_row_bytes(elements));
-    if (layer.fan_in != 0) {
-      op.weight = parameter_of(op, ".weight")->tensor;
-      if (bf16()) op.weight = copies_[op.weight];
-      if (op.has_bias) op.bias = parameter_of(op, ".bias")->tensor;
+    uint32_t parameter = first_parameter_[i];
+    for (TensorId* const place : parameter_places(&op)) {
+      const Parameter& p = plan_.parameters[parameter++];
+      *place = bf16() && !p.is_bias ? copies_[p.tensor] : p.tensor;
     }
     if (op.kind == OpKind::input) plan_.input = op.y;
     plan_.logits = op.y;
@@ -173,12 +154,17 @@ class Builder {
   void add_loss() {
     const Op& last = program_.ops.back();
     Op loss;
-    loss.kind = OpKind::softmax_cross_entropy;
+    loss.kind = plan_.recipe.loss == LossKind::ctc ? OpKind::ctc : OpKind::softmax_cross_entropy;
     loss.layer = "loss";
     loss.layer_index = last.layer_index + 1;
-    loss.x_extent = loss.y_extent = last.y_extent;
+    loss.x_extent = {joined_.back().y_steps != 0 ? joined_.back().y_steps : last.y_extent.height, last.y_extent.width,
+                     last.y_extent.channels};
+    loss.y_extent = loss.x_extent;
     loss.x = last.y;
-    loss.dx = add_flow(last.layer + ".gradient", last.y_extent.elements());
+    const Tensor logits = program_.tensors[last.y];
+    loss.dx = add_sequence(add_flow(last.layer + ".gradient", logits.sample_elements), logits.time_steps);
+    loss.label_count = plan_.recipe.labels;
+    loss.has_lengths = logits.time_steps != 0 && plan_.recipe.lengths;
     loss.statistics = plan_.statistics;
     gradient_ = loss.dx;
     program_.ops.push_back(std::move(loss));
@@ -200,16 +186,21 @@ class Builder {
     switch (forward.kind) {
       case OpKind::conv2d: op.kind = OpKind::conv2d_backward; break;
       case OpKind::linear: op.kind = OpKind::linear_backward; break;
+      case OpKind::recurrent: op.kind = OpKind::recurrent_backward; break;
       default: op.kind = OpKind::activation_backward; break;
     }
     op.dy = gradient_;
-    // x is kept for the weights' gradient alone, y for ReLU's alone: what is not read need not be kept.
+    // x is kept for the weights' gradient alone, y for ReLU's alone and for what recurrent layers put out: what is not read
+    // need not be kept.
     if (joined_[i].fan_in == 0) op.x = no_tensor;
-    if (!op.has_relu || op.dropout > 0) op.y = no_tensor;
-    if (further) op.dx = add_flow(program_.ops[i - 1].layer + ".gradient", forward.x_extent.elements());
-    if (op.weight != no_tensor) op.dweight = gradients_[op.weight];
-    if (op.bias != no_tensor) op.dbias = gradients_[op.bias];
-    if (op.weight != no_tensor && op.dweight == no_tensor) fold_update(*parameter_of(op, ".weight"), &op);
+    const bool reads_y = op.kind == OpKind::recurrent_backward ? !op.only_last_step : op.has_relu && op.dropout <= 0;
+    if (!reads_y) op.y = no_tensor;
+    if (further)
+      op.dx = add_sequence(add_flow(program_.ops[i - 1].layer + ".gradient", program_.tensors[forward.x].sample_elements),
+                           joined_[i].x_steps);
+    const std::vector<TensorId*> from = parameter_places(&op), to = gradient_places(&op);
+    for (size_t k = 0; k < from.size(); ++k) *to[k] = gradients_[*from[k]];
+    if (op.weight != no_tensor && op.dweight == no_tensor) fold_update(plan_.parameters[first_parameter_[i]], &op);
     gradient_ = op.dx;
     program_.ops.push_back(std::move(op));
     return further;
@@ -257,11 +248,16 @@ class Builder {
       const std::string name = "staging." + std::to_string(slot);
       plan_.slot_x[slot] =
           add(name + ".x", Segment::staging, plan_.recipe.input_type, 0, plan_.sample_bytes() * plan_.slot_samples[slot]);
-      plan_.slot_labels[slot] = add(name + ".labels", Segment::staging, DType::i32, 0, 4ull * plan_.slot_samples[slot]);
+      plan_.slot_labels[slot] =
+          add(name + ".labels", Segment::staging, DType::i32, 0, 4ull * plan_.recipe.labels * plan_.slot_samples[slot]);
     }
+    if (plan_.recipe.sequences && plan_.recipe.lengths)
+      plan_.slot_lengths = add("staging.lengths", Segment::staging, DType::i32, 0, 4ull * program_.micro_batch);
     Op& input = program_.ops.front();
     input.staging_x = plan_.slot_x[0];
     input.staging_labels = program_.ops[program_.forward_end - 1].staging_labels = plan_.slot_labels[0];
+    for (Op& op : program_.ops)
+      if (op.has_lengths) op.staging_lengths = plan_.slot_lengths;
   }
 
   void find_lifetimes() {
@@ -278,6 +274,9 @@ class Builder {
       for (const TensorId id : {op.x, op.y, op.weight, op.bias, op.argmax, op.mask, op.saved, op.dx, op.dy, op.dweight,
                                 op.dbias, op.statistics, op.parameters, op.gradients, op.state, op.state2, op.copies})
         use(id, i);
+      for (const RecurrentWeights* list : {op.weights, op.dweights})
+        for (const RecurrentWeights* w = list; w != list + 2; ++w)
+          for (const TensorId id : {w->ih, w->hh, w->bias_ih, w->bias_hh}) use(id, i);
     }
     // Statistics are read after the run. Gradients and parameters outlive a run where batches are split.
     for (const TensorId id : {plan_.statistics, plan_.parameter_block, plan_.gradient_block, plan_.state_block,
@@ -296,11 +295,12 @@ class Builder {
   const std::vector<JoinedLayer>& joined_;
   Plan& plan_;
   Program& program_;
-  uint64_t parameter_bytes_ = 0;     // of the block
-  uint64_t updated_bytes_ = 0;       // of what the update op changes: its beginning
-  std::vector<bool> folded_;         // by the parameter's tensor: whether its backward op changes it
-  TensorId gradient_ = no_tensor;    // of the output that the next backward op starts from
-  std::vector<TensorId> gradients_;  // by the parameter's tensor, or its copy's
+  uint64_t parameter_bytes_ = 0;           // of the block
+  uint64_t updated_bytes_ = 0;             // of what the update op changes: its beginning
+  std::vector<uint32_t> first_parameter_;  // by joined layer, in plan_.parameters
+  std::vector<bool> folded_;               // by the parameter's tensor: whether its backward op changes it
+  TensorId gradient_ = no_tensor;          // of the output that the next backward op starts from
+  std::vector<TensorId> gradients_;        // by the parameter's tensor, or its copy's
   TensorId copy_block_ = no_tensor;
   std::vector<TensorId> copies_;  // by the parameter's tensor
 };

@@ -18,11 +18,11 @@ namespace {
 template <class Kind>
 using Names = std::initializer_list<std::pair<const char*, Kind>>;
 
-const Names<LayerKind> layer_kinds = {{"conv2d", LayerKind::conv2d},
-                                      {"max_pool", LayerKind::max_pool},
-                                      {"relu", LayerKind::relu},
-                                      {"dropout", LayerKind::dropout},
-                                      {"linear", LayerKind::linear}};
+const Names<LayerKind> layer_kinds = {{"conv2d", LayerKind::conv2d}, {"max_pool", LayerKind::max_pool},
+                                      {"relu", LayerKind::relu},     {"dropout", LayerKind::dropout},
+                                      {"linear", LayerKind::linear}, {"gru", LayerKind::gru},
+                                      {"lstm", LayerKind::lstm},     {"last_step", LayerKind::last_step}};
+const Names<LossKind> losses = {{"cross_entropy", LossKind::cross_entropy}, {"ctc", LossKind::ctc}};
 const Names<OptimizerKind> optimizers = {
     {"sgd", OptimizerKind::sgd}, {"momentum", OptimizerKind::momentum}, {"adam", OptimizerKind::adam}};
 const Names<Init> inits = {{"torch", Init::torch}, {"xavier", Init::xavier}, {"he", Init::he}, {"zeros", Init::zeros}};
@@ -158,15 +158,32 @@ class Section {
   std::vector<std::string> taken_;
 };
 
-Status parse_input(const toml::table& table, const char* origin, Recipe* recipe) {
-  Section section(table, origin, "[input]");
+// Images have a shape, sequences steps and features.
+Status parse_extent(Section* input, const toml::table& table, Recipe* recipe) {
+  Section& section = *input;
+  recipe->sequences = table.contains("steps") || table.contains("features");
+  if (recipe->sequences) {
+    if (table.contains("shape")) return section.wrong("shape", "is for images; a sequence has steps and features");
+    LT_TRY(section.integer("steps", true, 1, recipe_max_dimension, &recipe->input.height));
+    LT_TRY(section.integer("features", true, 1, recipe_max_dimension, &recipe->input.channels));
+    LT_TRY(section.truth("lengths", &recipe->lengths));
+    if (recipe->input.elements() > recipe_max_elements) return section.wrong("steps", "times features is too many");
+    return Status::ok;
+  }
   std::vector<double> shape;
   LT_TRY(section.numbers("shape", 3, 1, recipe_max_dimension, &shape));
-  if (shape.empty()) return section.wrong("shape", "is missing: [channels, rows, columns]");
+  if (shape.empty())
+    return section.wrong("shape", "is missing: [channels, rows, columns]; or steps and features of a sequence");
   for (const double dimension : shape)
     if (dimension != std::floor(dimension)) return section.wrong("shape", "must hold whole numbers");
   recipe->input = {static_cast<uint32_t>(shape[1]), static_cast<uint32_t>(shape[2]), static_cast<uint32_t>(shape[0])};
   if (recipe->input.elements() > recipe_max_elements) return section.wrong("shape", "has too many elements");
+  return Status::ok;
+}
+
+Status parse_input(const toml::table& table, const char* origin, Recipe* recipe) {
+  Section section(table, origin, "[input]");
+  LT_TRY(parse_extent(&section, table, recipe));
   LT_TRY(section.choice("type", input_types, false, &recipe->input_type));
   LT_TRY(section.number("scale", -1e30, 1e30, &recipe->scale));
   LT_TRY(section.numbers("mean", recipe->input.channels, -1e30, 1e30, &recipe->mean));
@@ -185,6 +202,8 @@ Status parse_training(const toml::table& table, const char* origin, Recipe* reci
   if (recipe->batch == 0 && recipe->drop_last_batch)
     return section.wrong("last_batch", "is \"drop\", but with batch = \"all\" there is no short one");
   LT_TRY(section.integer("epochs", true, 1, recipe_max_epochs, &recipe->epochs));
+  LT_TRY(section.choice("loss", losses, false, &recipe->loss));
+  if (recipe->loss == LossKind::ctc) LT_TRY(section.integer("labels", true, 1, recipe_max_dimension, &recipe->labels));
   LT_TRY(section.choice("optimizer", optimizers, true, &recipe->optimizer));
   LT_TRY(section.number("lr", 0, 1e30, &recipe->lr));
   LT_TRY(section.number("momentum", 0, 1, &recipe->momentum));
@@ -199,7 +218,14 @@ Status parse_layer(const toml::table& table, const char* origin, size_t index, L
   LT_TRY(section.choice("type", layer_kinds, true, &layer->kind));
   layer->name = std::string(layer_kind_name(layer->kind)) + std::to_string(index + 1);
   const bool weighted = layer->kind == LayerKind::conv2d || layer->kind == LayerKind::linear;
-  LT_TRY(section.text("name", weighted, &layer->name));
+  const bool recurrent = layer->kind == LayerKind::gru || layer->kind == LayerKind::lstm;
+  LT_TRY(section.text("name", weighted || recurrent, &layer->name));
+  if (recurrent) {
+    LT_TRY(section.integer("units", true, 1, recipe_max_dimension, &layer->units));
+    LT_TRY(section.integer("layers", false, 1, recipe_max_stack, &layer->layers));
+    LT_TRY(section.truth("bidirectional", &layer->bidirectional));
+    LT_TRY(section.truth("bias", &layer->bias));
+  }
   if (layer->kind == LayerKind::conv2d) LT_TRY(section.integer("out_channels", true, 1, recipe_max_dimension, &layer->out));
   if (layer->kind == LayerKind::linear) LT_TRY(section.integer("out_features", true, 1, recipe_max_dimension, &layer->out));
   if (layer->kind == LayerKind::conv2d || layer->kind == LayerKind::max_pool) {
@@ -242,6 +268,7 @@ Status parse_layers(const toml::node* node, const char* origin, Recipe* recipe) 
 }  // namespace
 
 const char* layer_kind_name(LayerKind kind) { return name_of(layer_kinds, kind); }
+const char* loss_name(LossKind kind) { return name_of(losses, kind); }
 const char* optimizer_name(OptimizerKind kind) { return name_of(optimizers, kind); }
 
 Status optimizer_from_name(std::string_view name, OptimizerKind* kind) {

@@ -12,7 +12,9 @@
 
 namespace lt {
 
-enum class LayerKind : uint8_t { conv2d, max_pool, relu, dropout, linear };
+enum class LayerKind : uint8_t { conv2d, max_pool, relu, dropout, linear, gru, lstm, last_step };
+// cross_entropy: softmax, one class a sample; ctc: connectionist temporal classification, a list of labels a sample.
+enum class LossKind : uint8_t { cross_entropy, ctc };
 enum class OptimizerKind : uint8_t { sgd, momentum, adam };
 // `torch` is uniform in +-1/sqrt(fan_in), PyTorch's default for convolutions and linear layers; `xavier` uniform in
 // +-sqrt(6/(fan_in + fan_out)) (Glorot & Bengio 2010); `he` uniform in +-sqrt(6/fan_in) (He et al. 2015).
@@ -23,8 +25,11 @@ struct Layer {
   std::string name;
   uint32_t out = 0;  // channels of conv2d, features of linear
   Window window;     // conv2d, max_pool
-  bool bias = true;  // conv2d, linear
+  bool bias = true;  // conv2d, linear, gru, lstm
   double rate = 0;   // dropout
+  // gru, lstm: a stack of `layers`, each of `units` in one direction or in both
+  uint32_t units = 0, layers = 1;
+  bool bidirectional = false;
   Init init = Init::torch, bias_init = Init::torch;
 };
 
@@ -33,11 +38,15 @@ struct Recipe {
   std::string data;  // kind of data set; empty: the caller's own
   Extent input;
   DType input_type = DType::u8;
-  double scale = 1;  // the network sees (value * scale - mean[c]) / deviation[c]
+  bool sequences = false;  // samples are sequences; input is {steps, 1, features}
+  bool lengths = true;     // of sequences: each as long as the data set says; false: all have all steps
+  double scale = 1;        // the network sees (value * scale - mean[c]) / deviation[c]
   std::vector<double> mean, deviation;
   uint32_t batch = 64;           // 0: the whole training set in one step
   bool drop_last_batch = false;  // an epoch's last batch, where it would be short: left out, or trained on
   uint32_t epochs = 1;
+  LossKind loss = LossKind::cross_entropy;
+  uint32_t labels = 1;  // most labels of a sample; ctc
   OptimizerKind optimizer = OptimizerKind::sgd;
   double lr = 0.01, momentum = 0.9, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   std::vector<Layer> layers;
@@ -45,7 +54,7 @@ struct Recipe {
 
 // Bounds of what a recipe may say.
 inline constexpr uint32_t recipe_max_layers = 1000, recipe_max_dimension = 1u << 20, recipe_max_name = 63,
-                          recipe_max_batch = 1u << 20, recipe_max_epochs = 1u << 20;
+                          recipe_max_batch = 1u << 20, recipe_max_epochs = 1u << 20, recipe_max_stack = 100;
 inline constexpr uint64_t recipe_max_text_bytes = 1u << 20, recipe_max_elements = 1u << 28;
 
 // `origin` names the text in errors: a path, or a built-in recipe's name.
@@ -54,6 +63,7 @@ Status recipe_parse(std::string_view text, const char* origin, Recipe* recipe);
 std::string recipe_write(const Recipe& recipe);
 
 const char* layer_kind_name(LayerKind kind);
+const char* loss_name(LossKind kind);
 const char* optimizer_name(OptimizerKind kind);
 Status optimizer_from_name(std::string_view name, OptimizerKind* kind);
 

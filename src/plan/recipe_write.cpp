@@ -51,6 +51,12 @@ std::string layer_text(const Layer& layer) {
     field("init", quoted(init_name(layer.init)));
     if (layer.bias) field("bias_init", quoted(init_name(layer.bias_init)));
   }
+  if (layer.kind == LayerKind::gru || layer.kind == LayerKind::lstm) {
+    field("units", std::to_string(layer.units));
+    field("layers", std::to_string(layer.layers));
+    field("bidirectional", layer.bidirectional ? "true" : "false");
+    field("bias", layer.bias ? "true" : "false");
+  }
   if (layer.kind == LayerKind::dropout) field("rate", number(layer.rate));
   return text;
 }
@@ -60,14 +66,21 @@ std::string layer_text(const Layer& layer) {
 std::string recipe_write(const Recipe& recipe) {
   std::string text = "name = " + quoted(recipe.name) + "\n";
   if (!recipe.data.empty()) text += "data = " + quoted(recipe.data) + "\n";
-  text += "\n[input]\nshape = [" + std::to_string(recipe.input.channels) + ", " + std::to_string(recipe.input.height) +
-          ", " + std::to_string(recipe.input.width) + "]\n";
+  text += "\n[input]\n";
+  if (recipe.sequences)
+    text += "steps = " + std::to_string(recipe.input.height) + "\nfeatures = " + std::to_string(recipe.input.channels) +
+            "\nlengths = " + (recipe.lengths ? "true" : "false") + "\n";
+  else
+    text += "shape = [" + std::to_string(recipe.input.channels) + ", " + std::to_string(recipe.input.height) + ", " +
+            std::to_string(recipe.input.width) + "]\n";
   text += "type = " + quoted(recipe.input_type == DType::u8 ? "u8" : "f32") + "\nscale = " + number(recipe.scale) + "\n";
   if (!recipe.mean.empty()) text += "mean = " + numbers(recipe.mean) + "\n";
   if (!recipe.deviation.empty()) text += "deviation = " + numbers(recipe.deviation) + "\n";
   text += "\n[training]\nbatch = " + (recipe.batch == 0 ? quoted("all") : std::to_string(recipe.batch)) +
-          (recipe.drop_last_batch ? "\nlast_batch = \"drop\"" : "") + "\nepochs = " + std::to_string(recipe.epochs) +
-          "\noptimizer = " + quoted(optimizer_name(recipe.optimizer)) + "\nlr = " + number(recipe.lr) + "\n";
+          (recipe.drop_last_batch ? "\nlast_batch = \"drop\"" : "") +
+          (recipe.loss == LossKind::ctc ? "\nloss = \"ctc\"\nlabels = " + std::to_string(recipe.labels) : "") +
+          "\nepochs = " + std::to_string(recipe.epochs) + "\noptimizer = " + quoted(optimizer_name(recipe.optimizer)) +
+          "\nlr = " + number(recipe.lr) + "\n";
   if (recipe.optimizer == OptimizerKind::momentum) text += "momentum = " + number(recipe.momentum) + "\n";
   if (recipe.optimizer == OptimizerKind::adam)
     text += "beta1 = " + number(recipe.beta1) + "\nbeta2 = " + number(recipe.beta2) +

@@ -13,9 +13,43 @@
 namespace lt {
 namespace {
 
-const char* split_name(Split split) { return split == Split::train ? "training" : "test"; }
+const char* dtype_name(DType type) {
+  switch (type) {
+    case DType::f32: return "f32";
+    case DType::u8: return "u8";
+    case DType::i32: return "i32";
+    case DType::bf16: return "bf16";
+  }
+  return "";
+}
+
+// "1 x 28 x 28 (channels x rows x columns)", "1000 x 123 (steps x features)"
+std::string extent_text(const Extent& extent, bool sequence) {
+  const auto text = [](uint32_t n) { return std::to_string(n); };
+  if (sequence) return text(extent.height) + " x " + text(extent.channels) + " (steps x features)";
+  return text(extent.channels) + " x " + text(extent.height) + " x " + text(extent.width) + " (channels x rows x columns)";
+}
+
+// Data sets have the features of a sequence as columns.
+Status check_samples(const DatasetInfo& info, const Recipe& recipe) {
+  Extent found = info.extent;
+  if (recipe.sequences) found = {found.height, found.channels, found.width};
+  if (found != recipe.input)
+    return fail(Status::mismatch, "%s has samples of %s, model %s takes %s", info.name,
+                extent_text(recipe.sequences ? found : info.extent, recipe.sequences && found.width == 1).c_str(),
+                recipe.name.c_str(), extent_text(recipe.input, recipe.sequences).c_str());
+  if (info.x_dtype != recipe.input_type)
+    return fail(Status::mismatch, "%s has samples of %s, model %s takes %s ([input] type)", info.name,
+                dtype_name(info.x_dtype), recipe.name.c_str(), dtype_name(recipe.input_type));
+  if (info.label_count != recipe.labels)
+    return fail(Status::mismatch, "%s has %u label%s a sample, model %s takes %u ([training] loss and labels)", info.name,
+                info.label_count, info.label_count == 1 ? "" : "s", recipe.name.c_str(), recipe.labels);
+  return Status::ok;
+}
 
 }  // namespace
+
+const char* split_name(Split split) { return split == Split::train ? "training" : "test"; }
 
 Status Session::create(std::shared_ptr<const Plan> plan, void* arena, size_t bytes, std::unique_ptr<Session>* session) {
   const uint64_t needed_bytes = plan->program.region_bytes;
@@ -40,10 +74,7 @@ Status Session::create(std::shared_ptr<const Plan> plan, void* arena, size_t byt
 Status Session::bind(Split split, const Dataset* dataset) {
   const DatasetInfo& info = dataset->info();
   const Recipe& recipe = plan_->recipe;
-  if (info.extent != recipe.input || info.x_dtype != recipe.input_type)
-    return fail(Status::mismatch, "%s has samples of %u x %u x %u, model %s takes %u x %u x %u (channels x rows x columns)",
-                info.name, info.extent.channels, info.extent.height, info.extent.width, recipe.name.c_str(),
-                recipe.input.channels, recipe.input.height, recipe.input.width);
+  LT_TRY(check_samples(info, recipe));
   if (info.classes > plan_->classes())
     return fail(Status::mismatch, "%s has %u classes, model %s has %u outputs", info.name, info.classes,
                 recipe.name.c_str(), plan_->classes());
@@ -154,6 +185,19 @@ void Session::finish_place(const Course& course, uint32_t samples, Report* repor
   epoch_correct_ = epoch_loss_sum_ = 0;
 }
 
+// The samples indices_[0, run->samples) of the data set into slot 0.
+Status Session::gather(const Dataset& dataset, RunArguments* run) {
+  std::byte* const x = executor_->staging(plan_->slot_x[0]);
+  auto* const labels = reinterpret_cast<int32_t*>(executor_->staging(plan_->slot_labels[0]));
+  LT_TRY(dataset.read(indices_.data(), run->samples, x, labels));
+  run->x = x;
+  run->labels = labels;
+  if (plan_->slot_lengths == no_tensor || !dataset.info().has_lengths) return Status::ok;
+  auto* const lengths = reinterpret_cast<uint32_t*>(executor_->staging(plan_->slot_lengths));
+  run->lengths = lengths;
+  return dataset.lengths(indices_.data(), run->samples, lengths);
+}
+
 Status Session::step(Report* report) {
   const Dataset* dataset = datasets_[0];
   if (!dataset) return fail(Status::state, "no training set is bound");
@@ -161,8 +205,6 @@ Status Session::step(Report* report) {
   const Course course = this->course();
   const uint32_t n = std::min(course.batch, course.epoch_samples - position_);
   const Shuffle shuffle(plan_->seed, epoch_ + 1, course.count);
-  std::byte* const x = executor_->staging(plan_->slot_x[0]);
-  auto* const labels = reinterpret_cast<int32_t*>(executor_->staging(plan_->slot_labels[0]));
   LT_TRY(train_batch(
       n,
       [&](uint32_t first, uint32_t samples, RunArguments* run) {
@@ -170,9 +212,7 @@ Status Session::step(Report* report) {
           const uint32_t at = position_ + first + i;
           indices_[i] = plan_->shuffle ? shuffle.at(at) : at;
         }
-        run->x = x;
-        run->labels = labels;
-        return dataset->read(indices_.data(), samples, x, labels);
+        return gather(*dataset, run);
       },
       report));
   finish_place(course, n, report);
@@ -197,8 +237,16 @@ Status Session::labels_from_bytes(const uint8_t* labels, uint32_t n, int slot) {
   return Status::ok;
 }
 
+// Bytes are labels of one class a sample.
+Status Session::check_label_bytes() const {
+  if (plan_->recipe.labels == 1) return Status::ok;
+  return fail(Status::state, "model %s takes %u labels a sample: give them by a data set", plan_->recipe.name.c_str(),
+              plan_->recipe.labels);
+}
+
 Status Session::step_on(const void* x, const uint8_t* labels, uint32_t n, Report* report) {
   const Recipe& recipe = plan_->recipe;
+  LT_TRY(check_label_bytes());
   if (n == 0 || (recipe.batch != 0 && n > recipe.batch))
     return fail(Status::argument, "a batch of %u samples; the plan takes 1 to %u", n, recipe.batch);
   const auto* const samples_x = static_cast<const std::byte*>(x);
@@ -214,6 +262,7 @@ Status Session::step_on(const void* x, const uint8_t* labels, uint32_t n, Report
 }
 
 Status Session::push(const void* x, uint8_t label, Report* report) {
+  LT_TRY(check_label_bytes());
   if (plan_->recipe.batch == 0)
     return fail(Status::state, "model %s takes the whole training set as one batch: give it by a data set or in one call",
                 plan_->recipe.name.c_str());
@@ -251,80 +300,6 @@ Status Session::step_pushed(Report* report) {
       report);
 }
 
-// The forward pass over a split that the host feeds, in the set's own order.
-Status Session::evaluate_fed(Split split, Statistics* statistics, double* wait_seconds) {
-  const Dataset* dataset = datasets_[static_cast<int>(split)];
-  const Program& program = plan_->program;
-  const auto count = static_cast<uint32_t>(dataset->info().count);
-  std::byte* const x = executor_->staging(plan_->slot_x[0]);
-  auto* const labels = reinterpret_cast<int32_t*>(executor_->staging(plan_->slot_labels[0]));
-  RunArguments run;
-  for (uint32_t first = 0; first < count; first += run.samples) {
-    if (stop_.load(std::memory_order_relaxed))
-      return fail(Status::stopped, "stopped in an evaluation, after step %" PRIu64, step_);
-    run = arguments(std::min(program.micro_batch, count - first), first, count, false);
-    for (uint32_t i = 0; i < run.samples; ++i) indices_[i] = first + i;
-    const double before = now_seconds();
-    LT_TRY(dataset->read(indices_.data(), run.samples, x, labels));
-    *wait_seconds += now_seconds() - before;
-    run.x = x;
-    run.labels = labels;
-    LT_TRY(executor_->run(0, program.forward_end, run));
-  }
-  LT_TRY(executor_->download(plan_->statistics, 0, statistics, sizeof *statistics));
-  return executor_->synchronize();
-}
-
-Status Session::evaluate(Split split, Report* report) {
-  const Dataset* dataset = datasets_[static_cast<int>(split)];
-  if (!dataset) return fail(Status::state, "no %s set is bound", split_name(split));
-  const double start = now_seconds();
-  double wait_seconds = 0;
-  const auto count = static_cast<uint32_t>(dataset->info().count);
-  Statistics statistics;
-  if (kept_[static_cast<int>(split)])
-    LT_TRY(executor_->evaluate_kept(split, arguments(count, 0, count, false), &statistics));
-  else
-    LT_TRY(evaluate_fed(split, &statistics, &wait_seconds));
-  if (statistics.non_finite != 0)
-    return fail(Status::numeric, "evaluation after step %" PRIu64 ": the loss of %" PRIu64 " samples is NaN or infinite",
-                step_, statistics.non_finite);
-  *report = {};
-  report->step = step_;
-  report->epoch = epoch_;
-  report->samples = count;
-  report->loss = statistics.loss_sum / count;
-  report->accuracy = static_cast<double>(statistics.correct) / count;
-  report->seconds = now_seconds() - start;
-  report->data_wait_seconds = wait_seconds;
-  return Status::ok;
-}
-
-Status Session::predict(const void* x, uint32_t n, float* probabilities, size_t floats) {
-  const uint32_t classes = plan_->classes();
-  if (floats != uint64_t{n} * classes)
-    return fail(Status::argument, "room for %zu probabilities, %u samples of %u classes have %" PRIu64, floats, n, classes,
-                uint64_t{n} * classes);
-  const Program& program = plan_->program;
-  RunArguments run;
-  for (uint32_t first = 0; first < n; first += run.samples) {
-    run = arguments(std::min(program.micro_batch, n - first), first, n, false);
-    run.x = static_cast<const std::byte*>(x) + first * plan_->sample_bytes();
-    LT_TRY(executor_->run(0, program.forward_end, run));
-    float* const rows = probabilities + uint64_t{first} * classes;
-    LT_TRY(executor_->download(plan_->logits, 0, rows, uint64_t{run.samples} * classes * sizeof(float)));
-    LT_TRY(executor_->synchronize());
-    for (uint32_t i = 0; i < run.samples; ++i) {
-      float* const row = rows + uint64_t{i} * classes;
-      const double largest = *std::max_element(row, row + classes);
-      double sum = 0;
-      for (uint32_t c = 0; c < classes; ++c) sum += std::exp(row[c] - largest);
-      for (uint32_t c = 0; c < classes; ++c) row[c] = static_cast<float>(std::exp(row[c] - largest) / sum);
-    }
-  }
-  return Status::ok;
-}
-
 // Whether all numbers of a tensor of floats (or bfloat16, whose exponent is as wide) are finite.
 Status Session::check_values(TensorId tensor, uint64_t elements, bool* finite) {
   const uint32_t element_bytes = dtype_bytes(plan_->program.tensors[tensor].dtype);
@@ -360,7 +335,7 @@ Status Session::report_non_finite(const RunArguments& last) {
   }
   for (uint32_t i = 0; i + 1 < program.forward_end; ++i) {
     LT_TRY(executor_->run(i, i + 1, last));
-    LT_TRY(check_values(program.ops[i].y, last.samples * program.ops[i].y_extent.elements(), &finite));
+    LT_TRY(check_values(program.ops[i].y, last.samples * program.tensors[program.ops[i].y].sample_elements, &finite));
     if (!finite)
       return fail(Status::numeric, "step %" PRIu64 ": the output of %s is NaN or infinite; weights are as before the step",
                   step, program.ops[i].layer.c_str());

@@ -24,6 +24,8 @@ struct Report {
   double epoch_loss = 0, epoch_accuracy = 0, epoch_seconds = 0, epoch_data_wait_seconds = 0;
 };
 
+const char* split_name(Split split);
+
 class Session {
  public:
   // arena: null, or `bytes` bytes aligned to region_alignment that outlive the session.
@@ -70,6 +72,8 @@ class Session {
     uint32_t count, batch, epoch_samples;
   };
   Course course() const;
+  Status gather(const Dataset& dataset, RunArguments* run);
+  Status check_label_bytes() const;
   Status train_kept(uint64_t most, Report* report);
   Status evaluate_fed(Split split, Statistics* statistics, double* wait_seconds);
   void take_in(const Statistics& sum, uint64_t samples, double seconds, double wait_seconds);

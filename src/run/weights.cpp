@@ -51,7 +51,7 @@ Status upload_pieces(const Parameter& parameter, Executor* executor, const Fill&
 }
 
 float initial_bound(const Parameter& parameter) {
-  const auto fan_in = static_cast<double>(parameter.fan_in), fan_out = static_cast<double>(parameter.fan_out);
+  const auto fan_in = static_cast<double>(parameter.init_bound_in), fan_out = static_cast<double>(parameter.fan_out);
   switch (parameter.init) {
     case Init::torch: return static_cast<float>(1 / std::sqrt(fan_in));
     case Init::xavier: return static_cast<float>(std::sqrt(6 / (fan_in + fan_out)));

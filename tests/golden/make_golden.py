@@ -4,7 +4,7 @@
 usage: make_golden.py [FOLDER]      needs torch, numpy and safetensors; the files are kept in the tree, so a build needs none
 
 One safetensors file a model. Metadata: `recipe` (TOML). Tensors; the steps take the samples in order and begin again where they end:
-  x U8 [samples][channel][row][column] · labels U8 [samples] · steps I32 [steps], samples of each step · losses F64 [steps]
+  x U8 [samples][channel][row][column], or [samples][time][feature] · labels U8 [samples] · steps I32 [steps], samples of each step · losses F64 [steps]
   probabilities F32 [samples of step 1][classes], from the initial weights
   initial/NAME, gradient/NAME (of step 1), final/NAME F32, in PyTorch's shapes and names
 Odd and unequal sizes are chosen on purpose: they show a row taken for a column, or a channel for a pixel.
@@ -105,9 +105,40 @@ class Nn(nn.Module):
         return self.fc2(F.relu(self.fc1(x.flatten(1))))
 
 
+class Gru(nn.Module):
+    full_batch = False
+    shape, sizes, optimizer, normalised = (9, 11), [8] * (STEPS - 1) + [5], ("adam", 1e-2, 0), False
+    layers = [("gru", "rnn", 13, 1, False), ("last_step",), ("linear", "fc", CLASSES, False)]
+
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.fc = nn.GRU(11, 13, batch_first=True), nn.Linear(13, CLASSES, bias=False)
+
+    def forward(self, x):
+        return self.fc(self.rnn(x)[0][:, -1])
+
+
+class BiGru(Gru):
+    layers = [("gru", "rnn", 7, 2, True), ("last_step",), ("linear", "fc", CLASSES, True)]
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.rnn, self.fc = nn.GRU(11, 7, 2, batch_first=True, bidirectional=True), nn.Linear(14, CLASSES)
+
+
+class BiLstm(Gru):
+    optimizer = ("adam", 2e-2, 0)
+    layers = [("lstm", "rnn", 9, 3, True), ("last_step",), ("linear", "fc", CLASSES, False)]
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.rnn, self.fc = nn.LSTM(11, 9, 3, batch_first=True, bidirectional=True), nn.Linear(18, CLASSES, bias=False)
+
+
 def recipe(name, model):
     kind, lr, momentum = model.optimizer
-    lines = [f'name = "golden/{name}"', "", "[input]", f"shape = {list(model.shape)}", 'type = "u8"', f"scale = {1 / 255!r}"]
+    shape = [f"shape = {list(model.shape)}"] if len(model.shape) == 3 else [f"steps = {model.shape[0]}", f"features = {model.shape[1]}"]
+    lines = [f'name = "golden/{name}"', "", "[input]", *shape, 'type = "u8"', f"scale = {1 / 255!r}"]
     if model.normalised: lines += [f"mean = {MEAN}", f"deviation = {DEVIATION}"]
     lines += ["", "[training]", 'batch = "all"' if model.full_batch else f"batch = {model.sizes[0]}", "epochs = 1", f'optimizer = "{kind}"', f"lr = {lr}"]
     if momentum: lines.append(f"momentum = {momentum}")
@@ -115,6 +146,8 @@ def recipe(name, model):
         lines += ["", "[[layer]]", f'type = "{layer[0]}"']
         if layer[0] == "conv2d":
             lines += [f'name = "{layer[1]}"', f"out_channels = {layer[2]}", f"kernel = {layer[3]}", f"padding = {layer[4]}"]
+        if layer[0] in ("gru", "lstm"):
+            lines += [f'name = "{layer[1]}"', f"units = {layer[2]}", f"layers = {layer[3]}", f"bidirectional = {str(layer[4]).lower()}"]
         if layer[0] == "linear": lines += [f'name = "{layer[1]}"', f"out_features = {layer[2]}", f"bias = {str(layer[3]).lower()}"]
         if layer[0] == "max_pool": lines.append(f"kernel = {layer[1]}")
         if layer[0] == "dropout": lines.append(f"rate = {layer[1]}")
@@ -165,5 +198,5 @@ def train(name, make_model, seed):
 
 
 for seed, (name, make_model) in enumerate({"cnn-same": CnnSame, "cnn-same-momentum": CnnSameMomentum, "cnn-valid": CnnValid, "linear": Linear,
-                                           "nn": Nn, "cifar10": Cifar10}.items(), 1):
+                                           "nn": Nn, "cifar10": Cifar10, "gru": Gru, "bigru": BiGru, "bilstm": BiLstm}.items(), 1):
     train(name, make_model, seed)

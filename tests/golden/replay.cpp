@@ -17,7 +17,8 @@
 namespace lt::test {
 namespace {
 
-const char* const models[] = {"cnn-same", "cnn-same-momentum", "cnn-valid", "linear", "nn", "cifar10"};
+const char* const models[] = {"cnn-same", "cnn-same-momentum", "cnn-valid", "linear", "nn", "cifar10", "gru", "bigru",
+                              "bilstm"};
 
 struct Choice {
   std::string device, kernels;
@@ -86,12 +87,14 @@ class Replay : public testing::TestWithParam<std::tuple<const char*, Choice>> {
     sample_bytes = x.size() / labels.size();
   }
 
-  // False where the machine lacks what the choice asks for (a kernel library that is not installed, instructions).
+  // False where the machine lacks what the choice asks for (a kernel library that is not installed, instructions), and
+  // where a device has no kernels for sequences.
   bool open() {
     lt_plan* made = nullptr;
     const lt_status status = lt_plan_create(&config, &made);
     plan.reset(made);
     const std::string& kernels = std::get<1>(GetParam()).kernels;
+    if (status == LT_ERR_UNSUPPORTED && recipe.find("steps = ") != std::string::npos) return false;
     if (status == LT_ERR_DEVICE && kernels != "auto" && kernels != "highway") return false;
     EXPECT_EQ(status, LT_OK) << lt_last_error();
     lt_session* begun = nullptr;
@@ -171,7 +174,10 @@ TEST_P(Replay, GivesTheSameGradients) {
     const std::vector<float> after = read(name);
     for (size_t i = 0; i < gradient.size(); ++i) gradient[i] -= after[i];
     const Distance apart = distance(gradient, golden.read<float>("gradient/" + name));
-    EXPECT_GT(apart.largest, 1e-3) << name << ": a gradient of nothing proves nothing";
+    // Where only its last step counts, the other direction takes one step, from zeros: its recurrent weights have none.
+    const bool from_zeros = name.find("weight_hh") != std::string::npos && name.ends_with("_reverse") && apart.largest == 0;
+    EXPECT_TRUE(from_zeros || apart.largest > (name.starts_with("rnn.") ? 1e-4 : 1e-3))
+        << name << ": a gradient of nothing proves nothing";
     EXPECT_LT(apart.difference, 1e-6 * std::max(1.0, apart.largest)) << name;
   }
 }

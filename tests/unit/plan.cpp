@@ -27,6 +27,10 @@ TEST(Plan, CountsTheParametersOfTheBenchmarks) {
   EXPECT_EQ(plan_of(request("mnist/linear"))->parameter_count(), 7850u);
   EXPECT_EQ(plan_of(request("mnist/nn"))->parameter_count(), 101770u);
   EXPECT_EQ(plan_of(request("cifar10"))->parameter_count(), 3441592u);
+  EXPECT_EQ(plan_of(request("rnn/gru-1x320"))->parameter_count(), 435200u);
+  EXPECT_EQ(plan_of(request("rnn/lstm-1x320"))->parameter_count(), 577600u);
+  EXPECT_EQ(plan_of(request("rnn/bilstm-4x320"))->parameter_count(), 8543360u);
+  EXPECT_EQ(plan_of(request("rnn/bilstm-4x320-ctc"))->parameter_count(), 8565120u);
 }
 
 void expect_no_overlap(const Plan& plan) {
@@ -60,6 +64,39 @@ TEST(Plan, TensorsThatLiveTogetherNeverOverlap) {
       asked.guard_bytes = guard_bytes;
       expect_no_overlap(*plan_of(asked));
     }
+}
+
+TEST(Plan, NamesRecurrentParametersLikePyTorch) {
+  const auto plan = plan_of(request("rnn/bilstm-4x320"));
+  ASSERT_EQ(plan->parameters.size(), 4u * 8 + 1);
+  EXPECT_EQ(plan->parameters[0].name, "rnn.weight_ih_l0");
+  EXPECT_EQ(plan->parameters[3].name, "rnn.bias_hh_l0");
+  EXPECT_EQ(plan->parameters[4].name, "rnn.weight_ih_l0_reverse");
+  EXPECT_EQ(plan->parameters[4].dims, (std::vector<uint64_t>{1280, 123}));
+  EXPECT_EQ(plan->parameters[28].name, "rnn.weight_ih_l3_reverse");
+  EXPECT_EQ(plan->parameters[28].dims, (std::vector<uint64_t>{1280, 640}));
+  EXPECT_EQ(plan->parameters[32].name, "fc.weight");
+}
+
+// Of the last layer its last step alone is put out, the layers in front of it keep theirs until they have been gone back
+// through.
+TEST(Plan, SequencesLiveUntilTheWayBack) {
+  const auto plan = plan_of(request("rnn/bilstm-4x320"));
+  const Program& program = plan->program;
+  const auto tensor = [&](const char* name) {
+    for (const Tensor& t : program.tensors)
+      if (t.name == name) return t;
+    ADD_FAILURE() << "no tensor " << name;
+    return Tensor{};
+  };
+  EXPECT_EQ(tensor("rnn.l0").time_steps, 1000u);
+  EXPECT_EQ(tensor("rnn.l0").bytes, 25ull * 1000 * 640 * 4);
+  EXPECT_EQ(tensor("rnn.l0").last_op, 11u);  // its own backward operation, the last one
+  EXPECT_EQ(tensor("rnn.l3").time_steps, 0u);
+  EXPECT_EQ(tensor("rnn.l3").bytes, 25ull * 640 * 4);
+  EXPECT_EQ(tensor("rnn.l0.gradient").time_steps, 1000u);
+  EXPECT_EQ(program.ops[4].only_last_step, true);
+  EXPECT_EQ(program.ops[1].only_last_step, false);
 }
 
 TEST(Plan, SegmentsTileTheRegion) {

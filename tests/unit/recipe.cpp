@@ -53,6 +53,43 @@ const std::string head =
     "name = \"a\"\n[input]\nshape = [1, 8, 8]\n[training]\nbatch = 4\nepochs = 1\noptimizer = \"sgd\"\n";
 const std::string linear = "[[layer]]\ntype = \"linear\"\nname = \"fc\"\nout_features = 3\n";
 
+const std::string sequences =
+    "name = \"a\"\n[input]\nsteps = 7\nfeatures = 3\ntype = \"f32\"\n[training]\nbatch = 4\nepochs = 1\noptimizer = "
+    "\"sgd\"\n";
+const std::string gru = "[[layer]]\ntype = \"gru\"\nname = \"rnn\"\nunits = 5\n";
+const std::string last_step = "[[layer]]\ntype = \"last_step\"\n";
+
+std::vector<JoinedLayer> joined_of(const std::string& text) {
+  Recipe recipe;
+  std::vector<JoinedLayer> joined;
+  EXPECT_TRUE(ok(recipe_parse(text, "r.toml", &recipe))) << last_error();
+  EXPECT_TRUE(ok(join_layers(recipe, &joined))) << last_error();
+  return joined;
+}
+
+TEST(Recipe, AStackBecomesAnOperationALayer) {
+  const auto joined = joined_of(sequences + gru + "layers = 3\nbidirectional = true\nbias = false\n" + last_step + linear);
+  ASSERT_EQ(joined.size(), 5u);
+  for (size_t i = 1; i < 4; ++i) {
+    const Op& op = joined[i].op;
+    EXPECT_EQ(op.layer, "rnn.l" + std::to_string(i - 1));
+    EXPECT_EQ(op.x_extent, (Extent{7, 1, i == 1 ? 3u : 10u}));
+    EXPECT_EQ(op.y_extent, (Extent{i == 3 ? 1u : 7u, 1, 10}));
+    EXPECT_EQ(op.only_last_step, i == 3);
+    EXPECT_TRUE(op.directions == 2 && !op.has_bias && op.has_lengths);
+  }
+  EXPECT_EQ(joined[4].op.rows_per_sample, 1u);
+  EXPECT_EQ(joined[4].fan_in, 10u);
+}
+
+TEST(Recipe, ALinearLayerMultipliesEveryStep) {
+  const auto joined = joined_of(sequences + linear + gru + last_step);
+  ASSERT_EQ(joined.size(), 3u);
+  EXPECT_EQ(joined[1].op.rows_per_sample, 7u);
+  EXPECT_EQ(joined[1].op.x_extent, (Extent{1, 1, 3}));
+  EXPECT_EQ(joined[2].op.x_extent, (Extent{7, 1, 3}));
+}
+
 struct Refused {
   std::string text, sentence;
 };
@@ -87,6 +124,19 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{head + linear + "bais = false", "line 12: [[layer]] 1: bais is not a key"},
         Refused{head + linear + linear, "two layers are called \"fc\""},
         Refused{head + "[[layer]]\ntype = \"relu\"", "no layer has weights"},
+        Refused{head + gru, "layer rnn: gru takes a sequence"},
+        Refused{sequences + gru, "put last_step behind the last gru or lstm layer"},
+        Refused{sequences + gru + last_step + last_step, "last_step stands behind a gru or lstm layer alone"},
+        Refused{sequences + "[[layer]]\ntype = \"max_pool\"\nkernel = 2", "max_pool does not take a sequence"},
+        Refused{sequences + linear + "[[layer]]\ntype = \"dropout\"\nrate = 0.5\n" + gru, "dropout behind the steps"},
+        Refused{sequences + "[[layer]]\ntype = \"gru\"\nname = \"r\"", "units is missing"},
+        Refused{sequences + gru + "layers = 101", "whole number from 1 to 100"},
+        Refused{"name = \"a\"\n[input]\nsteps = 7\n[training]\nbatch = 4\nepochs = 1\noptimizer = \"sgd\"\n" + linear,
+                "features is missing"},
+        Refused{"name = \"a\"\n[input]\nsteps = 7\nfeatures = 2\nshape = [1, 2, 3]\n[training]\nbatch = 4\nepochs = "
+                "1\noptimizer = \"sgd\"\n" +
+                    linear,
+                "shape is for images"},
         Refused{head + "[[layer]]\ntype = \"conv2d\"\nname = \"c\"\nout_channels = 2\nkernel = 9\n" + linear,
                 "does not fit"},
         Refused{head + "[[layer]]\ntype = \"conv2d\"\nname = \"c\"\nout_channels = 2\nkernel = 3",
