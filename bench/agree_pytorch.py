@@ -4,9 +4,10 @@ every weight. Exit code 1 where they part by more than rounding.
 
 usage: agree_pytorch.py LEAN_TRAIN DATA_FOLDER [MODEL...] [-- OPTION...]      options after -- go to lean-train
 
-DATA_FOLDER holds the folders mnist and cifar-10-batches-bin, or those of them that the models need; recurrent networks need none.
+DATA_FOLDER holds the folders mnist, cifar-10-batches-bin and aclImdb (prepared), or those of them that the models need; the other
+recurrent networks need none.
 
-Dropout is off and the order is the file's, in both. PyTorch runs in float32, as a user's would, except for `linear`: at its rate
+Dropout is off and the order is the file's, in both; reviews, of which a file has the positive ones first, are shuffled in both. PyTorch runs in float32, as a user's would, except for `linear`: at its rate
 of 1 the loss swings in the first steps and blows rounding up, and PyTorch's float32, whose sums over 60,000 samples depend on its
 threads, ends 4.5e-3 away from its own float64 (measured, 20 steps, two threads). Needs torch, numpy, safetensors.
 """
@@ -14,6 +15,7 @@ import json, os, subprocess, sys, tempfile
 
 import numpy as np
 import torch
+from safetensors.numpy import load_file as load_numpy
 from safetensors.torch import load_file, save_file
 
 import models
@@ -29,6 +31,8 @@ BOUNDS = {
     "linear": dict(steps=20, loss=1e-4, weight=2e-4, share=0, dtype=torch.float64),
     "nn": dict(steps=20, loss=1e-3, weight=1e-3, share=1e-4),
     "cifar10": dict(steps=60, loss=1e-4, weight=2e-4, share=1e-5),
+    # Rare words have gradients close to nothing, which Adam divides by their size.
+    "imdb": dict(steps=50, loss=2e-4, weight=1e-3, share=1e-3),
     # `gradient`: bound of the relative norm of the difference of each parameter's gradient in the first step.
     "gru-1x320": dict(steps=10, loss=2e-4, weight=1e-3, share=1e-3, gradient=1e-4),
     "lstm-1x320": dict(steps=10, loss=2e-4, weight=1e-3, share=1e-3, gradient=1e-4),
@@ -50,7 +54,42 @@ def read_cifar10(folder):
     return records[:, 1:].reshape(-1, 3, 32, 32).copy(), records[:, 0].copy()
 
 
+def philox(counter, key):
+    """Philox4x32-10, Salmon et al. 2011."""
+    c, k, mask = list(counter), [key & 0xFFFFFFFF, key >> 32], 0xFFFFFFFF
+    for _ in range(10):
+        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(b >> 32) ^ c[1] ^ k[0], b & mask, (a >> 32) ^ c[3] ^ k[1], a & mask]
+        k = [(k[0] + 0x9E3779B9) & mask, (k[1] + 0xBB67AE85) & mask]
+    return c
+
+
+def shuffled(position, count, seed=1, epoch=1):
+    """Where lean-train finds the sample of a position: a Feistel network over the indices, walked until one is below `count`."""
+    bits = next(bits for bits in range(1, 17) if bits == 16 or 1 << 2 * bits >= count)
+    mask, index = (1 << bits) - 1, position
+    while True:
+        left, right = index >> bits, index & mask
+        for turn in range(4):
+            left, right = right, left ^ philox((right, 0, epoch, turn << 8 | 2), seed)[0] & mask
+        index = left << bits | right
+        if index < count: return index
+
+
+def read_reviews(folder, count):
+    """The first `count` of the first epoch."""
+    arrays = load_numpy(os.path.join(folder, "aclImdb/imdb-words.safetensors"))
+    offsets, words, labels = (arrays["train." + name] for name in ("offsets", "words", "labels"))
+    order = [shuffled(position, len(labels)) for position in range(count)]
+    x = np.zeros((count, 150), np.int64)
+    for row, review in enumerate(order):
+        last = words[offsets[review]:offsets[review + 1]][-150:]
+        x[row, :len(last)] = last
+    return torch.from_numpy(x), torch.from_numpy(labels[order]).long()
+
+
 def read_data(folder, name):
+    if models.MODELS[name].words: return read_reviews(folder, BOUNDS[name]["steps"] * models.MODELS[name].batch)
     if models.MODELS[name].toy:
         x, labels = models.toy_batch(models.MODELS[name].loss is models.ctc_loss)
         return x.double(), labels
@@ -64,11 +103,11 @@ def train_pytorch(name, steps, dtype, x, labels, weights):
     model = about.network()
     model.eval()  # dropout off; these models have nothing else that training changes
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, weights)
-    model, x = model.to(dtype), x.to(dtype)
+    model, x = model.to(dtype), x if about.words else x.to(dtype)
     optimizer, losses, gradients = about.optimizer(model.parameters()), [], {}
     for step in range(steps):
         rows = slice(None) if about.batch == 0 or about.toy else slice(step * about.batch, (step + 1) * about.batch)
-        loss = about.loss(model((x[rows] - about.mean) / about.deviation), labels[rows])
+        loss = about.loss(model(x[rows] if about.words else (x[rows] - about.mean) / about.deviation), labels[rows])
         optimizer.zero_grad()
         loss.backward()
         if step == 0: gradients = {key: value.grad.clone() for key, value in model.named_parameters()}
@@ -92,7 +131,7 @@ def compare_gradients(program, folder, name, bound, weights, gradients, options,
 
 def train_here(program, folder, name, steps, weights, options, out):
     log, saved = os.path.join(out, "run.jsonl"), os.path.join(out, "saved.safetensors")
-    subprocess.run([program, *models.MODELS[name].command, "--data", folder, "--weights", weights, "--no-shuffle", "--no-dropout", "--steps",
+    subprocess.run([program, *models.MODELS[name].command, "--data", folder, "--weights", weights, *([] if models.MODELS[name].words else ["--no-shuffle"]), "--no-dropout", "--steps",
                     str(steps), "--log", log, "--log-every", "1", "--save", saved, "--quiet", *options], check=True, stdout=subprocess.DEVNULL)
     records = [json.loads(line) for line in open(log)]
     return records[0], [record["loss"] for record in records if record["type"] == "step"], load_file(saved)

@@ -83,6 +83,17 @@ class Recurrent(nn.Module):
         return self.fc(y if self.every_step else y[:, -1])
 
 
+class Imdb(nn.Module):
+    """Words, zeros behind the last of a shorter review, over which the network runs too."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.rnn, self.fc = nn.Embedding(30000, 125), nn.GRU(125, 100, batch_first=True), nn.Linear(100, 2)
+
+    def forward(self, x):
+        return self.fc(self.rnn(self.embedding(x))[0][:, -1])
+
+
 # The one batch that the speed of recurrent networks is measured on.
 TOY_SAMPLES, TOY_STEPS, TOY_FEATURES, TOY_CLASSES, TOY_CTC_CLASSES, TOY_CTC_LABELS = 25, 1000, 123, 25, 59, 100
 TOY_CTC_LENGTHS = [500 + 500 * sample // (TOY_SAMPLES - 1) for sample in range(TOY_SAMPLES)]
@@ -110,6 +121,7 @@ class Model(NamedTuple):
     deviation: float = 1.0
     loss: Callable = F.cross_entropy  # of logits and labels
     toy: bool = False  # trained on the one toy batch
+    words: bool = False  # x is numbers of words
 
 
 def sgd(lr, momentum=0.0):
@@ -131,6 +143,7 @@ MODELS = {
     "linear": Model(["mnist", "--model", "linear"], Linear, sgd(1.0)),
     "nn": Model(["mnist", "--model", "nn"], Nn, adam(1e-3)),
     "cifar10": Model(["cifar10"], Cifar10, sgd(0.01, 0.9), 64, (3, 32, 32)),
+    "imdb": Model(["imdb"], Imdb, adam(1e-3), 64, (150,), words=True),
     "gru-1x320": recurrent("gru-1x320", nn.GRU, 1, False, TOY_CLASSES),
     "lstm-1x320": recurrent("lstm-1x320", nn.LSTM, 1, False, TOY_CLASSES),
     "bilstm-4x320": recurrent("bilstm-4x320", nn.LSTM, 4, True, TOY_CLASSES),

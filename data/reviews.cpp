@@ -16,6 +16,7 @@ void ReviewDataset::set(const char* name, const char* place, uint32_t vocabulary
   info_.x_dtype = DType::i32;
   info_.vocabulary = vocabulary;
   info_.classes = 2;
+  info_.has_lengths = true;
   info_.count = arrays.count;
 }
 
@@ -60,7 +61,7 @@ Status ReviewDataset::lengths(const uint32_t* indices, uint32_t n, uint32_t* len
   for (uint32_t i = 0; i < n; ++i) {
     Review review;
     LT_TRY(find(indices[i], &review));
-    lengths[i] = review.length;
+    lengths[i] = std::max(review.length, 1u);  // of one without words, a step of padding
   }
   return Status::ok;
 }

@@ -8,7 +8,9 @@ namespace lt::tool {
 
 void add_mnist_command(CLI::App& app, int* exit_code);
 void add_cifar10_command(CLI::App& app, int* exit_code);
+void add_imdb_command(CLI::App& app, int* exit_code);
 void add_rnn_command(CLI::App& app, int* exit_code);
+void add_predict_command(CLI::App& app, int* exit_code);
 void add_train_command(CLI::App& app, int* exit_code);
 void add_bench_command(CLI::App& app, int* exit_code);
 void add_devices_command(CLI::App& app, int* exit_code);

@@ -202,6 +202,8 @@ ExitCode check(const Arguments& arguments) {
   return result;
 }
 
+}  // namespace
+
 ExitCode exit_code_of(const Fetched& fetched) {
   switch (fetched.result) {
     case Fetched::ok: return ExitCode::ok;
@@ -225,6 +227,8 @@ DataGetEvents events_on_terminal() {
   };
   return events;
 }
+
+namespace {
 
 ExitCode get(const Arguments& arguments) {
   const std::vector<lt_dataset_kind> all = kinds();

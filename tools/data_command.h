@@ -4,8 +4,15 @@
 
 #include <CLI/App.hpp>
 
+#include "tools/data_get.h"
+#include "tools/exit_code.h"
+
 namespace lt::tool {
 
 void add_data_command(CLI::App& app, int* exit_code);
+
+// For those that put data right before they use it: progress for people, and what the program exits with.
+DataGetEvents events_on_terminal();
+ExitCode exit_code_of(const Fetched& fetched);
 
 }  // namespace lt::tool

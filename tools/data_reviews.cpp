@@ -77,6 +77,28 @@ Fetched choose_folder(const std::string& folder, const std::string& otherwise, c
 
 }  // namespace
 
+Fetched prepare_reviews_once(const PublishedSet& set, const std::string& otherwise, const DataGetEvents& events,
+                             std::string* folder) {
+  std::vector<std::string> places;
+  for (const char* below : {"", "/aclImdb", "/imdb", "/imdb/aclImdb"}) places.push_back(*folder + below);
+  for (const std::string& place : places)
+    if (is_file(place + "/" + review_words_name)) return {};
+  for (const std::string& place : places) {
+    if (!holds_reviews(place) && !is_file(place + "/" + set.archive->name)) continue;
+    std::string line;
+    if (!otherwise.empty() && is_file(otherwise + "/" + review_words_name) && ::access(place.c_str(), W_OK | X_OK) != 0) {
+      *folder = otherwise;
+      return {};
+    }
+    Fetched result = prepare_reviews(set, {place}, otherwise, events, &line);
+    if (result.result != Fetched::ok) return result;
+    events.say(line);
+    if (!is_file(place + "/" + review_words_name)) *folder = otherwise;
+    return {};
+  }
+  return {};
+}
+
 Fetched get_reviews(const DataGet& what, const DataGetEvents& events) {
   if (!what.force && is_whole(*what.set, what.to)) {
     events.say(what.to + "/" + review_words_name + ": there already");

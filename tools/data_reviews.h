@@ -17,4 +17,9 @@ Fetched get_reviews(const DataGet& what, const DataGetEvents& events);
 Fetched prepare_reviews(const PublishedSet& set, const std::vector<std::string>& places, const std::string& otherwise,
                         const DataGetEvents& events, std::string* line);
 
+// Before a training: where `folder` holds reviews that nobody has prepared yet, they are, in it or else in the cache folder
+// `otherwise`, and `folder` is then where. Where there are none, it stays as it is.
+Fetched prepare_reviews_once(const PublishedSet& set, const std::string& otherwise, const DataGetEvents& events,
+                             std::string* folder);
+
 }  // namespace lt::tool

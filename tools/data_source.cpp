@@ -40,6 +40,13 @@ std::string cache_folder() {
   return "";
 }
 
+std::string data_folder(const std::string& kind_name, const std::string& given) {
+  if (!given.empty()) return given;
+  for (const std::string& candidate : {environment("LEAN_TRAIN_DATA"), cache_folder()})
+    if (!candidate.empty() && lt_dataset_found(kind_name.c_str(), candidate.c_str()) == 1) return candidate;
+  return "";
+}
+
 lt_status open_data(const std::string& kind_name, const std::string& given, DataSource* source) {
   lt_dataset_kind kind;
   std::string opened = kind_name, folder = given;
@@ -49,8 +56,7 @@ lt_status open_data(const std::string& kind_name, const std::string& given, Data
       folder.clear();
       source->description = spoken(kind.name) + " (built in)";
     } else if (given.empty()) {
-      for (const std::string& candidate : {environment("LEAN_TRAIN_DATA"), cache_folder()})
-        if (folder.empty() && !candidate.empty() && lt_dataset_found(kind.name, candidate.c_str()) == 1) folder = candidate;
+      folder = data_folder(kind.name, given);
       if (folder.empty() && *kind.stand_in != '\0') {
         opened = kind.stand_in;
         source->description =

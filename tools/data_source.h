@@ -20,6 +20,9 @@ struct DataSource {
 std::string cache_folder();
 
 // `kind` as the plan names it, `given` the value of --data or "". On failure the sentence is lt_last_error().
+// Where the files of a kind are: `given`, or else the first of the places named above that has some; "" for none.
+std::string data_folder(const std::string& kind_name, const std::string& given);
+
 lt_status open_data(const std::string& kind, const std::string& given, DataSource* source);
 
 }  // namespace lt::tool

@@ -95,7 +95,9 @@ int run(int argc, char** argv) {
   app.require_subcommand(0, 1);  // the name of a data set is no second command
   add_mnist_command(app, &exit_status);
   add_cifar10_command(app, &exit_status);
+  add_imdb_command(app, &exit_status);
   add_rnn_command(app, &exit_status);
+  add_predict_command(app, &exit_status);
   add_train_command(app, &exit_status);
   add_devices_command(app, &exit_status);
   add_bench_command(app, &exit_status);

@@ -12,6 +12,8 @@
 #include <string>
 #include <utility>
 
+#include "tools/data_command.h"
+#include "tools/data_reviews.h"
 #include "tools/data_source.h"
 #include "tools/event_file.h"
 #include "tools/exit_code.h"
@@ -65,6 +67,7 @@ class Training {
   void hash_data();
   void log_mistakes();
   void close();
+  bool prepare_data_once(std::string* data);
   bool fail(lt_status status, Stage stage);
   int exit_status() const;
 
@@ -99,6 +102,24 @@ bool Training::print_plan() {
   return status == LT_OK || fail(status, Stage::plan);
 }
 
+// Texts become numbers when they are first used.
+bool Training::prepare_data_once(std::string* data) {
+  const PublishedSet* const set = published_set(facts_.plan.data);
+  if (set == nullptr || !set->made_of_texts) return true;
+  std::string folder = data_folder(facts_.plan.data, *data);
+  if (folder.empty()) return true;
+  const std::string cache = cache_folder(), before = folder;
+  const Fetched result =
+      prepare_reviews_once(*set, cache.empty() ? "" : cache + "/" + set->folder, events_on_terminal(), &folder);
+  clear_live_line();
+  if (folder != before) *data = folder;
+  if (result.result == Fetched::ok) return true;
+  error_ = result.why;
+  complain("%s", error_.c_str());
+  code_ = exit_code_of(result);
+  return false;
+}
+
 bool Training::set_up() {
   if (options_.log_every != 0 && options_.log.empty() && options_.tensorboard.empty()) {
     complain("--log-every needs --log or --tensorboard: there is nothing to write to");
@@ -120,7 +141,9 @@ bool Training::set_up() {
   lt_memory memory = sized<lt_memory>();
   if (const lt_status status = lt_plan_get(plan, &facts_.plan)) return fail(status, Stage::plan);
   if (const lt_status status = lt_plan_memory(plan, &memory)) return fail(status, Stage::plan);
-  if (const lt_status status = open_data(facts_.plan.data, options_.data, &source_)) return fail(status, Stage::data);
+  std::string data = options_.data;
+  if (!prepare_data_once(&data)) return false;
+  if (const lt_status status = open_data(facts_.plan.data, data, &source_)) return fail(status, Stage::data);
   facts_.command = options_.command;
   facts_.model = short_model(options_.command, facts_.plan.model);
   facts_.data = source_.train_info.name;

@@ -30,12 +30,15 @@ torch.manual_seed(1)
 about = models.MODELS[options.model]
 samples, batches = (about.batch, 8) if about.batch else (60000, 1)
 layout = torch.contiguous_format if options.contiguous else torch.channels_last
-model = about.network() if about.toy else about.network().to(memory_format=layout)
+model = about.network() if about.toy or about.words else about.network().to(memory_format=layout)
 run = torch.compile(model) if options.compile else model
 optimizer = about.optimizer(model.parameters())
 if about.toy:
     x, labels = models.toy_batch(about.loss is models.ctc_loss)
     batches, inputs, targets = 1, [x], [labels]
+elif about.words:
+    inputs = [torch.randint(0, 30000, (samples, *about.shape)) for _ in range(batches)]
+    targets = [torch.randint(0, 2, (samples,)) for _ in range(batches)]
 else:
     inputs = [torch.randn(samples, *about.shape).contiguous(memory_format=layout) for _ in range(batches)]
     targets = [torch.randint(0, 10, (samples,)) for _ in range(batches)]

@@ -69,6 +69,7 @@ JoinedLayer input_layer(const Recipe& recipe) {
 struct Flow {
   Extent extent;
   uint32_t steps = 0;
+  bool words = false;  // in front of an embedding
 };
 
 Status join_conv2d(const Recipe& recipe, const Flow& flow, size_t* next, JoinedLayer* result) {
@@ -113,6 +114,19 @@ Status join_activation(const Recipe& recipe, const Flow& flow, size_t* next, Joi
   return join_epilogue(recipe, true, next, &result->op);
 }
 
+Status join_embedding(const Recipe& recipe, const Flow& flow, size_t* next, JoinedLayer* result) {
+  const Layer& layer = recipe.layers[(*next)++];
+  Op& op = result->op;
+  op.kind = OpKind::embedding;
+  op.vocabulary = recipe.vocabulary;
+  op.has_lengths = recipe.lengths;
+  op.y_extent = {flow.steps, 1, layer.out};
+  result->fan_in = recipe.vocabulary;
+  result->fan_out = layer.out;
+  result->y_steps = flow.steps;
+  return check_size(layer, result->fan_in, layer.out, op.y_extent.elements());
+}
+
 // A stack of recurrent layers, one op each; the last one takes in a last_step behind it.
 Status join_recurrent(const Recipe& recipe, Flow flow, size_t* next, std::vector<JoinedLayer>* joined) {
   const auto number = static_cast<uint32_t>(*next + 1);
@@ -148,7 +162,14 @@ Status join_recurrent(const Recipe& recipe, Flow flow, size_t* next, std::vector
 }
 
 Status check_flow(const Layer& layer, const Flow& flow) {
+  if (flow.words != (layer.kind == LayerKind::embedding))
+    return fail(Status::argument,
+                flow.words
+                    ? "layer %s: %s does not take words, as an [input] with a vocabulary has them: begin with embedding"
+                    : "layer %s: %s takes words, which an [input] with a vocabulary has, and is the first layer",
+                layer.name.c_str(), layer_kind_name(layer.kind));
   switch (layer.kind) {
+    case LayerKind::embedding: return Status::ok;
     case LayerKind::gru:
     case LayerKind::lstm:
       if (flow.steps == 0)
@@ -196,7 +217,7 @@ Status check_loss(const Recipe& recipe, const Flow& flow) {
 Status join_layers(const Recipe& recipe, std::vector<JoinedLayer>* joined) {
   joined->clear();
   joined->push_back(input_layer(recipe));
-  Flow flow{recipe.input, joined->front().y_steps};
+  Flow flow{recipe.input, joined->front().y_steps, recipe.vocabulary != 0};
   for (size_t next = 0; next < recipe.layers.size();) {
     const Layer& layer = recipe.layers[next];
     LT_TRY(check_flow(layer, flow));
@@ -215,6 +236,7 @@ Status join_layers(const Recipe& recipe, std::vector<JoinedLayer>* joined) {
       case LayerKind::dropout: LT_TRY(join_activation(recipe, flow, &next, &result)); break;
       case LayerKind::gru:
       case LayerKind::lstm: LT_TRY(join_recurrent(recipe, flow, &next, joined)); break;
+      case LayerKind::embedding: LT_TRY(join_embedding(recipe, flow, &next, &result)); break;
       case LayerKind::last_step: break;  // refused by check_flow
     }
     const bool pushed = layer.kind == LayerKind::gru || layer.kind == LayerKind::lstm;

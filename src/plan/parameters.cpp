@@ -58,6 +58,13 @@ std::vector<Parameter> recurrent_parameters(const JoinedLayer& layer) {
   return list;
 }
 
+std::vector<Parameter> embedding_parameters(const JoinedLayer& layer) {
+  Parameter table = weight_of(layer, layer.op.layer + ".weight", layer.fan_in * layer.fan_out, {});
+  table.dims = {layer.fan_in, layer.fan_out};
+  table.is_bias = true;
+  return {table};
+}
+
 std::vector<TensorId*> places(const Op& op, TensorId* weight, TensorId* bias, RecurrentWeights* recurrent) {
   std::vector<TensorId*> list;
   switch (op.kind) {
@@ -68,6 +75,8 @@ std::vector<TensorId*> places(const Op& op, TensorId* weight, TensorId* bias, Re
       list = {weight};
       if (op.has_bias) list.push_back(bias);
       break;
+    case OpKind::embedding:
+    case OpKind::embedding_backward: list = {weight}; break;
     case OpKind::recurrent:
     case OpKind::recurrent_backward:
       for (uint32_t direction = 0; direction < op.directions; ++direction) {
@@ -88,6 +97,7 @@ std::vector<Parameter> layer_parameters(const JoinedLayer& layer) {
     case OpKind::conv2d:
     case OpKind::linear: return product_parameters(layer);
     case OpKind::recurrent: return recurrent_parameters(layer);
+    case OpKind::embedding: return embedding_parameters(layer);
     default: return {};
   }
 }

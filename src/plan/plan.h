@@ -27,7 +27,7 @@ struct Parameter {
   // out alone.
   uint64_t out = 0;
   Extent in_extent;  // conv2d: {kernel, kernel, in channels}; linear: the extent that was flattened; recurrent: {1, 1, in}
-  bool is_bias = false;
+  bool is_bias = false;  // or an embedding's table: one row of numbers in PyTorch's order, float in bf16 too
   uint64_t elements() const { return is_bias ? out : out * fan_in; }
 };
 
@@ -54,6 +54,7 @@ struct Plan {
   // of sequences come from data sets alone.
   TensorId slot_x[2] = {no_tensor, no_tensor}, slot_labels[2] = {no_tensor, no_tensor}, slot_lengths = no_tensor;
   uint32_t slot_samples[2] = {0, 0};
+  std::vector<TensorId> last_steps;  // of updates that are put off: see Op::last_steps
   uint64_t seed = 1;
   bool shuffle = true, dropout = true;
   uint64_t fold_least_bytes = fold_least_bytes_default;  // as requested

@@ -25,6 +25,8 @@ class Builder {
       if (!add_backward(i)) break;
     program_.backward_end = op_count();
     add_update();
+    program_.step_end = op_count();
+    add_catch_up();
     add_staging();
     find_lifetimes();
   }
@@ -61,9 +63,11 @@ class Builder {
     const uint64_t bytes = parameter.elements() * sizeof(float);
     parameter.tensor = add(parameter.name, Segment::parameters, DType::f32, 0, bytes);
     folded_.resize(program_.tensors.size(), false);
-    folded_[parameter.tensor] = layer == OpKind::linear && !parameter.is_bias && bytes >= plan_.fold_least_bytes &&
-                                plan_.recipe.batch != 0 && plan_.recipe.batch <= program_.micro_batch &&
-                                plan_.device->folds_updates();
+    const bool can_fold = plan_.recipe.batch != 0 && plan_.recipe.batch <= program_.micro_batch &&
+                          plan_.device->folds_updates() && plan_.fold_least_bytes != fold_nothing;
+    folded_[parameter.tensor] =
+        can_fold && ((layer == OpKind::linear && !parameter.is_bias && bytes >= plan_.fold_least_bytes) ||
+                     (layer == OpKind::embedding && plan_.recipe.optimizer == OptimizerKind::adam));
     plan_.parameters.push_back(std::move(parameter));
   }
 
@@ -138,7 +142,10 @@ class Builder {
     Op op = layer.op;
     const uint64_t elements = op.y_extent.elements() * op.rows_per_sample;
     op.x = plan_.logits;  // the output so far
-    op.y = add_sequence(add_flow(op.layer, elements, i + 1 == joined_.size()), layer.y_steps);
+    const TensorId y = op.kind == OpKind::input && op.x_dtype == DType::i32
+                           ? add_activation(op.layer, DType::i32, elements)
+                           : add_flow(op.layer, elements, i + 1 == joined_.size());
+    op.y = add_sequence(y, layer.y_steps);
     if (op.has_pool) op.argmax = add_activation(op.layer + ".argmax", DType::u8, elements);
     if (op.dropout > 0) op.mask = add_activation(op.layer + ".mask", DType::u8, mask_row_bytes(elements));
     uint32_t parameter = first_parameter_[i];
@@ -146,6 +153,7 @@ class Builder {
       const Parameter& p = plan_.parameters[parameter++];
       *place = bf16() && !p.is_bias ? copies_[p.tensor] : p.tensor;
     }
+    if (op.kind == OpKind::embedding && folded_[op.weight]) defer_update(plan_.parameters[first_parameter_[i]], &op);
     if (op.kind == OpKind::input) plan_.input = op.y;
     plan_.logits = op.y;
     program_.ops.push_back(std::move(op));
@@ -187,6 +195,7 @@ class Builder {
       case OpKind::conv2d: op.kind = OpKind::conv2d_backward; break;
       case OpKind::linear: op.kind = OpKind::linear_backward; break;
       case OpKind::recurrent: op.kind = OpKind::recurrent_backward; break;
+      case OpKind::embedding: op.kind = OpKind::embedding_backward; break;
       default: op.kind = OpKind::activation_backward; break;
     }
     op.dy = gradient_;
@@ -200,7 +209,8 @@ class Builder {
                            joined_[i].x_steps);
     const std::vector<TensorId*> from = parameter_places(&op), to = gradient_places(&op);
     for (size_t k = 0; k < from.size(); ++k) *to[k] = gradients_[*from[k]];
-    if (op.weight != no_tensor && op.dweight == no_tensor) fold_update(plan_.parameters[first_parameter_[i]], &op);
+    if (op.weight != no_tensor && op.dweight == no_tensor && !op.folded_update)
+      fold_update(plan_.parameters[first_parameter_[i]], &op);
     gradient_ = op.dx;
     program_.ops.push_back(std::move(op));
     return further;
@@ -222,6 +232,27 @@ class Builder {
     if (plan_.state_block != no_tensor) op->state = add_part(weight, ".state.first", plan_.state_block);
     if (plan_.state2_block != no_tensor) op->state2 = add_part(weight, ".state.second", plan_.state2_block);
     op->statistics = plan_.statistics;
+  }
+
+  // The forward op's, from which the backward op has it.
+  void defer_update(const Parameter& weight, Op* op) {
+    fold_update(weight, op);
+    op->copies = no_tensor;
+    op->last_steps =
+        add(op->layer + ".last_steps", Segment::state, DType::i32, 0, uint64_t{op->vocabulary} * sizeof(int32_t));
+    plan_.last_steps.push_back(op->last_steps);
+  }
+
+  // Where updates are put off.
+  void add_catch_up() {
+    for (uint32_t i = 0; i < program_.forward_end; ++i) {
+      if (program_.ops[i].last_steps == no_tensor) continue;
+      Op op = program_.ops[i];
+      op.kind = OpKind::embedding_catch_up;
+      op.x = op.y = no_tensor;
+      op.has_lengths = false;
+      program_.ops.push_back(std::move(op));
+    }
   }
 
   void add_update() {
@@ -271,8 +302,9 @@ class Builder {
     };
     for (uint32_t i = 0; i < op_count(); ++i) {
       const Op& op = program_.ops[i];
-      for (const TensorId id : {op.x, op.y, op.weight, op.bias, op.argmax, op.mask, op.saved, op.dx, op.dy, op.dweight,
-                                op.dbias, op.statistics, op.parameters, op.gradients, op.state, op.state2, op.copies})
+      for (const TensorId id :
+           {op.x, op.y, op.weight, op.bias, op.argmax, op.mask, op.saved, op.dx, op.dy, op.dweight, op.dbias, op.statistics,
+            op.parameters, op.gradients, op.state, op.state2, op.copies, op.last_steps})
         use(id, i);
       for (const RecurrentWeights* list : {op.weights, op.dweights})
         for (const RecurrentWeights* w = list; w != list + 2; ++w)
@@ -285,6 +317,7 @@ class Builder {
       program_.tensors[id].first_op = 0;
       program_.tensors[id].last_op = op_count() - 1;
     }
+    for (const TensorId id : plan_.last_steps) program_.tensors[id].first_op = 0;
     // Logits are read after an evaluation or a prediction, which end with the loss: nothing of the forward pass follows.
     for (const Parameter& parameter : plan_.parameters) {
       program_.tensors[parameter.tensor].first_op = 0;

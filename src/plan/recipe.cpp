@@ -18,16 +18,19 @@ namespace {
 template <class Kind>
 using Names = std::initializer_list<std::pair<const char*, Kind>>;
 
-const Names<LayerKind> layer_kinds = {{"conv2d", LayerKind::conv2d}, {"max_pool", LayerKind::max_pool},
-                                      {"relu", LayerKind::relu},     {"dropout", LayerKind::dropout},
-                                      {"linear", LayerKind::linear}, {"gru", LayerKind::gru},
-                                      {"lstm", LayerKind::lstm},     {"last_step", LayerKind::last_step}};
+const Names<LayerKind> layer_kinds = {
+    {"conv2d", LayerKind::conv2d},   {"max_pool", LayerKind::max_pool},   {"relu", LayerKind::relu},
+    {"dropout", LayerKind::dropout}, {"linear", LayerKind::linear},       {"gru", LayerKind::gru},
+    {"lstm", LayerKind::lstm},       {"last_step", LayerKind::last_step}, {"embedding", LayerKind::embedding}};
 const Names<LossKind> losses = {{"cross_entropy", LossKind::cross_entropy}, {"ctc", LossKind::ctc}};
 const Names<OptimizerKind> optimizers = {
     {"sgd", OptimizerKind::sgd}, {"momentum", OptimizerKind::momentum}, {"adam", OptimizerKind::adam}};
 const Names<Init> inits = {{"torch", Init::torch}, {"xavier", Init::xavier}, {"he", Init::he}, {"zeros", Init::zeros}};
+const Names<Init> embedding_inits = {{"normal", Init::normal}, {"uniform", Init::uniform}, {"zeros", Init::zeros}};
 const Names<bool> last_batches = {{"keep", false}, {"drop", true}};
 const Names<DType> input_types = {{"u8", DType::u8}, {"f32", DType::f32}};
+// Numbers of words are held in 16 bits by the data sets that have them.
+constexpr uint32_t max_vocabulary = 65536;
 
 template <class Kind>
 const char* name_of(const Names<Kind>& names, Kind kind) {
@@ -161,11 +164,18 @@ class Section {
 // Images have a shape, sequences steps and features.
 Status parse_extent(Section* input, const toml::table& table, Recipe* recipe) {
   Section& section = *input;
-  recipe->sequences = table.contains("steps") || table.contains("features");
+  recipe->sequences = table.contains("steps") || table.contains("features") || table.contains("vocabulary");
   if (recipe->sequences) {
     if (table.contains("shape")) return section.wrong("shape", "is for images; a sequence has steps and features");
     LT_TRY(section.integer("steps", true, 1, recipe_max_dimension, &recipe->input.height));
-    LT_TRY(section.integer("features", true, 1, recipe_max_dimension, &recipe->input.channels));
+    LT_TRY(section.integer("vocabulary", false, 1, max_vocabulary, &recipe->vocabulary));
+    if (recipe->vocabulary != 0) {
+      for (const char* key : {"features", "type", "scale", "mean", "deviation"})
+        if (table.contains(key)) return section.wrong(key, "is for numbers; steps of a vocabulary are words");
+      recipe->input_type = DType::i32;
+    } else {
+      LT_TRY(section.integer("features", true, 1, recipe_max_dimension, &recipe->input.channels));
+    }
     LT_TRY(section.truth("lengths", &recipe->lengths));
     if (recipe->input.elements() > recipe_max_elements) return section.wrong("steps", "times features is too many");
     return Status::ok;
@@ -184,7 +194,7 @@ Status parse_extent(Section* input, const toml::table& table, Recipe* recipe) {
 Status parse_input(const toml::table& table, const char* origin, Recipe* recipe) {
   Section section(table, origin, "[input]");
   LT_TRY(parse_extent(&section, table, recipe));
-  LT_TRY(section.choice("type", input_types, false, &recipe->input_type));
+  if (recipe->vocabulary == 0) LT_TRY(section.choice("type", input_types, false, &recipe->input_type));
   LT_TRY(section.number("scale", -1e30, 1e30, &recipe->scale));
   LT_TRY(section.numbers("mean", recipe->input.channels, -1e30, 1e30, &recipe->mean));
   LT_TRY(section.numbers("deviation", recipe->input.channels, 1e-30, 1e30, &recipe->deviation));
@@ -219,7 +229,13 @@ Status parse_layer(const toml::table& table, const char* origin, size_t index, L
   layer->name = std::string(layer_kind_name(layer->kind)) + std::to_string(index + 1);
   const bool weighted = layer->kind == LayerKind::conv2d || layer->kind == LayerKind::linear;
   const bool recurrent = layer->kind == LayerKind::gru || layer->kind == LayerKind::lstm;
-  LT_TRY(section.text("name", weighted || recurrent, &layer->name));
+  const bool embedding = layer->kind == LayerKind::embedding;
+  LT_TRY(section.text("name", weighted || recurrent || embedding, &layer->name));
+  if (embedding) {
+    layer->init = Init::normal;
+    LT_TRY(section.integer("features", true, 1, recipe_max_dimension, &layer->out));
+    LT_TRY(section.choice("init", embedding_inits, false, &layer->init));
+  }
   if (recurrent) {
     LT_TRY(section.integer("units", true, 1, recipe_max_dimension, &layer->units));
     LT_TRY(section.integer("layers", false, 1, recipe_max_stack, &layer->layers));

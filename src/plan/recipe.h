@@ -12,18 +12,19 @@
 
 namespace lt {
 
-enum class LayerKind : uint8_t { conv2d, max_pool, relu, dropout, linear, gru, lstm, last_step };
+enum class LayerKind : uint8_t { conv2d, max_pool, relu, dropout, linear, gru, lstm, last_step, embedding };
 // cross_entropy: softmax, one class a sample; ctc: connectionist temporal classification, a list of labels a sample.
 enum class LossKind : uint8_t { cross_entropy, ctc };
 enum class OptimizerKind : uint8_t { sgd, momentum, adam };
 // `torch` is uniform in +-1/sqrt(fan_in), PyTorch's default for convolutions and linear layers; `xavier` uniform in
-// +-sqrt(6/(fan_in + fan_out)) (Glorot & Bengio 2010); `he` uniform in +-sqrt(6/fan_in) (He et al. 2015).
-enum class Init : uint8_t { torch, xavier, he, zeros };
+// +-sqrt(6/(fan_in + fan_out)) (Glorot & Bengio 2010); `he` uniform in +-sqrt(6/fan_in) (He et al. 2015). Of embeddings
+// alone: `normal` with deviation 1, PyTorch's default, and `uniform` in +-0.05, Keras'.
+enum class Init : uint8_t { torch, xavier, he, zeros, normal, uniform };
 
 struct Layer {
   LayerKind kind{};
   std::string name;
-  uint32_t out = 0;  // channels of conv2d, features of linear
+  uint32_t out = 0;  // channels of conv2d, features of linear and embedding
   Window window;     // conv2d, max_pool
   bool bias = true;  // conv2d, linear, gru, lstm
   double rate = 0;   // dropout
@@ -38,9 +39,10 @@ struct Recipe {
   std::string data;  // kind of data set; empty: the caller's own
   Extent input;
   DType input_type = DType::u8;
-  bool sequences = false;  // samples are sequences; input is {steps, 1, features}
-  bool lengths = true;     // of sequences: each as long as the data set says; false: all have all steps
-  double scale = 1;        // the network sees (value * scale - mean[c]) / deviation[c]
+  bool sequences = false;   // samples are sequences; input is {steps, 1, features}
+  uint32_t vocabulary = 0;  // not 0: samples are sequences of words, i32 below it; input is {steps, 1, 1}
+  bool lengths = true;      // of sequences: each as long as the data set says; false: all have all steps
+  double scale = 1;         // the network sees (value * scale - mean[c]) / deviation[c]
   std::vector<double> mean, deviation;
   uint32_t batch = 64;           // 0: the whole training set in one step
   bool drop_last_batch = false;  // an epoch's last batch, where it would be short: left out, or trained on

@@ -30,6 +30,8 @@ const char* init_name(Init init) {
     case Init::xavier: return "xavier";
     case Init::he: return "he";
     case Init::zeros: return "zeros";
+    case Init::normal: return "normal";
+    case Init::uniform: return "uniform";
   }
   return "";
 }
@@ -57,6 +59,10 @@ std::string layer_text(const Layer& layer) {
     field("bidirectional", layer.bidirectional ? "true" : "false");
     field("bias", layer.bias ? "true" : "false");
   }
+  if (layer.kind == LayerKind::embedding) {
+    field("features", std::to_string(layer.out));
+    field("init", quoted(init_name(layer.init)));
+  }
   if (layer.kind == LayerKind::dropout) field("rate", number(layer.rate));
   return text;
 }
@@ -68,12 +74,15 @@ std::string recipe_write(const Recipe& recipe) {
   if (!recipe.data.empty()) text += "data = " + quoted(recipe.data) + "\n";
   text += "\n[input]\n";
   if (recipe.sequences)
-    text += "steps = " + std::to_string(recipe.input.height) + "\nfeatures = " + std::to_string(recipe.input.channels) +
+    text += "steps = " + std::to_string(recipe.input.height) +
+            (recipe.vocabulary != 0 ? "\nvocabulary = " + std::to_string(recipe.vocabulary)
+                                    : "\nfeatures = " + std::to_string(recipe.input.channels)) +
             "\nlengths = " + (recipe.lengths ? "true" : "false") + "\n";
   else
     text += "shape = [" + std::to_string(recipe.input.channels) + ", " + std::to_string(recipe.input.height) + ", " +
             std::to_string(recipe.input.width) + "]\n";
-  text += "type = " + quoted(recipe.input_type == DType::u8 ? "u8" : "f32") + "\nscale = " + number(recipe.scale) + "\n";
+  if (recipe.vocabulary == 0)
+    text += "type = " + quoted(recipe.input_type == DType::u8 ? "u8" : "f32") + "\nscale = " + number(recipe.scale) + "\n";
   if (!recipe.mean.empty()) text += "mean = " + numbers(recipe.mean) + "\n";
   if (!recipe.deviation.empty()) text += "deviation = " + numbers(recipe.deviation) + "\n";
   text += "\n[training]\nbatch = " + (recipe.batch == 0 ? quoted("all") : std::to_string(recipe.batch)) +

@@ -8,6 +8,7 @@
 #include "src/base/checked.h"
 #include "src/base/clock.h"
 #include "src/base/shuffle.h"
+#include "src/run/label_lists.h"
 #include "src/run/weights.h"
 
 namespace lt {
@@ -41,6 +42,9 @@ Status check_samples(const DatasetInfo& info, const Recipe& recipe) {
   if (info.x_dtype != recipe.input_type)
     return fail(Status::mismatch, "%s has samples of %s, model %s takes %s ([input] type)", info.name,
                 dtype_name(info.x_dtype), recipe.name.c_str(), dtype_name(recipe.input_type));
+  if (info.vocabulary > recipe.vocabulary)
+    return fail(Status::mismatch, "%s has a vocabulary of %u words, model %s one of %u", info.name, info.vocabulary,
+                recipe.name.c_str(), recipe.vocabulary);
   if (info.label_count != recipe.labels)
     return fail(Status::mismatch, "%s has %u label%s a sample, model %s takes %u ([training] loss and labels)", info.name,
                 info.label_count, info.label_count == 1 ? "" : "s", recipe.name.c_str(), recipe.labels);
@@ -129,7 +133,7 @@ Status Session::train_batch(uint32_t n, const Fetch& fetch, Report* report) {
     LT_TRY(fetch(first, run.samples, &run));
     wait_seconds += now_seconds() - before;
     const bool last = first + run.samples == n;
-    LT_TRY(executor_->run(0, last ? static_cast<uint32_t>(program.ops.size()) : program.backward_end, run));
+    LT_TRY(executor_->run(0, last ? program.step_end : program.backward_end, run));
   }
   Statistics statistics;
   LT_TRY(executor_->download(plan_->statistics, 0, &statistics, sizeof statistics));
@@ -192,10 +196,12 @@ Status Session::gather(const Dataset& dataset, RunArguments* run) {
   LT_TRY(dataset.read(indices_.data(), run->samples, x, labels));
   run->x = x;
   run->labels = labels;
-  if (plan_->slot_lengths == no_tensor || !dataset.info().has_lengths) return Status::ok;
-  auto* const lengths = reinterpret_cast<uint32_t*>(executor_->staging(plan_->slot_lengths));
-  run->lengths = lengths;
-  return dataset.lengths(indices_.data(), run->samples, lengths);
+  if (plan_->slot_lengths != no_tensor && dataset.info().has_lengths) {
+    auto* const lengths = reinterpret_cast<uint32_t*>(executor_->staging(plan_->slot_lengths));
+    run->lengths = lengths;
+    LT_TRY(dataset.lengths(indices_.data(), run->samples, lengths));
+  }
+  return check_label_lists(plan_->recipe, plan_->classes(), dataset.info().name, indices_.data(), *run);
 }
 
 Status Session::step(Report* report) {
@@ -244,6 +250,29 @@ Status Session::check_label_bytes() const {
               plan_->recipe.labels);
 }
 
+// A caller's own words, which are indices: below the vocabulary, and as many as there are in front of the last zeros.
+Status Session::check_words(RunArguments* run) {
+  const Recipe& recipe = plan_->recipe;
+  if (recipe.vocabulary == 0) return Status::ok;
+  const auto* const words = static_cast<const int32_t*>(run->x);
+  const uint32_t steps = recipe.input.height;
+  auto* const lengths =
+      plan_->slot_lengths == no_tensor ? nullptr : reinterpret_cast<uint32_t*>(executor_->staging(plan_->slot_lengths));
+  for (uint32_t sample = 0; sample < run->samples; ++sample) {
+    uint32_t length = 1;
+    for (uint32_t t = 0; t < steps; ++t) {
+      const int32_t word = words[sample * uint64_t{steps} + t];
+      if (word < 0 || static_cast<uint32_t>(word) >= recipe.vocabulary)
+        return fail(Status::argument, "word %u of sample %u is %d: the model has words 0 to %u", t,
+                    run->sample_offset + sample, word, recipe.vocabulary - 1);
+      if (word != 0) length = t + 1;
+    }
+    if (lengths != nullptr) lengths[sample] = length;
+  }
+  run->lengths = lengths;
+  return Status::ok;
+}
+
 Status Session::step_on(const void* x, const uint8_t* labels, uint32_t n, Report* report) {
   const Recipe& recipe = plan_->recipe;
   LT_TRY(check_label_bytes());
@@ -256,6 +285,7 @@ Status Session::step_on(const void* x, const uint8_t* labels, uint32_t n, Report
       [&](uint32_t first, uint32_t samples, RunArguments* run) {
         run->x = samples_x + first * plan_->sample_bytes();
         run->labels = slot_labels;
+        LT_TRY(check_words(run));
         return labels_from_bytes(labels + first, samples, 0);
       },
       report);
@@ -295,7 +325,7 @@ Status Session::step_pushed(Report* report) {
       [&](uint32_t first, uint32_t, RunArguments* run) {
         run->x = x + first * plan_->sample_bytes();
         run->labels = labels + first;
-        return Status::ok;
+        return check_words(run);
       },
       report);
 }

@@ -57,6 +57,8 @@ class Session {
   const Parameter* parameter(const char* name) const;
   Status read(const char* name, float* values, size_t floats);
   Status write(const char* name, const float* values, size_t floats);
+  // Parameters and their state as they are after the last step: before they are read or written.
+  Status bring_up_to_date();
   Status save(const char* path);
   Status load_weights(const char* path, uint32_t* ignored);
 
@@ -74,6 +76,7 @@ class Session {
   Course course() const;
   Status gather(const Dataset& dataset, RunArguments* run);
   Status check_label_bytes() const;
+  Status check_words(RunArguments* run);
   Status train_kept(uint64_t most, Report* report);
   Status evaluate_fed(Split split, Statistics* statistics, double* wait_seconds);
   void take_in(const Statistics& sum, uint64_t samples, double seconds, double wait_seconds);

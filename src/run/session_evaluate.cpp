@@ -67,6 +67,7 @@ Status Session::predict(const void* x, uint32_t n, float* probabilities, size_t 
   for (uint32_t first = 0; first < n; first += run.samples) {
     run = arguments(std::min(program.micro_batch, n - first), first, n, false);
     run.x = static_cast<const std::byte*>(x) + first * plan_->sample_bytes();
+    LT_TRY(check_words(&run));
     LT_TRY(executor_->run(0, program.forward_end, run));
     float* const rows = probabilities + uint64_t{first} * classes;
     LT_TRY(executor_->download(plan_->logits, 0, rows, uint64_t{run.samples} * classes * sizeof(float)));

@@ -24,11 +24,18 @@ const Parameter* Session::parameter(const char* name) const {
   return nullptr;
 }
 
+Status Session::bring_up_to_date() {
+  const auto end = static_cast<uint32_t>(plan_->program.ops.size());
+  if (plan_->program.step_end == end) return Status::ok;
+  return executor_->run(plan_->program.step_end, end, arguments(1, 0, 1, false));
+}
+
 Status Session::read(const char* name, float* values, size_t floats) {
   const Parameter* found = parameter(name);
   if (!found) return Status::argument;
   if (floats != found->elements())
     return fail(Status::argument, "room for %zu numbers, %s has %" PRIu64, floats, name, found->elements());
+  LT_TRY(bring_up_to_date());
   return weights_read(*plan_, *found, executor_.get(), values);
 }
 
@@ -37,6 +44,7 @@ Status Session::write(const char* name, const float* values, size_t floats) {
   if (!found) return Status::argument;
   if (floats != found->elements())
     return fail(Status::argument, "%zu numbers given, %s has %" PRIu64, floats, name, found->elements());
+  LT_TRY(bring_up_to_date());
   return weights_write(*plan_, *found, values, executor_.get());
 }
 
@@ -48,6 +56,7 @@ Status Session::save(const char* path) {
     tensors.push_back({parameter.name, parameter.dims});
     largest = std::max(largest, parameter.elements());
   }
+  LT_TRY(bring_up_to_date());
   LT_TRY(writer.create(path, {{"format", "pt"}, {"model", plan_->recipe.name}}, tensors));
   std::vector<float> values(largest);
   for (const Parameter& parameter : plan_->parameters) {
@@ -77,6 +86,7 @@ Status Session::load_weights(const char* path, uint32_t* ignored) {
     found.push_back(entry);
     largest = std::max(largest, parameter.elements());
   }
+  LT_TRY(bring_up_to_date());
   std::vector<float> values(largest);
   for (size_t i = 0; i < found.size(); ++i) {
     std::memcpy(values.data(), found[i]->bytes, found[i]->end - found[i]->begin);

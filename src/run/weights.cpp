@@ -56,9 +56,19 @@ float initial_bound(const Parameter& parameter) {
     case Init::torch: return static_cast<float>(1 / std::sqrt(fan_in));
     case Init::xavier: return static_cast<float>(std::sqrt(6 / (fan_in + fan_out)));
     case Init::he: return static_cast<float>(std::sqrt(6 / fan_in));
+    case Init::uniform: return 0.05f;
+    case Init::normal: return 1;
     case Init::zeros: return 0;
   }
   return 0;
+}
+
+// Box & Muller 1958: two uniform numbers make two normal ones.
+float normal_number(const Philox4& random, uint64_t index) {
+  const uint64_t pair = index % 4 / 2 * 2;
+  const double radius = std::sqrt(-2 * std::log(1 - static_cast<double>(philox_uniform(random.v[pair]))));
+  const double angle = 2 * 3.14159265358979323846 * static_cast<double>(philox_uniform(random.v[pair + 1]));
+  return static_cast<float>(radius * (index % 2 == 0 ? std::cos(angle) : std::sin(angle)));
 }
 
 }  // namespace
@@ -80,7 +90,8 @@ Status weights_initialize(const Plan& plan, uint32_t index, Executor* executor) 
                                            static_cast<uint32_t>(random_block)),
                             plan.seed);
       }
-      buffer[i] = bound * (2 * philox_uniform(random.v[draw % 4]) - 1);
+      buffer[i] = parameter.init == Init::normal ? normal_number(random, draw)
+                                                 : bound * (2 * philox_uniform(random.v[draw % 4]) - 1);
     }
   });
 }

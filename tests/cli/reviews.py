@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Models of words as users meet them: the recipe imdb, built-in reviews, raw reviews that are prepared when they are first
+used, and what a model says of a text.
+
+usage: reviews.py LEAN_TRAIN [TestCase.test ...]
+"""
+import json, os, struct, subprocess, sys, tempfile, unittest
+
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+RECIPE = """
+name = "words"
+data = "DATA"
+[input]
+steps = 150
+vocabulary = 30000
+lengths = LENGTHS
+[training]
+batch = BATCH
+last_batch = "drop"
+epochs = 1
+optimizer = "OPTIMIZER"
+lr = 0.01
+[[layer]]
+type = "embedding"
+name = "embedding"
+features = 6
+[[layer]]
+type = "gru"
+name = "rnn"
+units = 5
+[[layer]]
+type = "last_step"
+[[layer]]
+type = "linear"
+name = "fc"
+out_features = 2
+"""
+
+
+def run(*arguments, stdin=None):
+    environment = dict(os.environ)
+    for name in ("LEAN_TRAIN_DATA", "XDG_CACHE_HOME"):
+        environment.pop(name, None)
+    environment["HOME"] = "/nonexistent"
+    return subprocess.run([PROGRAM, *arguments], input=stdin or "", capture_output=True, text=True, timeout=240, env=environment)
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
+def tensors(path):
+    with open(path, "rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(size))
+        data = file.read()
+    return {name: (about["shape"], data[slice(*about["data_offsets"])]) for name, about in header.items() if name != "__metadata__"}
+
+
+class Reviews(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def ok(self, result):
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result
+
+    def recipe(self, data="synthetic-reviews", lengths="false", batch=16, optimizer="adam"):
+        text = RECIPE
+        for name, value in (("DATA", data), ("LENGTHS", lengths), ("BATCH", str(batch)), ("OPTIMIZER", optimizer)):
+            text = text.replace(name, value)
+        with open(self.path("words.toml"), "w") as file:
+            file.write(text)
+        return self.path("words.toml")
+
+    def write_reviews(self, count):
+        for split in ("train", "test"):
+            for label, word in (("pos", "superb"), ("neg", "dull")):
+                os.makedirs(self.path(f"aclImdb/{split}/{label}"))
+                for i in range(count):
+                    with open(self.path(f"aclImdb/{split}/{label}/{i}_{9 if label == 'pos' else 2}.txt"), "w") as file:
+                        file.write(f"A {word} film, number {i}.")
+
+    def test_imdb_has_the_published_size_and_pytorchs_names(self):
+        for arguments, name in (([], "imdb"), (["--padding", "none"], "imdb/padding-none")):
+            text = self.ok(run("imdb", *arguments, "--device", "reference", "--print-recipe")).stdout
+            self.assertIn(f'name = "{name}"\n', text)
+            self.assertIn("vocabulary = 30000\n", text)
+        weights = 30000 * 125 + 300 * (125 + 100) + 600 + 202
+        self.assertEqual(weights, 3818302)
+        plan = json.loads(self.ok(run("imdb", "--device", "reference", "--plan", "--json")).stdout)
+        self.assertIn('"embedding.last_steps"', json.dumps(plan))
+
+    def test_padding_has_two_ways(self):
+        result = run("imdb", "--padding", "some")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("--padding", result.stderr)
+
+    def test_updates_that_are_put_off_change_nothing(self):
+        """Micro-batches sum a gradient of all rows, and the update goes over all: the same up to rounding."""
+        saved = {}
+        for name, more in (("whole", []), ("parts", ["--memory", "4200KiB"])):
+            self.ok(run("train", self.recipe(), "--device", "reference", "--steps", "5", "--save", self.path(name), *more))
+            saved[name] = tensors(self.path(name))
+        self.assertEqual(sorted(saved["whole"]), ["embedding.weight", "fc.bias", "fc.weight", "rnn.bias_hh_l0", "rnn.bias_ih_l0",
+                                                  "rnn.weight_hh_l0", "rnn.weight_ih_l0"])
+        self.assertEqual(saved["whole"]["embedding.weight"][0], [30000, 6])
+        for name, (shape, data) in saved["whole"].items():
+            other = struct.unpack(f"<{len(data) // 4}f", saved["parts"][name][1])
+            for one, two in zip(struct.unpack(f"<{len(data) // 4}f", data), other):
+                self.assertLess(abs(one - two), 2e-4, name)
+
+    def test_lengths_matter(self):
+        losses = []
+        for lengths in ("false", "true"):
+            end = json.loads(self.ok(run("train", self.recipe(lengths=lengths), "--device", "reference", "--steps", "3",
+                                         "--log", self.path("log"), "--log-every", "1", "--json")).stdout)
+            self.assertEqual(end["status"], "ok")
+            losses.append([json.loads(line)["loss"] for line in read(self.path("log")).splitlines() if '"type":"step"' in line])
+        self.assertNotEqual(*losses)
+
+    def test_raw_reviews_are_prepared_once(self):
+        self.write_reviews(6)
+        arguments = ("train", self.recipe(data="imdb", batch=4), "--device", "reference", "--data", self.folder, "--steps", "2")
+        first = self.ok(run(*arguments))
+        self.assertIn("24 reviews", first.stderr)
+        made = os.stat(self.path("aclImdb/imdb-words.safetensors"))
+        second = self.ok(run(*arguments))
+        self.assertNotIn("24 reviews", second.stderr)
+        self.assertEqual(made.st_mtime_ns, os.stat(self.path("aclImdb/imdb-words.safetensors")).st_mtime_ns)
+
+    def test_layers_of_words_come_first(self):
+        text = read(self.recipe())
+        for wrong, why in ((text.replace('type = "embedding"\nname = "embedding"\nfeatures = 6\n[[layer]]\n', ""), "begin with embedding"),
+                           (text.replace("vocabulary = 30000", "features = 4"), "takes words"),
+                           (text.replace("vocabulary = 30000", "vocabulary = 70000"), "65536"),
+                           (text.replace("lengths = false", 'type = "f32"'), "words")):
+            with open(self.path("wrong.toml"), "w") as file:
+                file.write(wrong)
+            result = run("train", self.path("wrong.toml"), "--device", "reference")
+            self.assertEqual(result.returncode, 2, result.stderr)
+            self.assertIn(why, result.stderr)
+
+    def test_smaller_vocabulary_is_a_mismatch(self):
+        text = read(self.recipe()).replace("vocabulary = 30000", "vocabulary = 29999")
+        with open(self.path("small.toml"), "w") as file:
+            file.write(text)
+        result = run("train", self.path("small.toml"), "--device", "reference")
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("30000", result.stderr)
+
+    def test_predict_says_what_is_missing(self):
+        with open(self.path("none"), "w") as file:
+            file.write("nothing")
+        result = run("predict", self.path("none"), "--data", "-", stdin="fine")
+        self.assertEqual(result.returncode, 7)
+        self.assertIn("safetensors", result.stderr)
+
+    def test_predict_takes_texts(self):
+        self.write_reviews(32)
+        data = self.path("aclImdb")
+        self.ok(run("imdb", "--device", "reference", "--data", data, "--steps", "1", "--save", self.path("weights")))
+        result = run("predict", self.path("weights"), "--data", "-", "--device", "reference", stdin="a superb film")
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("--vocabulary", result.stderr)
+        arguments = ("predict", self.path("weights"), "--vocabulary", data + "/imdb-words.txt", "--device", "reference", "--data")
+        said = self.ok(run(*arguments, "-", stdin="A superb film, unheardof.")).stdout
+        self.assertRegex(said, r"^(positive|negative) (0\.[5-9]\d{3}|1\.0000)\n$")
+        with open(self.path("text"), "w") as file:
+            file.write("A superb film, unheardof.")
+        self.assertEqual(said, self.ok(run(*arguments, self.path("text"))).stdout)
+        about = json.loads(self.ok(run(*arguments, "-", "--json", stdin="A superb film, unheardof.")).stdout)
+        self.assertEqual((about["words"], about["unknown_words"]), (4, 1))
+        self.assertEqual(run(*arguments, "-", stdin=" .. ").returncode, 3)
+        self.assertEqual(run(*arguments, self.path("nowhere")).returncode, 3)
+
+
+if __name__ == "__main__":
+    unittest.main()
