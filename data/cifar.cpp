@@ -215,6 +215,14 @@ Status open(const char* directory, Split split, uint64_t, std::unique_ptr<Datase
 
 }  // namespace
 
+Status open_cifar10_file(const char* path, std::unique_ptr<Dataset>* dataset, bool* labelled) {
+  Cifar10::Batches batches;
+  LT_TRY(open_batch(path, &batches[0]));
+  *dataset = std::make_unique<Cifar10>(std::move(batches), 1);
+  *labelled = true;
+  return Status::ok;
+}
+
 const DatasetFormat cifar10 = {
     "cifar10", "CIFAR-10 colour images (binary version)", false, "synthetic-images", "cifar-10-batches-bin", found, open};
 

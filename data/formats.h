@@ -14,4 +14,8 @@ extern const DatasetFormat synthetic_images;
 extern const DatasetFormat synthetic_reviews;
 extern const DatasetFormat toy_sequences, toy_sequences_ctc;
 
+// Single files of samples: DatasetFileFormat::open.
+Status open_mnist_file(const char* path, std::unique_ptr<Dataset>* dataset, bool* labelled);
+Status open_cifar10_file(const char* path, std::unique_ptr<Dataset>* dataset, bool* labelled);
+
 }  // namespace lt::data

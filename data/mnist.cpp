@@ -87,8 +87,15 @@ Status missing_half(const Place& place, const std::string& folder, Split split) 
               join_path(folder, missing_names.spellings[0]).c_str(), present.c_str());
 }
 
+Status check_same_count(const IdxFile& images, const IdxFile& labels) {
+  if (images.count == labels.count) return Status::ok;
+  return fail(Status::mismatch, "%s: %u images, but %s: %u labels; these two files do not belong together",
+              images.file.path().c_str(), images.count, labels.file.path().c_str(), labels.count);
+}
+
 class Mnist final : public Dataset {
  public:
+  // Without labels (an IdxFile of nothing) all are 0.
   Mnist(IdxFile images, IdxFile labels) : images_(std::move(images)), labels_(std::move(labels)) {
     info_.name = "mnist";
     info_.extent = {rows, columns, 1};
@@ -110,7 +117,7 @@ class Mnist final : public Dataset {
       }
       std::memcpy(out, images_.elements + uint64_t{indices[i]} * (rows * columns), rows * columns);
       // Checked when it was opened, and again: the bytes belong to whoever may write the file.
-      const uint8_t label = labels_.elements[indices[i]];
+      const uint8_t label = labels_.elements ? labels_.elements[indices[i]] : 0;
       if (label >= classes) {
         return fail(Status::io, "%s: record %u changed to label %u while in use", labels_.file.path().c_str(), indices[i],
                     label);
@@ -131,7 +138,7 @@ class Mnist final : public Dataset {
   // Before every touch of the mapping, 0.2 us a file: a file that was cut meanwhile is an error, not a bus error.
   Status check_sizes() const {
     LT_TRY(images_.file.check_size());
-    return labels_.file.check_size();
+    return labels_.elements ? labels_.file.check_size() : Status::ok;
   }
 
   IdxFile images_, labels_;
@@ -156,15 +163,28 @@ Status open(const char* directory, Split split, uint64_t, std::unique_ptr<Datase
   IdxFile images, labels;
   LT_TRY(open_idx_images(place.images.c_str(), rows, columns, &images));
   LT_TRY(open_idx_labels(place.labels.c_str(), classes, &labels));
-  if (images.count != labels.count) {
-    return fail(Status::mismatch, "%s: %u images, but %s: %u labels; these two files do not belong together",
-                images.file.path().c_str(), images.count, labels.file.path().c_str(), labels.count);
-  }
+  LT_TRY(check_same_count(images, labels));
   *dataset = std::make_unique<Mnist>(std::move(images), std::move(labels));
   return Status::ok;
 }
 
 }  // namespace
+
+// Images alone, or with the labels of the file beside them that is called alike.
+Status open_mnist_file(const char* path, std::unique_ptr<Dataset>* dataset, bool* labelled) {
+  IdxFile images, labels;
+  LT_TRY(open_idx_images(path, rows, columns, &images));
+  std::string beside(path);
+  for (const auto& [part, other] : {std::pair{"images", "labels"}, std::pair{"idx3", "idx1"}})
+    if (const size_t at = beside.rfind(part); at != std::string::npos) beside.replace(at, std::strlen(part), other);
+  *labelled = beside != path && path_exists(beside);
+  if (*labelled) {
+    LT_TRY(open_idx_labels(beside.c_str(), classes, &labels));
+    LT_TRY(check_same_count(images, labels));
+  }
+  *dataset = std::make_unique<Mnist>(std::move(images), std::move(labels));
+  return Status::ok;
+}
 
 const DatasetFormat mnist = {"mnist", "MNIST handwritten digits (IDX)", false, "synthetic-digits", "mnist", found, open};
 

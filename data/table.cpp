@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "data/formats.h"
+#include "src/dataset_file.h"
 
 namespace lt {
 
@@ -15,6 +16,9 @@ const DatasetFormat* const dataset_table[] = {&data::mnist,
                                               &data::toy_sequences,
                                               &data::toy_sequences_ctc};
 const size_t dataset_table_size = sizeof dataset_table / sizeof *dataset_table;
+
+const DatasetFileFormat dataset_file_table[] = {{"mnist", data::open_mnist_file}, {"cifar10", data::open_cifar10_file}};
+const size_t dataset_file_table_size = sizeof dataset_file_table / sizeof *dataset_file_table;
 
 const DatasetFormat* dataset_format(const char* name) {
   for (const DatasetFormat* format : dataset_table) {

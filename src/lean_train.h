@@ -7,8 +7,8 @@
  *   - a handle is used by one thread at a time, distinct handles are independent; a plan and a data set may be shared
  *     by sessions as long as they outlive them;
  *   - *_free(NULL) does nothing; returned strings belong to the library;
- *   - from a session's second step on no call allocates, lt_session_load_weights and lt_session_save apart, and on a GPU the
- *     first evaluation of each set.
+ *   - from a session's second step on no call allocates, lt_session_load, lt_session_load_weights, lt_session_save and
+ *     lt_session_save_to apart, and on a GPU the first evaluation of each set.
  *
  *      lt_config config;  lt_plan *plan;  lt_session *session;  lt_report report;
  *      lt_config_init(&config);
@@ -176,6 +176,9 @@ LT_API lt_status lt_dataset_kind_get(uint32_t index, lt_dataset_kind *out);
 LT_API int       lt_dataset_found(const char *kind, const char *dir);
 /* Opens and checks the files of one split, down to the last byte and label. A synthetic kind ignores dir and takes the seed. */
 LT_API lt_status lt_dataset_open(const char *kind, const char *dir, lt_split split, uint64_t seed, lt_dataset **out);
+/* Opens a single file of a kind's samples, such as one batch of CIFAR-10, or images of MNIST with or without the labels' file beside
+ * them: `labelled` says whether labels were found, else all are 0. Checked like a split. LT_ERR_UNSUPPORTED: no such kind of file. */
+LT_API lt_status lt_dataset_open_file(const char *kind, const char *path, lt_dataset **out, int *labelled);
 /* The caller's own samples, used in place: x is [count][channels][height][width] bytes, labels are 0 .. classes - 1. */
 LT_API lt_status lt_dataset_wrap(const uint8_t *x, const uint8_t *labels, uint64_t count, uint32_t channels, uint32_t height,
                                  uint32_t width, uint32_t classes, lt_dataset **out);
@@ -186,6 +189,33 @@ LT_API lt_status lt_dataset_read(const lt_dataset *dataset, uint64_t index, void
 LT_API lt_status lt_dataset_length(const lt_dataset *dataset, uint64_t index, uint32_t *out);
 LT_API lt_status lt_dataset_hash(const lt_dataset *dataset, uint8_t out[16]); /* XXH3-128 of the files' bytes */
 LT_API void      lt_dataset_free(lt_dataset *dataset);
+
+/* ---- files of weights and checkpoints ------------------------------------------------------------------------ */
+
+typedef struct lt_file lt_file; /* a safetensors file, mapped; read-only */
+
+typedef struct {
+    size_t   size;
+    char     name[256], dtype[16]; /* "conv1.weight", "F32"                          */
+    uint64_t dims[8];
+    uint32_t rank;
+    uint64_t offset, bytes;        /* in the file                                    */
+} lt_tensor_info;
+
+/* Maps a file and checks all but the numbers. */
+LT_API lt_status   lt_file_open(const char *path, lt_file **out);
+LT_API uint32_t    lt_file_tensor_count(const lt_file *file);
+LT_API lt_status   lt_file_tensor_get(const lt_file *file, uint32_t index, lt_tensor_info *out); /* in the file's order  */
+LT_API uint32_t    lt_file_text_count(const lt_file *file);                /* of the metadata                             */
+LT_API const char *lt_file_text_name(const lt_file *file, uint32_t index); /* NULL past the end                           */
+LT_API const char *lt_file_text(const lt_file *file, const char *name);    /* NULL where there is none of the name        */
+/* Reads the whole file. LT_ERR_FORMAT where it is damaged; `present` 0 where it bears no checksum of ours: nothing to hold it against. */
+LT_API lt_status   lt_file_check(const lt_file *file, int *present);
+/* The configuration of the training that a checkpoint is of, for an initialized `config`, whose strings then point into the
+ * file: recipe, precision, seed, flags; epochs where the model is a built-in one, else 0 (the caller knows when to stop).
+ * LT_ERR_FORMAT where it is damaged, LT_ERR_MISMATCH where it is no checkpoint. */
+LT_API lt_status   lt_file_config(const lt_file *file, lt_config *config);
+LT_API void        lt_file_free(lt_file *file);
 
 /* ---- session ------------------------------------------------------------------------------------------------- */
 
@@ -238,8 +268,25 @@ LT_API const char *lt_session_tensor_name(const lt_session *session, uint32_t in
 LT_API lt_status lt_session_tensor_shape(const lt_session *session, const char *name, uint64_t dims[4], uint32_t *rank);
 LT_API lt_status lt_session_read(lt_session *session, const char *name, float *out, size_t floats);
 LT_API lt_status lt_session_write(lt_session *session, const char *name, const float *values, size_t floats);
-/* Weights as a safetensors file with PyTorch's names; the file is replaced in one piece or not at all. */
+/* A checkpoint: weights with PyTorch's names, the optimizer's state and the place in the training, as one safetensors file that
+ * is replaced in one piece or not at all, and durable when this returns. Equal states are equal bytes. Examples pushed since the
+ * last step are not in it. */
 LT_API lt_status lt_session_save(lt_session *session, const char *path);
+/* Checkpoints one after the other, all at `path`: reserves what they need, and holds a lock (PATH.lock) until the session is
+ * freed; LT_ERR_IO where another training holds it. The `keep` ones before the last stay as PATH.1 (the youngest), PATH.2 ... */
+LT_API lt_status lt_session_save_to(lt_session *session, const char *path, uint32_t keep);
+/* Copies the state into such a checkpoint. A thread makes it durable and puts it in its place; what fails there is told by the
+ * next of these two calls, and the file before is whole. */
+LT_API lt_status lt_session_checkpoint(lt_session *session);
+/* Waits until the last one is in its place. */
+LT_API lt_status lt_session_checkpoint_finish(lt_session *session);
+/* Goes on from a checkpoint: what follows has the same bits as if the training had not been broken off. After its training set
+ * was bound. The file is checked whole before anything changes: LT_ERR_FORMAT where it is damaged, LT_ERR_MISMATCH where it is of
+ * another model, recipe, precision, data set or seed, the first difference named; the number of epochs may differ. */
+LT_API lt_status lt_session_load(lt_session *session, const char *path);
+/* The last step's report as far as it is known after lt_session_load; `evaluated` (may be NULL): 1 where that step ended an epoch
+ * and the test set was gone over since. */
+LT_API lt_status lt_session_place(const lt_session *session, lt_report *out, int *evaluated);
 /* Weights from any safetensors file that has the model's tensors; `ignored` (may be NULL): tensors that it does not use. */
 LT_API lt_status lt_session_load_weights(lt_session *session, const char *path, uint32_t *ignored);
 /* Asks the session to stop after the step in progress. May be called from a signal handler or another thread. */

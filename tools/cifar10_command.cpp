@@ -13,7 +13,8 @@ constexpr const char* examples =
     "Examples:\n"
     "  lean-train cifar10                                train the CNN, on built-in pictures if there is no CIFAR-10\n"
     "  lean-train cifar10 --plan                         what memory it will use, to the byte\n"
-    "  lean-train cifar10 --epochs 2 --save pictures.safetensors\n"
+    "  lean-train cifar10 --save pictures.safetensors --save-every 100 --keep 2\n"
+    "  lean-train cifar10 --resume pictures.safetensors\n"
     "  lean-train cifar10 --data cifar-10-batches-bin --log run.jsonl\n"
     "  lean-train cifar10 --memory 60MiB --steps 100 --json\n";
 
@@ -27,6 +28,7 @@ void add_cifar10_command(CLI::App& app, int* exit_code) {
   command->footer(examples);
   command->callback([options, exit_code] {
     options->command = options->recipe = "cifar10";
+    options->recipe_given = true;
     *exit_code = train(*options);
   });
 }

@@ -24,6 +24,7 @@ constexpr const char* examples =
     "  lean-train cifar10                    train a classifier of colour pictures\n"
     "  lean-train rnn                        time a recurrent network\n"
     "  lean-train mnist --help               every option of a training\n"
+    "  lean-train predict FILE               what a trained model makes of samples\n"
     "  lean-train devices                    what this machine can compute on\n";
 
 std::string join_names(const std::vector<std::string>& names) { return CLI::detail::join(names, ", "); }
@@ -99,6 +100,7 @@ int run(int argc, char** argv) {
   add_rnn_command(app, &exit_status);
   add_predict_command(app, &exit_status);
   add_train_command(app, &exit_status);
+  add_inspect_command(app, &exit_status);
   add_devices_command(app, &exit_status);
   add_bench_command(app, &exit_status);
   add_report_command(app, &exit_status);

@@ -14,6 +14,7 @@ constexpr const char* examples =
     "  lean-train mnist                                  train the default CNN, on built-in digits if there is no MNIST\n"
     "  lean-train mnist --plan                           what memory it will use, to the byte\n"
     "  lean-train mnist --epochs 1 --save digits.safetensors\n"
+    "  lean-train mnist --epochs 3 --resume digits.safetensors\n"
     "  lean-train mnist --model linear --epochs 20 --log run.jsonl\n"
     "  lean-train mnist --memory 30MiB --steps 100 --json\n";
 
@@ -30,8 +31,9 @@ void add_mnist_command(CLI::App& app, int* exit_code) {
   add_training_options(command, &state->options);
   command->group("Commands");
   command->footer(examples);
-  command->callback([state, exit_code] {
+  command->callback([state, command, exit_code] {
     state->options.command = "mnist";
+    state->options.recipe_given = command->count("--model") != 0;
     state->options.recipe = "mnist/" + state->model;
     *exit_code = train(state->options);
   });

@@ -112,6 +112,29 @@ void add_memory(CLI::App* command, uint64_t* target) {
       ->group(machine_group);
 }
 
+void add_keep(CLI::App* command, uint32_t* target) {
+  constexpr uint32_t most = 1000;
+  const auto read = [=](const std::string& text) {
+    const auto value = parse_whole_number(text);
+    if (!value || *value > most) reject("--keep", "a whole number from 0 to " + std::to_string(most), text);
+    *target = static_cast<uint32_t>(*value);
+  };
+  command
+      ->add_option_function<std::string>("--keep", read, "Checkpoints before the last that stay, as FILE.1, FILE.2 ... [0]")
+      ->type_name("K")
+      ->group(data_group);
+}
+
+void add_seed(CLI::App* command, std::optional<uint64_t>* target) {
+  const auto read = [=](const std::string& text) {
+    *target = parse_whole_number(text);
+    if (!*target) reject("--seed", "a whole number from 0 to " + std::to_string(UINT64_MAX), text);
+  };
+  command->add_option_function<std::string>("--seed", read, "Initial weights, order of samples and dropout [1]")
+      ->type_name("N")
+      ->group(model_group);
+}
+
 void add_flag(CLI::App* command, const char* option, bool* target, const char* group, const char* help) {
   command->add_flag(option, *target, help)->disable_flag_override()->group(group);
 }
@@ -142,7 +165,7 @@ void add_training_options(CLI::App* command, TrainOptions* options) {
              "How weights are updated");
   add_rate(command, "--lr", &options->lr, std::numeric_limits<double>::infinity(), "Learning rate");
   add_rate(command, "--momentum", &options->momentum, 1, "Momentum");
-  add_whole_number(command, "--seed", &options->seed, 0, model_group, "Initial weights, order of samples and dropout [1]");
+  add_seed(command, &options->seed);
   add_flag(command, "--no-shuffle", &options->no_shuffle, model_group, "The files' order, every epoch");
   add_flag(command, "--no-dropout", &options->no_dropout, model_group, "Dropout layers let everything through");
 
@@ -150,7 +173,11 @@ void add_training_options(CLI::App* command, TrainOptions* options) {
            "Folder of the data set, or its parent [$LEAN_TRAIN_DATA, the cache, else built-in synthetic data]");
   add_path(command, "--weights", &options->weights, "FILE", data_group, "Start from these weights (safetensors)");
   add_path(command, "--save", &options->save, "FILE", data_group,
-           "Write the weights at the end and when stopped (safetensors)");
+           "Write a checkpoint at the end and when stopped (safetensors)");
+  add_whole_number(command, "--save-every", &options->save_every, 1, data_group, "A checkpoint every N steps too");
+  add_keep(command, &options->keep);
+  add_path(command, "--resume", &options->resume, "FILE", data_group,
+           "Go on from this checkpoint; options not given are as it has them");
 
   add_device(command, &options->device);
   add_kernels(command, &options->kernels);
@@ -162,7 +189,8 @@ void add_training_options(CLI::App* command, TrainOptions* options) {
   add_flag(command, "--deterministic", &options->deterministic, machine_group,
            "Reproducible kernels alone (all CPU kernels are)");
 
-  add_path(command, "--log", &options->log, "FILE", output_group, "Write a run log, one JSON object a line; replaces FILE");
+  add_path(command, "--log", &options->log, "FILE", output_group,
+           "Write a run log, one JSON object a line; replaces FILE, with --resume appends to it");
   add_whole_number(command, "--log-every", &options->log_every, 1, output_group, "A record in the log every N steps");
   add_path(command, "--tensorboard", &options->tensorboard, "DIR", output_group,
            "Write loss, accuracy and rates as an event file for TensorBoard into this folder");
@@ -171,6 +199,9 @@ void add_training_options(CLI::App* command, TrainOptions* options) {
   add_flag(command, "--plan", &options->plan, output_group, "Print what memory will be used for, and stop");
   add_flag(command, "--print-recipe", &options->print_recipe, output_group, "Print the recipe in effect (TOML), and stop");
   add_flag(command, "--quiet", &options->quiet, output_group, "Say nothing but errors and results");
+  command->get_option("--save-every")->needs("--save");
+  command->get_option("--keep")->needs("--save");
+  command->get_option("--resume")->excludes("--weights");
   command->get_option("--plan")->excludes("--print-recipe");
 }
 
@@ -183,7 +214,7 @@ lt_config make_config(const TrainOptions& options) {
   config.kernels = given(options.kernels);
   config.precision = given(options.precision);
   config.optimizer = given(options.optimizer);
-  config.seed = options.seed;
+  config.seed = options.seed.value_or(config.seed);
   config.batch = options.batch;
   config.epochs = options.epochs;
   config.threads = options.threads;

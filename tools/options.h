@@ -4,6 +4,7 @@
 
 #include <CLI/App.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "src/lean_train.h"
@@ -12,12 +13,14 @@ namespace lt::tool {
 
 // 0, an empty string and a negative rate mean "not given": the recipe's value, or the library's default.
 struct TrainOptions {
-  std::string command;  // "mnist", "train": as the run log says it
-  std::string recipe;   // what lt_config.recipe takes
+  std::string command;        // "mnist", "train": as the run log says it
+  std::string recipe;         // what lt_config.recipe takes
+  bool recipe_given = false;  // by the user: with --resume the checkpoint's model is the one else
   std::string device, kernels, precision, optimizer;
-  std::string data, weights, save, log, tensorboard;
-  uint64_t seed = 1, steps = 0, memory_bytes = 0, log_every = 0;
-  uint32_t threads = 0, epochs = 0, batch = 0;
+  std::string data, weights, save, resume, log, tensorboard;
+  std::optional<uint64_t> seed;
+  uint64_t save_every = 0, steps = 0, memory_bytes = 0, log_every = 0;
+  uint32_t keep = 0, threads = 0, epochs = 0, batch = 0;
   double lr = -1, momentum = -1;
   bool no_shuffle = false, no_dropout = false, deterministic = false, full_lengths = false;
   bool json = false, plan = false, print_recipe = false, quiet = false;

@@ -1,198 +1,176 @@
-// lean-train predict: what a trained model of film reviews says of a text.
-#include <fcntl.h>
-#include <unistd.h>
-
+// lean-train predict: what a trained model says of samples, as CSV, as JSON lines, or summed up.
 #include <CLI/CLI.hpp>
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
+#include <cinttypes>
 #include <memory>
-#include <nlohmann/json.hpp>
-#include <string>
-#include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "tools/commands.h"
-#include "tools/data_source.h"
+#include "tools/confusion.h"
 #include "tools/exit_code.h"
 #include "tools/handles.h"
-#include "tools/json_record.h"
-#include "tools/keras_words.h"
-#include "tools/review_words.h"
+#include "tools/predict_text.h"
+#include "tools/samples.h"
 #include "tools/terminal.h"
 
 namespace lt::tool {
 namespace {
 
+constexpr uint32_t samples_at_a_time = 256;
+
 constexpr const char* examples =
     "Examples:\n"
-    "  lean-train imdb --data aclImdb --save reviews.safetensors\n"
-    "  lean-train predict reviews.safetensors --data review.txt --vocabulary aclImdb/imdb-words.txt\n"
+    "  lean-train predict digits.safetensors --data MNIST/raw > digits.csv\n"
+    "  lean-train predict digits.safetensors --data t10k-images-idx3-ubyte --json\n"
+    "  lean-train predict digits.safetensors --confusion\n"
     "  lean-train predict reviews.safetensors --data - < review.txt\n";
 
-constexpr uint64_t text_limit_bytes = 16 << 20, vocabulary_limit_bytes = 256 << 20, header_limit_bytes = 1 << 20;
-constexpr int32_t start_of_review = 1, unknown_word = 2, first_word = 4;
-
-struct Arguments {
-  std::string weights, data, vocabulary, device;
-  bool json = false;
+struct Options {
+  std::string file, data, vocabulary, device, kernels, split = "test";
+  uint32_t threads = 0;
+  bool json = false, confusion = false, quiet = false;
 };
-
-// The first `most` bytes of a file, or of stdin for "-". False, the reason said.
-bool read_bytes(const std::string& path, uint64_t most, std::string* bytes) {
-  const int fd = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  int error = fd < 0 ? errno : 0;
-  char part[65536];
-  while (error == 0 && bytes->size() < most) {
-    const ssize_t got = read(fd, part, std::min<uint64_t>(sizeof part, most - bytes->size()));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) error = errno;
-    if (got <= 0) break;
-    bytes->append(part, static_cast<size_t>(got));
-  }
-  if (fd > STDIN_FILENO) close(fd);
-  if (error != 0) complain("cannot read %s: %s", path.c_str(), std::strerror(error));
-  return error == 0;
-}
-
-// Metadata "model" of a safetensors file: its length in 8 bytes, then JSON.
-bool read_model(const std::string& path, std::string* model) {
-  std::string head;
-  if (!read_bytes(path, 8 + header_limit_bytes, &head)) return false;
-  uint64_t header_bytes = 0;
-  if (head.size() >= 8) std::memcpy(&header_bytes, head.data(), 8);
-  if (head.size() >= 8 && header_bytes <= head.size() - 8) {
-    const nlohmann::json header =
-        nlohmann::json::parse(head.begin() + 8, head.begin() + 8 + static_cast<ptrdiff_t>(header_bytes), nullptr, false);
-    if (header.is_object() && header.contains("__metadata__") && header["__metadata__"].is_object())
-      *model = header["__metadata__"].value("model", "");
-  }
-  if (*model == "imdb" || *model == "imdb/padding-none") return true;
-  complain("%s: %s; predict takes the weights of a model of film reviews, which lean-train imdb --save writes",
-           path.c_str(),
-           model->empty() ? "names no model, or is no safetensors file" : ("is of the model " + *model).c_str());
-  return false;
-}
-
-// The numbers of the words, as `data prepare` gave them.
-class Vocabulary {
- public:
-  bool read(const std::string& path) {
-    if (!read_bytes(path, vocabulary_limit_bytes, &text_)) return false;
-    int32_t number = first_word;
-    for (size_t begin = 0; begin < text_.size() && number < static_cast<int32_t>(review_vocabulary); ++number) {
-      const size_t tab = text_.find('\t', begin), end = text_.find('\n', begin);
-      if (tab == std::string::npos || end == std::string::npos || tab > end || tab == begin) {
-        complain("%s, line %d: expected a word, a tab and its count; make it again with lean-train data prepare imdb",
-                 path.c_str(), number - first_word + 1);
-        return false;
-      }
-      numbers_.emplace(std::string_view(text_).substr(begin, tab - begin), number);
-      begin = end + 1;
-    }
-    if (numbers_.empty()) complain("%s: holds no words", path.c_str());
-    return !numbers_.empty();
-  }
-  int32_t number(std::string_view word) const {
-    const auto found = numbers_.find(word);
-    return found == numbers_.end() ? unknown_word : found->second;
-  }
-
- private:
-  std::string text_;  // which the keys lie in
-  std::unordered_map<std::string_view, int32_t> numbers_;
-};
-
-// Given, or beside the reviews where a training would look for them.
-bool find_vocabulary(const Arguments& arguments, Vocabulary* vocabulary) {
-  if (!arguments.vocabulary.empty()) return vocabulary->read(arguments.vocabulary);
-  const std::string folder = data_folder("imdb", "");
-  for (const char* below : {"/", "/aclImdb/", "/imdb/", "/imdb/aclImdb/"}) {
-    const std::string path = folder + below + review_vocabulary_name;
-    if (!folder.empty() && access(path.c_str(), R_OK) == 0) return vocabulary->read(path);
-  }
-  complain(
-      "the numbers of the words are not known: give the %s that lean-train data prepare imdb writes, with --vocabulary",
-      review_vocabulary_name);
-  return false;
-}
 
 ExitCode failed(lt_status status, Stage stage) {
   complain("%s", lt_last_error());
   return exit_code(status, stage);
 }
 
-ExitCode predict(const Arguments& arguments) {
-  std::string model, text;
-  Vocabulary vocabulary;
-  if (!read_model(arguments.weights, &model)) return ExitCode::weights;
-  if (!find_vocabulary(arguments, &vocabulary) || !read_bytes(arguments.data, text_limit_bytes, &text))
-    return ExitCode::data;
+// One sample's line: its number, its label where it is known, the likeliest class, and all probabilities.
+class Lines {
+ public:
+  Lines(const Options& options, bool labelled, uint32_t classes)
+      : json_(options.json), labelled_(labelled), classes_(classes) {}
 
+  void head(StandardOutput* out) const {
+    if (json_) return;
+    std::string line = labelled_ ? "index,label,predicted" : "index,predicted";
+    for (uint32_t c = 0; c < classes_; ++c) line += ",p" + std::to_string(c);
+    out->write(line + "\n");
+  }
+
+  void sample(uint64_t index, uint32_t label, uint32_t predicted, const float* probabilities, StandardOutput* out) const {
+    std::string line = (json_ ? "{\"index\":" : "") + std::to_string(index);
+    if (labelled_) line += (json_ ? ",\"label\":" : ",") + std::to_string(label);
+    line += (json_ ? ",\"predicted\":" : ",") + std::to_string(predicted);
+    if (json_) line += ",\"probabilities\":[";
+    for (uint32_t c = 0; c < classes_; ++c) {
+      char text[40];
+      std::snprintf(text, sizeof text, "%s%.9g", json_ && c == 0 ? "" : ",", static_cast<double>(probabilities[c]));
+      line += text;
+    }
+    out->write(line + (json_ ? "]}\n" : "\n"));
+  }
+
+ private:
+  bool json_, labelled_;
+  uint32_t classes_;
+};
+
+ExitCode predict_all(lt_session* session, const Samples& samples, uint32_t classes, const Options& options) {
+  StandardOutput out;
+  Confusion confusion(classes);
+  const Lines lines(options, samples.labelled, classes);
+  std::vector<uint8_t> x(samples_at_a_time * samples.info.sample_bytes);
+  std::vector<uint32_t> labels(samples_at_a_time);
+  std::vector<float> probabilities(uint64_t{samples_at_a_time} * classes);
+  if (!options.confusion) lines.head(&out);
+  for (uint64_t first = 0; first < samples.info.count; first += samples_at_a_time) {
+    const auto n = static_cast<uint32_t>(std::min<uint64_t>(samples_at_a_time, samples.info.count - first));
+    for (uint32_t i = 0; i < n; ++i)
+      if (const lt_status status =
+              lt_dataset_read(samples.dataset.get(), first + i, &x[i * samples.info.sample_bytes], &labels[i]))
+        return failed(status, Stage::data);
+    const size_t floats = uint64_t{n} * classes;
+    if (const lt_status status = lt_session_predict(session, x.data(), n, probabilities.data(), floats))
+      return failed(status, Stage::session);
+    for (uint32_t i = 0; i < n; ++i) {
+      const float* const row = &probabilities[uint64_t{i} * classes];
+      const auto predicted = static_cast<uint32_t>(std::max_element(row, row + classes) - row);
+      options.confusion ? confusion.add(labels[i], predicted) : lines.sample(first + i, labels[i], predicted, row, &out);
+    }
+  }
+  if (options.confusion) options.json ? confusion.print_json(&out) : confusion.print(&out);
+  return out.close() ? ExitCode::ok : ExitCode::io;
+}
+
+ExitCode predict(const Options& options) {
+  lt_file* file = nullptr;
+  if (const lt_status status = lt_file_open(options.file.c_str(), &file)) return failed(status, Stage::weights);
+  const FilePtr file_owner(file);
   lt_config config;
   lt_config_init(&config);
-  config.recipe = model.c_str();
-  config.batch = 1;
-  if (!arguments.device.empty()) config.device = arguments.device.c_str();
-  lt_plan* raw_plan = nullptr;
-  if (const lt_status status = lt_plan_create(&config, &raw_plan)) return failed(status, Stage::plan);
-  const PlanPtr plan(raw_plan);
+  if (!options.device.empty()) config.device = options.device.c_str();
+  if (!options.kernels.empty()) config.kernels = options.kernels.c_str();
+  config.threads = options.threads;
+  if (const lt_status status = lt_file_config(file, &config)) return failed(status, Stage::weights);
+  lt_plan* plan = nullptr;
+  if (const lt_status status = lt_plan_create(&config, &plan)) return failed(status, Stage::plan);
+  const PlanPtr plan_owner(plan);
   lt_plan_info info = sized<lt_plan_info>();
-  if (const lt_status status = lt_plan_get(raw_plan, &info)) return failed(status, Stage::plan);
-  lt_session* raw_session = nullptr;
-  if (const lt_status status = lt_session_create(raw_plan, nullptr, 0, &raw_session)) return failed(status, Stage::session);
-  const SessionPtr session(raw_session);
-  if (const lt_status status = lt_session_load_weights(raw_session, arguments.weights.c_str(), nullptr))
-    return failed(status, Stage::weights);
-
-  // The last words, zeros behind fewer: as the reviews that the model was trained on.
-  KerasWords splitter;
-  std::vector<int32_t> words = {start_of_review};
-  uint64_t unknown = 0;
-  for (const std::string_view word : splitter.split(text)) {
-    words.push_back(vocabulary.number(word));
-    unknown += words.back() == unknown_word;
+  if (const lt_status status = lt_plan_get(plan, &info)) return failed(status, Stage::plan);
+  if (*info.data == '\0') {
+    complain("%s: its recipe names no kind of data: samples for it are given through the C API alone",
+             options.file.c_str());
+    return ExitCode::usage;
   }
-  const uint64_t count = words.size() - 1;
-  if (count == 0) {
-    complain("%s: holds no words", arguments.data == "-" ? "stdin" : arguments.data.c_str());
+  if (takes_text(info.data, options.data)) {
+    lt_session* session = nullptr;
+    if (const lt_status status = lt_session_create(plan, nullptr, 0, &session)) return failed(status, Stage::session);
+    const SessionPtr session_owner(session);
+    if (const lt_status status = lt_session_load_weights(session, options.file.c_str(), nullptr))
+      return failed(status, Stage::weights);
+    return predict_text(session, info, {options.data, options.vocabulary, options.json});
+  }
+  Samples samples;
+  const lt_split split = options.split == "train" ? LT_TRAIN : LT_TEST;
+  if (const lt_status status = open_samples(info.data, options.data, split, &samples)) return failed(status, Stage::data);
+  if (options.confusion && !samples.labelled) {
+    complain("%s: has no labels beside it, without which nothing can be said of mistakes; leave out --confusion",
+             options.data.c_str());
     return ExitCode::data;
   }
-  if (words.size() > info.height) words.erase(words.begin(), words.end() - info.height);
-  words.resize(info.height, 0);
-  float probabilities[2];
-  if (const lt_status status = lt_session_predict(raw_session, words.data(), 1, probabilities, 2))
-    return failed(status, Stage::training);
-
-  const bool positive = probabilities[1] >= probabilities[0];
-  const char* const label = positive ? "positive" : "negative";
-  const double probability = static_cast<double>(probabilities[positive ? 1 : 0]);
-  StandardOutput out;
-  if (arguments.json) {
-    out.print("%s\n",
-              nlohmann::json{{"label", label}, {"probability", probability}, {"words", count}, {"unknown_words", unknown}}
-                  .dump()
-                  .c_str());
-  } else {
-    out.print("%s %.4f\n", label, probability);
-  }
-  return out.close() ? ExitCode::ok : ExitCode::io;
+  lt_session* session = nullptr;
+  if (const lt_status status = lt_session_create(plan, nullptr, 0, &session)) return failed(status, Stage::session);
+  const SessionPtr session_owner(session);
+  // That the samples fit the model is checked as for a training.
+  if (const lt_status status = lt_session_bind(session, LT_TEST, samples.dataset.get())) return failed(status, Stage::data);
+  if (const lt_status status = lt_session_load_weights(session, options.file.c_str(), nullptr))
+    return failed(status, Stage::weights);
+  if (!options.quiet)
+    say("model: %s on %s, %s; data: %s, %" PRIu64 " samples", info.model, info.device, info.precision,
+        samples.description.c_str(), samples.info.count);
+  return predict_all(session, samples, info.classes, options);
 }
 
 }  // namespace
 
 void add_predict_command(CLI::App& app, int* exit_code) {
-  const auto arguments = std::make_shared<Arguments>();
-  CLI::App* const command = app.add_subcommand("predict", "Say whether a film review is positive or negative");
-  command->add_option("WEIGHTS", arguments->weights, "What lean-train imdb --save wrote")->required();
-  command->add_option("--data", arguments->data, "A text file (- reads stdin)")->required()->type_name("FILE");
-  command->add_option("--vocabulary", arguments->vocabulary, "The imdb-words.txt of lean-train data prepare imdb")
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command = app.add_subcommand("predict", "Say what a checkpoint's model makes of samples");
+  command->add_option("CHECKPOINT", options->file, "As --save wrote it")->required();
+  command
+      ->add_option(
+          "--data", options->data,
+          "A folder as for the training, a file of samples (IDX images, a CIFAR-10 batch), or a text (- reads stdin)")
+      ->type_name("DIR|FILE");
+  command->add_option("--vocabulary", options->vocabulary, "For texts: the imdb-words.txt of lean-train data prepare imdb")
       ->type_name("FILE");
-  command->add_option("--device", arguments->device, "auto, cpu or reference [auto]")->type_name("DEVICE");
-  command->add_flag("--json", arguments->json, "One JSON object on stdout");
+  command->add_option("--split", options->split, "Of a folder's data [test]")
+      ->type_name("train|test")
+      ->check(CLI::IsMember({"train", "test"}));
+  command->add_flag("--confusion", options->confusion, "The confusion matrix, precision and recall instead of each sample")
+      ->disable_flag_override();
+  command->add_flag("--json", options->json, "One JSON object a line instead of CSV")->disable_flag_override();
+  command->add_flag("--quiet", options->quiet, "Say nothing but errors and results")->disable_flag_override();
+  command->add_option("--device", options->device, "Where to compute [auto]")->type_name("auto|cpu|cuda[:N]|reference");
+  command->add_option("--kernels", options->kernels, "Whose code computes [auto]")
+      ->type_name("auto|highway[:SET]|onednn|cudnn|own");
+  command->add_option("--threads", options->threads, "Threads that compute [as many as this process may use]")
+      ->type_name("N");
   command->group("Commands");
   command->footer(examples);
-  command->callback([arguments, exit_code] { *exit_code = static_cast<int>(predict(*arguments)); });
+  command->callback([options, exit_code] { *exit_code = static_cast<int>(predict(*options)); });
 }
 
 }  // namespace lt::tool

@@ -39,9 +39,10 @@ void add_rnn_command(CLI::App& app, int* exit_code) {
   add_training_options(command, &state->options);
   command->group("Commands");
   command->footer(examples);
-  command->callback([state, exit_code] {
+  command->callback([state, command, exit_code] {
     TrainOptions& options = state->options;
     options.command = "rnn";
+    options.recipe_given = command->count("--model") != 0;
     options.recipe = "rnn/" + state->model;
     options.full_lengths = state->lengths == "full";
     // A step is an epoch: whoever asks for steps does not have to ask for epochs too.

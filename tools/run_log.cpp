@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -33,9 +34,10 @@ RunLog::~RunLog() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-bool RunLog::open(const std::string& path) {
+bool RunLog::open(const std::string& path, bool append) {
   path_ = path;
-  fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+  fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (append ? 0 : O_TRUNC), 0666);
+  if (fd_ >= 0 && append) begin_ = std::max<int64_t>(lseek(fd_, 0, SEEK_END), 0);  // a pipe has no end to go to
   return fd_ >= 0;
 }
 
@@ -66,9 +68,10 @@ void RunLog::run(const RunFacts& facts) {
   record.whole("micro_batch", facts.plan.micro_batch).whole("epochs", facts.plan.epochs);
   record.text("optimizer", facts.plan.optimizer).number("lr", facts.plan.lr).number("momentum", facts.plan.momentum);
   record.text("data", facts.data);
-  hash_offset_ = record.reserve("data_hash", hash_width);
+  hash_offset_ = static_cast<size_t>(begin_) + record.reserve("data_hash", hash_width);
   record.whole("train_samples", facts.train_samples).whole("test_samples", facts.test_samples);
   record.whole("arena_bytes", facts.arena_bytes);
+  if (facts.resumed_step != 0) record.whole("resumed_step", facts.resumed_step);
   write(record.line());
 }
 

@@ -19,6 +19,7 @@ struct RunFacts {
   std::string command, model, data;
   lt_plan_info plan;
   uint64_t arena_bytes, train_samples, test_samples;
+  uint64_t resumed_step = 0;  // 0: from the beginning
 };
 
 // What the end record says. Accuracies are negative and hashes empty where there is none.
@@ -41,8 +42,8 @@ class RunLog {
   RunLog(const RunLog&) = delete;
   RunLog& operator=(const RunLog&) = delete;
 
-  // False, with errno set, where the file cannot be made.
-  bool open(const std::string& path);
+  // Replaces the file, or goes on behind what it has. False, with errno set, where it cannot be made.
+  bool open(const std::string& path, bool append);
   bool is_open() const { return fd_ >= 0; }
   bool failed() const { return failed_; }
 
@@ -66,8 +67,9 @@ class RunLog {
 
   std::string path_;
   int fd_ = -1;
+  int64_t begin_ = 0;  // of our records in the file
   bool failed_ = false;
-  size_t hash_offset_ = 0;
+  size_t hash_offset_ = 0;  // in the file
 };
 
 // The end record: the log's last line, and what --json prints.

@@ -64,8 +64,8 @@ void prepare_streams() {
 void install_signal_handlers(const char* data_folder) {
   const int length = std::snprintf(bus_sentence, sizeof bus_sentence,
                                    "\nlean-train: a data file%s%s became shorter or unreadable while it was in use: the "
-                                   "training ended there and nothing "
-                                   "was saved; bring the file back and start again\n",
+                                   "training ended there without a "
+                                   "save; bring the file back and start again, or resume a checkpoint\n",
                                    *data_folder != '\0' ? " in " : "", data_folder);
   bus_sentence_length = std::min(static_cast<size_t>(std::max(length, 0)), sizeof bus_sentence - 1);
   handle(SIGBUS, on_bus_error);

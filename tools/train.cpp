@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "tools/checkpoints.h"
 #include "tools/data_command.h"
 #include "tools/data_reviews.h"
 #include "tools/data_source.h"
@@ -24,6 +25,7 @@
 #include "tools/process_clock.h"
 #include "tools/process_memory.h"
 #include "tools/progress.h"
+#include "tools/resume.h"
 #include "tools/run_log.h"
 #include "tools/signals.h"
 #include "tools/step_times.h"
@@ -52,17 +54,21 @@ std::string short_model(const std::string& command, const std::string& model) {
 
 class Training {
  public:
-  explicit Training(const TrainOptions& options) : options_(options) {}
+  explicit Training(const TrainOptions& options) : options_(options), checkpoints_(options) {}
   int run();
 
  private:
   bool set_up();
   bool print_plan();
   bool open_session();
+  bool resume();
+  bool open_log();
   void announce() const;
   void steps();
   uint64_t steps_wanted() const;
   bool finish_epoch(const lt_report& train, Progress* progress);
+  bool is_over(const lt_report& place) const;
+  lt_report timed(lt_report report) const;
   void save();
   void hash_data();
   void log_mistakes();
@@ -72,6 +78,7 @@ class Training {
   int exit_status() const;
 
   const TrainOptions& options_;
+  FilePtr resumed_;  // what the configuration points to
   PlanPtr plan_;
   DataSource source_;
   SessionPtr session_;  // after what it uses, so that it is freed first
@@ -79,6 +86,9 @@ class Training {
   RunEnd end_;
   RunLog log_;
   EventFile events_;
+  Checkpoints checkpoints_;
+  lt_report resumed_place_ = sized<lt_report>();
+  int resumed_evaluated_ = 0;
   StepTimes step_times_;
   AnonymousPeak memory_;
   StandardOutput out_;
@@ -126,7 +136,8 @@ bool Training::set_up() {
     code_ = ExitCode::usage;
     return false;
   }
-  const lt_config config = make_config(options_);
+  lt_config config = make_config(options_);
+  if (!options_.resume.empty() && !resume_config(options_, &resumed_, &config, &code_)) return false;
   lt_plan* plan = nullptr;
   if (const lt_status status = lt_plan_create(&config, &plan)) return fail(status, Stage::plan);
   plan_.reset(plan);
@@ -183,7 +194,31 @@ bool Training::open_session() {
     const std::string foreign = "; not the model's and ignored: " + format_count_of(ignored, "tensor");
     if (!options_.quiet) say("weights: %s%s", options_.weights.c_str(), ignored != 0 ? foreign.c_str() : "");
   }
-  if (!options_.log.empty() && !log_.open(options_.log)) {
+  if (!options_.resume.empty() && !resume()) return false;
+  if (const lt_status status = checkpoints_.open(session)) return fail(status, Stage::save);
+  return open_log();
+}
+
+bool Training::resume() {
+  const char* const path = options_.resume.c_str();
+  if (const lt_status status = lt_session_load(session_.get(), path)) return fail(status, Stage::weights);
+  if (const lt_status status = lt_session_place(session_.get(), &resumed_place_, &resumed_evaluated_))
+    return fail(status, Stage::session);
+  end_.steps = facts_.resumed_step = resumed_place_.step;
+  const bool ended = resumed_place_.batch == resumed_place_.batches;
+  end_.epochs = resumed_place_.epoch - (ended ? 0 : 1);
+  if (!options_.quiet) {
+    say("resumed: %s, after step %" PRIu64 " (epoch %" PRIu64 ", step %" PRIu64 " of %" PRIu64 ")", path,
+        resumed_place_.step, resumed_place_.epoch, resumed_place_.batch, resumed_place_.batches);
+    if (is_over(resumed_place_))
+      say("nothing is left to do: --epochs and --steps count from the beginning of the training");
+  }
+  resumed_.reset();
+  return true;
+}
+
+bool Training::open_log() {
+  if (!options_.log.empty() && !log_.open(options_.log, !options_.resume.empty())) {
     complain("cannot open the run log %s: %s", options_.log.c_str(), std::strerror(errno));
     code_ = ExitCode::io;
     return false;
@@ -196,6 +231,19 @@ bool Training::open_session() {
   log_.run(facts_);
   log_.plan(plan_.get());
   return true;
+}
+
+// Whether the training ends where it stands, the evaluation of its last epoch apart.
+bool Training::is_over(const lt_report& place) const {
+  return (place.batch == place.batches && place.epoch >= facts_.plan.epochs) ||
+         (options_.steps != 0 && place.step >= options_.steps);
+}
+
+// Without the samples from before a resume, which its times are not of.
+lt_report Training::timed(lt_report report) const {
+  if (facts_.resumed_step != 0 && report.epoch == resumed_place_.epoch && resumed_place_.batch != resumed_place_.batches)
+    report.epoch_samples -= resumed_place_.epoch_samples;
+  return report;
 }
 
 // Evaluates, records and shows a finished epoch. False where the training ends by it.
@@ -212,21 +260,22 @@ bool Training::finish_epoch(const lt_report& train, Progress* progress) {
     end_.best_test_accuracy = test.accuracy;
     end_.best_epoch = train.epoch;
   }
-  log_.epoch(train, test);
-  events_.epoch(train, test);
-  progress->epoch(train, test);
+  log_.epoch(timed(train), test);
+  events_.epoch(timed(train), test);
+  progress->epoch(timed(train), test);
   if (train.epoch == 1) hash_data();  // the files have just been read: they lie in memory
   memory_.sample_sometimes();
   return train.epoch < facts_.plan.epochs;
 }
 
-// Up to the next step whose loss is logged, or to the last one.
+// Up to the next step whose loss is logged or after which is saved, or to the last one.
 uint64_t Training::steps_wanted() const {
   uint64_t wanted = UINT64_MAX;
   if (options_.steps != 0) wanted = options_.steps - end_.steps;
   if (options_.log_every != 0) wanted = std::min(wanted, options_.log_every - end_.steps % options_.log_every);
+  wanted = std::min(wanted, checkpoints_.steps_to_next(end_.steps));
   // The first step apart: its time since the start of the program is a figure of its own.
-  return end_.steps == 0 ? 1 : wanted;
+  return step_times_.count() == 0 ? 1 : wanted;
 }
 
 void Training::steps() {
@@ -234,7 +283,11 @@ void Training::steps() {
   lt_report report = sized<lt_report>();
   memory_.sample();
   stop_on_signal(session_.get());
-  while (true) {
+  bool over = facts_.resumed_step != 0 && is_over(resumed_place_);
+  // A pass that was finished, but not evaluated, before a stop.
+  if (facts_.resumed_step != 0 && resumed_place_.batch == resumed_place_.batches && resumed_evaluated_ == 0)
+    over = !finish_epoch(resumed_place_, &progress) || over;
+  while (!over) {
     const lt_status status = lt_session_advance(session_.get(), steps_wanted(), &report);
     if (status == LT_STOPPED && report.step == end_.steps) break;  // the stop came before the step
     if (status != LT_OK && status != LT_STOPPED) {
@@ -251,10 +304,12 @@ void Training::steps() {
     }
     if (received_signal() != 0) break;
     if (report.batch == report.batches) {
-      if (!finish_epoch(report, &progress)) break;
+      over = !finish_epoch(report, &progress);
+      if (over) break;
     } else {
-      progress.step(report);
+      progress.step(timed(report));
     }
+    checkpoints_.step(report.step);
     if (options_.steps != 0 && report.step >= options_.steps) break;
   }
   clear_live_line();
@@ -285,26 +340,28 @@ void Training::log_mistakes() {
 }
 
 void Training::save() {
-  // Where data could not be read any more, the weights are those of the last whole step.
+  // Where data could not be read any more, the state is that of the last whole step.
   const bool data_lost = code_ == ExitCode::io || code_ == ExitCode::data;
+  const char* const file = options_.save.c_str();
   if (!options_.save.empty() && end_.steps > 0 && (code_ == ExitCode::ok || data_lost)) {
-    if (const lt_status status = lt_session_save(session_.get(), options_.save.c_str())) {
+    if (const lt_status status = checkpoints_.finish(end_.steps)) {
       fail(status, Stage::save);
     } else {
       saved_ = options_.save;
-      if (data_lost) complain("the weights after step %" PRIu64 " are in %s", end_.steps, saved_.c_str());
+      if (data_lost) complain("the state after step %" PRIu64 " is in %s", end_.steps, file);
     }
     memory_.sample();
+  } else if (checkpoints_.saved_step() != 0 && lt_session_checkpoint_finish(session_.get()) == LT_OK) {
+    complain("the last checkpoint, after step %" PRIu64 ", is %s", checkpoints_.saved_step(), file);
   }
   stop_on_signal(nullptr);  // a signal that comes during the save does not break it off, a second one does
   if (stopped_by_ == 0) return;
-  const char* const file = options_.save.c_str();
   if (saved_.empty()) {
     complain("stopped by %s after step %" PRIu64 "; nothing was saved%s", signal_label(stopped_by_), end_.steps,
              options_.save.empty() ? " (--save FILE would)" : "");
   } else {
-    complain("stopped by %s after step %" PRIu64 "; the weights are in %s: --weights %s starts from them",
-             signal_label(stopped_by_), end_.steps, file, file);
+    complain("stopped by %s after step %" PRIu64 "; the state is in %s; to go on: %s", signal_label(stopped_by_),
+             end_.steps, file, resume_line(options_, facts_.plan.model).c_str());
   }
 }
 

@@ -63,12 +63,18 @@ void add_train_command(CLI::App& app, int* exit_code) {
   };
   const auto state = std::make_shared<State>();
   CLI::App* const command = app.add_subcommand("train", "Train the model that a recipe describes");
-  command->add_option("RECIPE", state->recipe, "A TOML file (- reads stdin), or a built-in recipe's name")->required();
+  command->add_option("RECIPE", state->recipe, "A TOML file (- reads stdin), or a built-in recipe's name; not needed with --resume");
   add_training_options(command, &state->options);
   command->group("Commands");
   command->footer(examples);
   command->callback([state, exit_code] {
     state->options.command = "train";
+    state->options.recipe_given = !state->recipe.empty();
+    if (!state->options.recipe_given && state->options.resume.empty()) throw CLI::RequiredError("RECIPE");
+    if (!state->options.recipe_given) {
+      *exit_code = train(state->options);
+      return;
+    }
     if (lt_recipe_text(state->recipe.c_str()) != nullptr) {
       state->options.recipe = state->recipe;
     } else if (!read_recipe(state->recipe, &state->options.recipe)) {

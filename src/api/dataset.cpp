@@ -4,6 +4,7 @@
 
 #include "src/api/handles.h"
 #include "src/base/checked.h"
+#include "src/dataset_file.h"
 
 using namespace lt;
 using namespace lt::api;
@@ -101,6 +102,27 @@ lt_status lt_dataset_open(const char* kind, const char* dir, lt_split split, uin
     std::unique_ptr<Dataset> dataset;
     LT_TRY(format->open(dir, split == LT_TRAIN ? Split::train : Split::test, seed, &dataset));
     *out = new lt_dataset{std::move(dataset)};
+    return Status::ok;
+  });
+}
+
+lt_status lt_dataset_open_file(const char* kind, const char* path, lt_dataset** out, int* labelled) {
+  return guarded([&] {
+    LT_NOT_NULL(path);
+    LT_NOT_NULL(out);
+    LT_NOT_NULL(labelled);
+    const DatasetFormat* format = nullptr;
+    LT_TRY(find_format(kind, &format));
+    const DatasetFileFormat* files = nullptr;
+    for (size_t i = 0; i < dataset_file_table_size; ++i)
+      if (std::strcmp(dataset_file_table[i].name, kind) == 0) files = &dataset_file_table[i];
+    if (!files)
+      return fail(Status::unsupported, "%s: samples of kind %s are not taken from a single file; give a folder", path, kind);
+    std::unique_ptr<Dataset> dataset;
+    bool has_labels = false;
+    LT_TRY(files->open(path, &dataset, &has_labels));
+    *out = new lt_dataset{std::move(dataset)};
+    *labelled = has_labels;
     return Status::ok;
   });
 }

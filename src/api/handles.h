@@ -4,7 +4,10 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <string>
+#include <vector>
 
+#include "src/base/safetensors.h"
 #include "src/base/status.h"
 #include "src/dataset.h"
 #include "src/lean_train.h"
@@ -16,6 +19,11 @@ struct lt_plan {
 };
 struct lt_dataset {
   std::unique_ptr<const lt::Dataset> dataset;
+};
+struct lt_file {
+  lt::SafetensorsReader reader;
+  std::vector<const lt::SafetensorsEntry*> in_order;  // of the file
+  std::string recipe;                                 // what lt_config.recipe points to
 };
 struct lt_session {
   std::unique_ptr<lt::Session> session;

@@ -181,6 +181,49 @@ lt_status lt_session_save(lt_session* session, const char* path) {
   });
 }
 
+lt_status lt_session_save_to(lt_session* session, const char* path, uint32_t keep) {
+  return guarded([&] {
+    LT_NOT_NULL(session);
+    LT_NOT_NULL(path);
+    return session->session->save_to(path, keep);
+  });
+}
+
+lt_status lt_session_checkpoint(lt_session* session) {
+  return guarded([&] {
+    LT_NOT_NULL(session);
+    return session->session->checkpoint();
+  });
+}
+
+lt_status lt_session_checkpoint_finish(lt_session* session) {
+  return guarded([&] {
+    LT_NOT_NULL(session);
+    return session->session->checkpoint_finish();
+  });
+}
+
+lt_status lt_session_load(lt_session* session, const char* path) {
+  return guarded([&] {
+    LT_NOT_NULL(session);
+    LT_NOT_NULL(path);
+    return session->session->load(path);
+  });
+}
+
+lt_status lt_session_place(const lt_session* session, lt_report* out, int* evaluated) {
+  return guarded([&] {
+    LT_NOT_NULL(session);
+    LT_TRY(check_size(out, "out"));
+    Report report;
+    bool tested = false;
+    session->session->place(&report, &tested);
+    copy_out(to_public(report), out);
+    if (evaluated) *evaluated = tested;
+    return Status::ok;
+  });
+}
+
 lt_status lt_session_load_weights(lt_session* session, const char* path, uint32_t* ignored) {
   return guarded([&] {
     LT_NOT_NULL(session);

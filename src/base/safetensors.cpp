@@ -180,6 +180,7 @@ Status SafetensorsReader::open(const char* path, SafetensorsReader* reader) {
   std::sort(result.entries_.begin(), result.entries_.end(),
             [](const SafetensorsEntry& a, const SafetensorsEntry& b) { return a.name < b.name; });
   const uint64_t data_bytes = size - 8 - header_bytes;
+  result.data_offset_ = 8 + header_bytes;
   for (size_t i = 0; i < result.entries_.size(); ++i) {
     SafetensorsEntry& entry = result.entries_[i];
     if (i > 0 && entry.name == result.entries_[i - 1].name)

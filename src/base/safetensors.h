@@ -35,12 +35,16 @@ class SafetensorsReader {
   const std::vector<SafetensorsEntry>& entries() const { return entries_; }
   // A text of "__metadata__"; null where there is none of the name.
   const std::string* metadata(const std::string& name) const;
+  const std::vector<std::pair<std::string, std::string>>& metadata() const { return metadata_; }
   const MappedFile& file() const { return file_; }
+  // Of the tensors' bytes in the file.
+  uint64_t data_offset() const { return data_offset_; }
 
  private:
   MappedFile file_;
   std::vector<SafetensorsEntry> entries_;  // by name
   std::vector<std::pair<std::string, std::string>> metadata_;
+  uint64_t data_offset_ = 0;
 };
 
 // Writes F32 tensors. Call create, then write_tensor once for each of the tensors given to create, in that order, then

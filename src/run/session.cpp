@@ -95,8 +95,8 @@ Status Session::bind(Split split, const Dataset* dataset) {
   datasets_[static_cast<int>(split)] = dataset;
   if (split == Split::train) {
     position_ = 0;
-    epoch_sums_ = {};
-    epoch_correct_ = epoch_loss_sum_ = 0;
+    begin_pass();
+    data_ = {};
   }
   return Status::ok;
 }
@@ -146,8 +146,16 @@ Status Session::train_batch(uint32_t n, const Fetch& fetch, Report* report) {
   return Status::ok;
 }
 
+void Session::begin_pass() {
+  epoch_end_ = EpochEnd::no;
+  epoch_sums_ = {};
+  epoch_correct_ = epoch_loss_sum_ = 0;
+}
+
 // Adds steps to the epoch's sums.
 void Session::take_in(const Statistics& sum, uint64_t samples, double seconds, double wait_seconds) {
+  if (samples == 0) return;
+  if (epoch_end_ != EpochEnd::no) begin_pass();
   epoch_sums_.epoch_samples += samples;
   epoch_loss_sum_ += sum.loss_sum;
   epoch_correct_ += static_cast<double>(sum.correct);
@@ -185,8 +193,7 @@ void Session::finish_place(const Course& course, uint32_t samples, Report* repor
   if (position_ < course.epoch_samples) return;
   ++epoch_;
   position_ = 0;
-  epoch_sums_ = {};
-  epoch_correct_ = epoch_loss_sum_ = 0;
+  epoch_end_ = EpochEnd::reached;
 }
 
 // The samples indices_[0, run->samples) of the data set into slot 0.

@@ -1,6 +1,6 @@
 // A training in progress: the region with its parameters, the place in the data, and the step. Owns the region unless the
 // caller handed one in. Used by one thread at a time, `request_stop` apart. From the second step on nothing here allocates
-// but saving and loading.
+// but `save`, `save_to` and loading.
 #pragma once
 
 #include <atomic>
@@ -11,9 +11,12 @@
 #include "src/base/status.h"
 #include "src/dataset.h"
 #include "src/plan/plan.h"
+#include "src/run/checkpoint.h"
 #include "src/run/region.h"
 
 namespace lt {
+
+inline constexpr uint32_t checkpoints_kept_most = 1000;
 
 // What a step or an evaluation came to; the fields of lt_report.
 struct Report {
@@ -59,13 +62,25 @@ class Session {
   Status write(const char* name, const float* values, size_t floats);
   // Parameters and their state as they are after the last step: before they are read or written.
   Status bring_up_to_date();
+  // A checkpoint (checkpoint.h), durable when this returns.
   Status save(const char* path);
+  // One after the other at the same path, the `keep` ones before the last beside it: CheckpointWriter's prepare, write,
+  // finish.
+  Status save_to(const char* path, uint32_t keep);
+  Status checkpoint();
+  Status checkpoint_finish();
+  // Goes on from a checkpoint of the same training: after its data set was bound.
+  Status load(const char* path);
+  // The report of the last step as far as it is known after a load; whether the test set was gone over since.
+  void place(Report* report, bool* evaluated) const;
   Status load_weights(const char* path, uint32_t* ignored);
 
   void request_stop() { stop_.store(true, std::memory_order_relaxed); }
 
  private:
   explicit Session(std::shared_ptr<const Plan> plan) : plan_(std::move(plan)) {}
+  TrainingPlace training_place() const;
+  Status know_data();
   RunArguments arguments(uint32_t samples, uint32_t sample_offset, uint32_t batch_samples, bool training) const;
   template <class Fetch>
   Status train_batch(uint32_t n, const Fetch& fetch, Report* report);
@@ -79,6 +94,7 @@ class Session {
   Status check_words(RunArguments* run);
   Status train_kept(uint64_t most, Report* report);
   Status evaluate_fed(Split split, Statistics* statistics, double* wait_seconds);
+  void begin_pass();
   void take_in(const Statistics& sum, uint64_t samples, double seconds, double wait_seconds);
   void finish_place(const Course& course, uint32_t samples, Report* report);
   Status labels_from_bytes(const uint8_t* labels, uint32_t n, int slot);
@@ -98,8 +114,11 @@ class Session {
   uint64_t epoch_ = 0;     // finished passes over the training set
   uint32_t position_ = 0;  // samples of this pass already used
   uint32_t pushed_ = 0;    // samples waiting in slot 1
-  Report epoch_sums_;      // the epoch_* fields so far
+  EpochEnd epoch_end_ = EpochEnd::no;
+  Report epoch_sums_;  // the epoch_* fields so far; kept after a pass until the next step
   double epoch_correct_ = 0, epoch_loss_sum_ = 0;
+  TrainingData data_;  // of the bound training set, once it is known
+  std::unique_ptr<CheckpointWriter> saver_;
   std::atomic<bool> stop_{false};
 };
 

@@ -42,6 +42,7 @@ Status Session::evaluate(Split split, Report* report) {
   if (statistics.non_finite != 0)
     return fail(Status::numeric, "evaluation after step %" PRIu64 ": the loss of %" PRIu64 " samples is NaN or infinite",
                 step_, statistics.non_finite);
+  if (split == Split::test && epoch_end_ == EpochEnd::reached) epoch_end_ = EpochEnd::evaluated;
   *report = {};
   report->step = step_;
   report->epoch = epoch_;

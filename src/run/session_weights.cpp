@@ -1,21 +1,13 @@
-// The session's parameters: read and written by name, saved to and loaded from files.
+// The session's parameters: read and written by name, and loaded from files of weights.
 #include <cinttypes>
 #include <cstring>
 
-#include "src/base/safetensors.h"
+#include "src/base/safetensors_checksum.h"
+#include "src/run/checkpoint.h"
 #include "src/run/session.h"
 #include "src/run/weights.h"
 
 namespace lt {
-namespace {
-
-std::string shape_text(const std::vector<uint64_t>& shape) {
-  std::string text;
-  for (const uint64_t dimension : shape) text += (text.empty() ? "" : " x ") + std::to_string(dimension);
-  return "[" + text + "]";
-}
-
-}  // namespace
 
 const Parameter* Session::parameter(const char* name) const {
   for (const Parameter& parameter : plan_->parameters)
@@ -48,51 +40,29 @@ Status Session::write(const char* name, const float* values, size_t floats) {
   return weights_write(*plan_, *found, values, executor_.get());
 }
 
-Status Session::save(const char* path) {
-  SafetensorsWriter writer;
-  std::vector<SafetensorsWriter::Tensor> tensors;
-  uint64_t largest = 0;
-  for (const Parameter& parameter : plan_->parameters) {
-    tensors.push_back({parameter.name, parameter.dims});
-    largest = std::max(largest, parameter.elements());
-  }
-  LT_TRY(bring_up_to_date());
-  LT_TRY(writer.create(path, {{"format", "pt"}, {"model", plan_->recipe.name}}, tensors));
-  std::vector<float> values(largest);
-  for (const Parameter& parameter : plan_->parameters) {
-    LT_TRY(weights_read(*plan_, parameter, executor_.get(), values.data()));
-    LT_TRY(writer.write_tensor(values.data(), parameter.elements()));
-  }
-  return writer.commit();
-}
-
 // Everything is checked before the first weight changes.
 Status Session::load_weights(const char* path, uint32_t* ignored) {
   SafetensorsReader reader;
   LT_TRY(SafetensorsReader::open(path, &reader));
+  bool has_checksum = false;
+  LT_TRY(safetensors_check(reader, &has_checksum));
+  if (reader.metadata("lean_train") && !has_checksum)
+    return fail(Status::format, "%s: has lost its checksum; take another copy of it", path);
   std::vector<const SafetensorsEntry*> found;
+  LT_TRY(weights_find(reader, *plan_, &found));
   uint64_t largest = 0;
-  for (const Parameter& parameter : plan_->parameters) {
-    const SafetensorsEntry* entry = reader.find(parameter.name);
-    if (!entry)
-      return fail(Status::mismatch, "%s: has no tensor \"%s\" of model %s", path, parameter.name.c_str(),
-                  plan_->recipe.name.c_str());
-    if (entry->dtype != "F32")
-      return fail(Status::mismatch, "%s: tensor \"%s\" is %s, expected F32", path, parameter.name.c_str(),
-                  entry->dtype.c_str());
-    if (entry->shape != parameter.dims)
-      return fail(Status::mismatch, "%s: tensor \"%s\" is %s, model %s has %s", path, parameter.name.c_str(),
-                  shape_text(entry->shape).c_str(), plan_->recipe.name.c_str(), shape_text(parameter.dims).c_str());
-    found.push_back(entry);
-    largest = std::max(largest, parameter.elements());
-  }
+  for (const Parameter& parameter : plan_->parameters) largest = std::max(largest, parameter.elements());
   LT_TRY(bring_up_to_date());
   std::vector<float> values(largest);
   for (size_t i = 0; i < found.size(); ++i) {
     std::memcpy(values.data(), found[i]->bytes, found[i]->end - found[i]->begin);
     LT_TRY(weights_write(*plan_, plan_->parameters[i], values.data(), executor_.get()));
   }
-  if (ignored) *ignored = static_cast<uint32_t>(reader.entries().size() - found.size());
+  // A checkpoint's optimizer state is nothing foreign.
+  size_t foreign = reader.entries().size() - found.size();
+  for (const SafetensorsEntry& entry : reader.entries())
+    foreign -= has_checksum && entry.name.starts_with(optimizer_prefix);
+  if (ignored) *ignored = static_cast<uint32_t>(foreign);
   return Status::ok;
 }
 

@@ -31,6 +31,12 @@ class ElementOrder {
   uint64_t torch(uint64_t input, uint64_t output) const {
     return output * fan_in_ + input % channels_ * pixels_ + input / channels_;
   }
+  uint64_t device(uint64_t input, uint64_t output) const {
+    return layout_ == WeightLayout::in_out ? input * out_ + output : output * fan_in_ + input;
+  }
+  uint64_t fan_in() const { return fan_in_; }
+  // The device's number of the input that PyTorch counts as `at`.
+  uint64_t input_of_torch(uint64_t at) const { return at % pixels_ * channels_ + at / pixels_; }
   uint64_t draw(uint64_t input, uint64_t output) const { return input * out_ + output; }
 
  private:
@@ -40,12 +46,12 @@ class ElementOrder {
 
 // Calls fill(buffer, first, n) for the device's elements in ascending pieces and uploads them.
 template <class Fill>
-Status upload_pieces(const Parameter& parameter, Executor* executor, const Fill& fill) {
+Status upload_pieces(const Parameter& parameter, WeightPlace place, Executor* executor, const Fill& fill) {
   float buffer[chunk_elements];
   for (uint64_t first = 0; first < parameter.elements(); first += chunk_elements) {
     const uint64_t n = std::min(chunk_elements, parameter.elements() - first);
     fill(buffer, first, n);
-    LT_TRY(executor->upload(parameter.tensor, first * sizeof(float), buffer, n * sizeof(float)));
+    LT_TRY(executor->upload(place.tensor, place.offset + first * sizeof(float), buffer, n * sizeof(float)));
   }
   return executor->synchronize();
 }
@@ -79,7 +85,7 @@ Status weights_initialize(const Plan& plan, uint32_t index, Executor* executor) 
   const ElementOrder order(parameter, plan.program.weight_layout);
   Philox4 random{};
   uint64_t random_block = UINT64_MAX;
-  return upload_pieces(parameter, executor, [&](float* buffer, uint64_t first, uint64_t n) {
+  return upload_pieces(parameter, {parameter.tensor, 0}, executor, [&](float* buffer, uint64_t first, uint64_t n) {
     for (uint64_t i = 0; i < n; ++i) {
       const uint64_t draw = plan.program.weight_layout == WeightLayout::in_out || parameter.is_bias
                                 ? first + i
@@ -97,8 +103,13 @@ Status weights_initialize(const Plan& plan, uint32_t index, Executor* executor) 
 }
 
 Status weights_write(const Plan& plan, const Parameter& parameter, const float* values, Executor* executor) {
+  return weights_write(plan, parameter, {parameter.tensor, 0}, values, executor);
+}
+
+Status weights_write(const Plan& plan, const Parameter& parameter, WeightPlace place, const float* values,
+                     Executor* executor) {
   const ElementOrder order(parameter, plan.program.weight_layout);
-  return upload_pieces(parameter, executor, [&](float* buffer, uint64_t first, uint64_t n) {
+  return upload_pieces(parameter, place, executor, [&](float* buffer, uint64_t first, uint64_t n) {
     for (uint64_t i = 0; i < n; ++i)
       buffer[i] = values[order.torch(order.input_of_device(first + i), order.output_of_device(first + i))];
   });
@@ -113,6 +124,39 @@ Status weights_read(const Plan& plan, const Parameter& parameter, Executor* exec
     LT_TRY(executor->synchronize());
     for (uint64_t i = 0; i < n; ++i)
       values[order.torch(order.input_of_device(first + i), order.output_of_device(first + i))] = buffer[i];
+  }
+  return Status::ok;
+}
+
+// Through a tile of a few inputs by n outputs: whole pieces of a line are read and written on both sides.
+Status weights_read_rows(const Plan& plan, const Parameter& parameter, WeightPlace place, uint64_t first, uint64_t n,
+                         Executor* executor, float* values) {
+  constexpr uint64_t tile_inputs = 16;
+  const ElementOrder order(parameter, plan.program.weight_layout);
+  const uint64_t fan_in = order.fan_in();
+  if (plan.program.weight_layout == WeightLayout::out_in) {
+    float row[chunk_elements];
+    for (uint64_t output = first; output < first + n; ++output)
+      for (uint64_t input = 0; input < fan_in; input += chunk_elements) {
+        const uint64_t count = std::min(chunk_elements, fan_in - input);
+        LT_TRY(executor->download(place.tensor, place.offset + order.device(input, output) * sizeof(float), row,
+                                  count * sizeof(float)));
+        LT_TRY(executor->synchronize());
+        for (uint64_t i = 0; i < count; ++i) values[order.torch(input + i, output - first)] = row[i];
+      }
+    return Status::ok;
+  }
+  float tile[tile_inputs][weight_rows_max];
+  for (uint64_t at = 0; at < fan_in; at += tile_inputs) {
+    const uint64_t count = std::min(tile_inputs, fan_in - at);
+    for (uint64_t i = 0; i < count; ++i)
+      LT_TRY(executor->download(place.tensor,
+                                place.offset + order.device(order.input_of_torch(at + i), first) * sizeof(float), tile[i],
+                                n * sizeof(float)));
+    for (uint64_t output = 0; output < n; ++output) {
+      float* const row = values + output * fan_in + at;
+      for (uint64_t i = 0; i < count; ++i) row[i] = tile[i][output];
+    }
   }
   return Status::ok;
 }

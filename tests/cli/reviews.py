@@ -107,7 +107,7 @@ class Reviews(unittest.TestCase):
         saved = {}
         for name, more in (("whole", []), ("parts", ["--memory", "4200KiB"])):
             self.ok(run("train", self.recipe(), "--device", "reference", "--steps", "5", "--save", self.path(name), *more))
-            saved[name] = tensors(self.path(name))
+            saved[name] = {name: about for name, about in tensors(self.path(name)).items() if not name.startswith("optimizer.")}
         self.assertEqual(sorted(saved["whole"]), ["embedding.weight", "fc.bias", "fc.weight", "rnn.bias_hh_l0", "rnn.bias_ih_l0",
                                                   "rnn.weight_hh_l0", "rnn.weight_ih_l0"])
         self.assertEqual(saved["whole"]["embedding.weight"][0], [30000, 6])

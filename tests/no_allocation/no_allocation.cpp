@@ -1,8 +1,9 @@
 // From a session's second step on nothing is allocated, mapped or started: counted over two epochs, an evaluation, a
-// prediction, single examples and a batch of the caller's, for every built-in model and kernel choice. What oneDNN takes
+// prediction, single examples, a batch of the caller's and checkpoints, for every built-in model and kernel choice. What oneDNN takes
 // inside its own functions is counted apart and printed; Highway's kernels alone take nothing at all.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -56,6 +57,8 @@ TEST_P(NoAllocation, AfterTheSecondStep) {
   ASSERT_EQ(lt_session_create(plan, nullptr, 0, &session), LT_OK) << lt_last_error();
   ASSERT_EQ(lt_session_bind(session, LT_TRAIN, samples.dataset), LT_OK) << lt_last_error();
   ASSERT_EQ(lt_session_bind(session, LT_TEST, samples.dataset), LT_OK) << lt_last_error();
+  const std::string checkpoint = testing::TempDir() + "lean-train-no-allocation-" + std::to_string(getpid());
+  ASSERT_EQ(lt_session_save_to(session, checkpoint.c_str(), 2), LT_OK) << lt_last_error();
   lt_report report{};
   report.size = sizeof report;
   for (int step = 0; step < 2; ++step) ASSERT_EQ(lt_session_step(session, &report), LT_OK) << lt_last_error();
@@ -63,7 +66,7 @@ TEST_P(NoAllocation, AfterTheSecondStep) {
   // A model that takes the whole training set in one step does not collect examples.
   const bool full_batch = info.batch == 0;
   static float probabilities[64 * 10];
-  lt_status statuses[6] = {};
+  lt_status statuses[9] = {};
   arm_allocation_counter();
   for (int epoch = 0; epoch < 2; ++epoch) statuses[epoch] = lt_session_epoch(session, &report);
   statuses[2] = lt_session_eval(session, LT_TEST, &report);
@@ -72,8 +75,11 @@ TEST_P(NoAllocation, AfterTheSecondStep) {
     statuses[4] = lt_session_push(session, &samples.x[size_t{i} * sample_bytes], samples.labels[i], &report);
   if (!full_batch && statuses[4] == LT_OK) statuses[4] = lt_session_flush(session, &report);
   statuses[5] = lt_session_step_on(session, samples.x.data(), samples.labels.data(), 33, &report);
+  for (int save = 6; save < 8; ++save) statuses[save] = lt_session_checkpoint(session);
+  statuses[8] = lt_session_checkpoint_finish(session);
   const AllocationCounts counts = disarm_allocation_counter();
 
+  for (const char* suffix : {"", ".1"}) EXPECT_EQ(std::remove((checkpoint + suffix).c_str()), 0) << suffix;
   for (const lt_status status : statuses) EXPECT_EQ(status, LT_OK) << lt_last_error();
   std::printf("%s, %s, %s: ours %llu, inside libdnnl and libgomp %llu, maps %llu, threads %llu\n", recipe, kernels,
               precision, static_cast<unsigned long long>(counts.ours), static_cast<unsigned long long>(counts.vendors),

@@ -6,9 +6,11 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <iterator>
+#include <random>
 #include <string>
 
-#include "src/base/safetensors.h"
+#include "src/base/safetensors_checksum.h"
 
 namespace lt {
 namespace {
@@ -103,6 +105,58 @@ TEST_F(Safetensors, EveryCutOfAFileIsRefused) {
     SafetensorsReader reader;
     EXPECT_EQ(SafetensorsReader::open(path_.c_str(), &reader), Status::format) << length;
   }
+}
+
+// Mutations of a good file, from a fixed seed: bytes changed, cut out, doubled, headers grown and shrunk. None may crash (the
+// sanitizers watch) nor pass with tensors outside of the file.
+TEST_F(Safetensors, MutatedFilesAreRefusedOrSound) {
+  const std::string header =
+      R"({"__metadata__":{"format":"pt","n":"1"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
+      R"("b.c":{"dtype":"U8","shape":[8],"data_offsets":[24,32]},"s":{"dtype":"I64","shape":[],"data_offsets":[32,40]}})";
+  const std::string data(40, 'x');
+  const std::string words[] = {"{", "}", "[", "]", ",", "\"", ":", "-1", "1e999", "18446744073709551615", "\\u0000", "null", "0",
+                               "\"a\":", "\"__metadata__\":{", "\xff", "4294967296", "data_offsets", "9223372036854775808"};
+  std::mt19937 random(20);
+  const auto below = [&](size_t n) { return static_cast<size_t>(random() % n); };
+  int refused = 0, sound = 0;
+  for (int round = 0; round < 4000; ++round) {
+    std::string text = header, bytes = data;
+    const size_t changes = 1 + below(3);
+    for (size_t i = 0; i < changes; ++i) {
+      const size_t at = below(text.size()), n = std::min(text.size() - at, 1 + below(12));
+      switch (below(6)) {
+        case 0: text[at] = static_cast<char>(random()); break;
+        case 1: text.erase(at, n); break;
+        case 2: text.insert(at, text.substr(at, n)); break;
+        case 3: text.insert(at, words[below(std::size(words))]); break;
+        case 4: text.replace(at, n, words[below(std::size(words))]); break;
+        default: bytes.resize(below(60)); break;
+      }
+      if (text.empty()) text = " ";
+    }
+    uint64_t length = text.size();
+    if (below(10) == 0) length = uint64_t{1} << below(64);
+    write_file(length, text, bytes);
+    SafetensorsReader reader;
+    const Status status = SafetensorsReader::open(path_.c_str(), &reader);
+    if (!ok(status)) {
+      ++refused;
+      ASSERT_EQ(status, Status::format) << text;
+      ASSERT_NE(std::string(last_error()).find(path_), std::string::npos) << last_error();
+      continue;
+    }
+    ++sound;
+    uint64_t total = 0;
+    for (const SafetensorsEntry& entry : reader.entries()) {
+      total += entry.end - entry.begin;
+      ASSERT_LE(entry.bytes + (entry.end - entry.begin), reader.file().bytes() + reader.file().size());
+    }
+    ASSERT_EQ(total + reader.data_offset(), reader.file().size());
+    bool present = false;
+    ASSERT_TRUE(ok(safetensors_check(reader, &present)) || present);
+  }
+  EXPECT_GT(refused, 2000);
+  EXPECT_GT(sound, 20);
 }
 
 }  // namespace
