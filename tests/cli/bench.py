@@ -5,7 +5,7 @@ usage: bench.py LEAN_TRAIN [TestCase.test ...]
 """
 import json, unittest
 
-from program import Case, run
+from case import Case, run
 
 
 class BenchOps(Case):

@@ -7,7 +7,7 @@ LEAN_TRAIN_KILLS says how often a training is killed (12).
 """
 import json, os, random, re, resource, shlex, signal, subprocess, time, unittest
 
-from program import PATIENCE_SECONDS, PROGRAM, Case, environment, run
+from case import PATIENCE_SECONDS, PROGRAM, Case, environment, run
 
 KILLS = int(os.environ.get("LEAN_TRAIN_KILLS", "12"))
 # A model of digits whose step takes no time, so that most of a training is saving.

@@ -5,7 +5,7 @@ usage: predict.py LEAN_TRAIN [TestCase.test ...]
 """
 import csv, io, json, os, random, unittest
 
-from program import Case, run
+from case import Case, run
 
 
 class Predict(Case):

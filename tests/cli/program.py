@@ -3,50 +3,9 @@
 
 usage: program.py LEAN_TRAIN [TestCase.test ...]
 """
-import base64, fcntl, json, os, pty, re, select, signal, struct, subprocess, sys, tempfile, termios, time, unittest
+import base64, fcntl, json, os, pty, re, select, signal, struct, subprocess, termios, time, unittest
 
-PROGRAM = os.path.abspath(sys.argv.pop(1))
-PATIENCE_SECONDS = 120  # sanitizers and a busy machine
-
-
-def environment(**more):
-    names = {name: value for name, value in os.environ.items() if name not in ("LEAN_TRAIN_DATA", "NO_COLOR")}
-    return {**names, "XDG_CACHE_HOME": "/nonexistent", "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **more}
-
-
-def run(*arguments, env=None, **more):
-    more.setdefault("stdout", subprocess.PIPE)
-    return subprocess.run([PROGRAM, *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                          timeout=PATIENCE_SECONDS, env=env or environment(), **more)
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def records(self, name="run.jsonl", pictured=False):
-        """The log's records; those that only a report draws where they are asked for."""
-        with open(self.path(name)) as log: records = [json.loads(line) for line in log]
-        return records if pictured else [record for record in records if record["type"] not in ("op", "plan", "mistakes")]
-
-    def ok(self, done):
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done
-
-    def refused(self, code, words, *arguments, **more):
-        """The exit code, and one sentence on stderr that has the words; nothing on stdout."""
-        done = run(*arguments, **more)
-        self.assertEqual(done.returncode, code, done.stderr)
-        said = [line for line in done.stderr.splitlines() if line.startswith("lean-train: ")]
-        self.assertEqual(len(said), 1, done.stderr)
-        for word in words: self.assertIn(word, said[0])
-        if done.stdout is not None: self.assertEqual(done.stdout, "")
-        return done
+from case import PATIENCE_SECONDS, PROGRAM, Case, environment, numbers, run
 
 
 class Help(Case):
@@ -296,12 +255,8 @@ class Training(Case):
         a, b = self.path("a.safetensors"), self.path("b.safetensors")
         self.ok(run("mnist", "--model", "linear", "--steps", "2", "--save", a))
         done = self.ok(run("mnist", "--model", "linear", "--steps", "1", "--weights", a, "--lr", "0", "--save", b))
-        numbers = []
-        for path in (a, b):
-            with open(path, "rb") as file: data = file.read()
-            numbers.append(data[8 + int.from_bytes(data[:8], "little"):])
-        self.assertEqual(*numbers, done.stderr)
-        self.assertEqual(len(numbers[0]), 4 * 7850)
+        self.assertEqual(numbers(a), numbers(b), done.stderr)
+        self.assertEqual(len(numbers(a)), 4 * 7850)
 
     def test_quiet(self):
         done = self.ok(run("mnist", "--model", "linear", "--epochs", "2", "--quiet"))
@@ -482,8 +437,8 @@ class Cifar10(Case):
         self.assertEqual([record["steps"] for record in records if record["type"] == "epoch"], [3, 3])
         with open(saved, "rb") as file:
             names = set(json.loads(file.read(struct.unpack("<Q", file.read(8))[0])))
-        self.assertEqual(names - {"__metadata__"}, {f"{layer}.{part}" for part in ("weight", "bias") for layer in
-                                                   ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2")})
+        weights = {f"{layer}.{part}" for part in ("weight", "bias") for layer in ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2")}
+        self.assertEqual(names - {"__metadata__"}, weights | {f"optimizer.{name}.momentum_buffer" for name in weights})
         self.refused(3, ["150 samples", "whole batches of 151"], "cifar10", "--quiet", "--data", self.folder, "--batch", "151")
 
     def test_data_of_no_use(self):

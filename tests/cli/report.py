@@ -6,7 +6,7 @@ usage: report.py LEAN_TRAIN [TestCase.test ...]
 import base64, html.parser, json, os, re, struct, unittest, zlib
 import xml.etree.ElementTree as xml
 
-from program import Case, run
+from case import Case, run
 
 VOID = {"meta", "br", "img", "link", "hr", "input"}
 SVG = "{http://www.w3.org/2000/svg}"

@@ -6,7 +6,7 @@ usage: selftest.py LEAN_TRAIN LEAN_TRAIN_WITH_A_BROKEN_KERNEL [TestCase.test ...
 import os, subprocess, sys, unittest
 
 import program
-from program import Case, run
+from case import Case, run
 
 program.PATIENCE_SECONDS = 280  # seconds of work where nothing else runs
 BROKEN = os.path.abspath(sys.argv.pop(1))

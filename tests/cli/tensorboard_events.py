@@ -5,7 +5,7 @@ usage: tensorboard_events.py LEAN_TRAIN [TestCase.test ...]
 """
 import os, struct, unittest
 
-from program import Case, run
+from case import Case, run
 
 
 def masked_crc32c(data):

@@ -6,7 +6,7 @@ usage: torch_files.py LEAN_TRAIN [TestCase.test ...]
 """
 import csv, io, json, os, subprocess, sys, unittest
 
-from program import Case, run
+from case import Case, run
 
 try:
     import torch
