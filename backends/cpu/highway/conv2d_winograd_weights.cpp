@@ -12,6 +12,7 @@
 #include <hwy/highway.h>
 
 #include "backends/cpu/highway/winograd_products_inl.h"
+#include "backends/cpu/highway/winograd_tile_inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace lt::cpu::highway {
