@@ -35,8 +35,8 @@ std::unique_ptr<Kernel> make_own(const KernelRequest& request) {
     case OpKind::update_sgd:
     case OpKind::update_momentum:
     case OpKind::update_adam: return make_own_update(request);
-    case OpKind::recurrent:
-    case OpKind::recurrent_backward:
+    case OpKind::recurrent: return make_own_recurrent(request);
+    case OpKind::recurrent_backward: return make_own_recurrent_backward(request);
     case OpKind::embedding:
     case OpKind::embedding_backward:
     case OpKind::embedding_catch_up:
@@ -47,7 +47,9 @@ std::unique_ptr<Kernel> make_own(const KernelRequest& request) {
   return nullptr;
 }
 
+// All but recurrent operations take images and vectors alone.
 bool is_of_sequences(const KernelRequest& request) {
+  if (request.op->kind == OpKind::recurrent || request.op->kind == OpKind::recurrent_backward) return false;
   for (const TensorId id : {request.op->x, request.op->y, request.op->dx, request.op->dy})
     if (id != no_tensor && request.program->tensors[id].time_steps != 0) return true;
   return false;
@@ -69,7 +71,7 @@ Status parse_kernel_choice(const std::string& name, KernelChoice* choice) {
 
 std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, KernelChoice choice) {
   if (is_of_sequences(request)) {
-    (void)fail(Status::unsupported, "%s: the CUDA device has no kernels for sequences; take --device cpu",
+    (void)fail(Status::unsupported, "%s: the CUDA device has kernels for sequences in recurrent layers alone; take --device cpu",
                request.op->layer.c_str());
     return nullptr;
   }

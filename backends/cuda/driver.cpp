@@ -33,11 +33,34 @@ Status check(const DriverTable& driver, CUresult result, const char* what) {
   return fail(status, "%s: %s%s%s", what, name, text != nullptr ? ", " : "", text != nullptr ? text : "");
 }
 
-Status Launcher::launch_any(KernelId id, Grid grid, uint32_t threads, uint32_t shared_bytes, const void* arguments) const {
+Status Launcher::launch_any(KernelId id, Grid grid, uint32_t threads, uint32_t shared_bytes, uint32_t cluster,
+                            const void* arguments) const {
   // The driver takes the address of each argument, and reads what it points at before it returns.
   void* addresses[] = {const_cast<void*>(arguments)};
-  const CUresult result = driver->cuLaunchKernel(kernels->functions[static_cast<uint32_t>(id)], grid.x, grid.y, grid.z,
-                                                 threads, 1, 1, shared_bytes, stream, addresses, nullptr);
+  const CUfunction function = kernels->functions[static_cast<uint32_t>(id)];
+  if (cluster == 1) {
+    const CUresult result =
+        driver->cuLaunchKernel(function, grid.x, grid.y, grid.z, threads, 1, 1, shared_bytes, stream, addresses, nullptr);
+    return result == CUDA_SUCCESS ? Status::ok : check(*driver, result, kernel_name(id));
+  }
+  constexpr uint32_t portable_cluster = 8;
+  if (cluster > portable_cluster)
+    LT_TRY(check(*driver, driver->cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1),
+                 kernel_name(id)));
+  CUlaunchAttribute attribute{};
+  attribute.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+  attribute.value.clusterDim = {cluster, 1, 1};
+  CUlaunchConfig config{};
+  config.gridDimX = grid.x;
+  config.gridDimY = grid.y;
+  config.gridDimZ = grid.z;
+  config.blockDimX = threads;
+  config.blockDimY = config.blockDimZ = 1;
+  config.sharedMemBytes = shared_bytes;
+  config.hStream = stream;
+  config.attrs = &attribute;
+  config.numAttrs = 1;
+  const CUresult result = driver->cuLaunchKernelEx(&config, function, addresses, nullptr);
   return result == CUDA_SUCCESS ? Status::ok : check(*driver, result, kernel_name(id));
 }
 

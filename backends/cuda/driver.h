@@ -50,7 +50,9 @@
   F(cuModuleLoadData)                  \
   F(cuModuleUnload)                    \
   F(cuModuleGetFunction)               \
-  F(cuLaunchKernel)
+  F(cuFuncSetAttribute)                \
+  F(cuLaunchKernel)                    \
+  F(cuLaunchKernelEx)
 
 namespace lt::cuda {
 
@@ -81,11 +83,18 @@ struct Launcher {
   template <KernelId id>
   Status launch(Grid grid, uint32_t threads, const typename KernelArguments<id>::type& arguments,
                 uint32_t shared_bytes = 0) const {
-    return launch_any(id, grid, threads, shared_bytes, &arguments);
+    return launch_any(id, grid, threads, shared_bytes, 1, &arguments);
+  }
+  // The same in clusters of so many blocks along x, which divide the grid. Compute capability 9.0.
+  template <KernelId id>
+  Status launch_clusters(uint32_t cluster, Grid grid, uint32_t threads, const typename KernelArguments<id>::type& arguments,
+                         uint32_t shared_bytes) const {
+    return launch_any(id, grid, threads, shared_bytes, cluster, &arguments);
   }
 
  private:
-  Status launch_any(KernelId id, Grid grid, uint32_t threads, uint32_t shared_bytes, const void* arguments) const;
+  Status launch_any(KernelId id, Grid grid, uint32_t threads, uint32_t shared_bytes, uint32_t cluster,
+                    const void* arguments) const;
 };
 
 const char* kernel_name(KernelId id);

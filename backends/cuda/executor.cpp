@@ -124,6 +124,7 @@ Site CudaExecutor::site(CUstream stream, const RunArguments& arguments, const Ke
   result.accumulate = arguments.accumulate;
   result.dropout = arguments.dropout;
   result.has_labels = arguments.labels != nullptr || kept != nullptr;
+  result.has_lengths = arguments.lengths != nullptr;
   result.kept = kept;
   return result;
 }
@@ -159,7 +160,12 @@ Status CudaExecutor::stage(const RunArguments& arguments) {
     const auto address = reinterpret_cast<CUdeviceptr>(region_ + program_.tensors[tensor].offset);
     return check(driver, driver.cuMemcpyHtoDAsync(address, source, bytes, stream_), "cuMemcpyHtoDAsync");
   };
+  TensorId lengths = no_tensor;
   for (const Op& op : program_.ops) {
+    if (op.has_lengths && op.staging_lengths != lengths) {
+      lengths = op.staging_lengths;
+      LT_TRY(copy(lengths, arguments.lengths, arguments.samples * sizeof(uint32_t)));
+    }
     if (op.kind == OpKind::input)
       LT_TRY(copy(op.staging_x, arguments.x, arguments.samples * op.x_extent.elements() * dtype_bytes(op.x_dtype)));
     if (op.kind == OpKind::softmax_cross_entropy)

@@ -34,6 +34,7 @@ struct Site {
   uint32_t samples = 0, sample_offset = 0, batch_samples = 0;  // as in RunArguments
   bool training = false, accumulate = false, dropout = true;
   bool has_labels = true;         // false: prediction, no loss
+  bool has_lengths = false;       // of the samples, in the staging tensors: false, all have all steps
   const KeptSet* kept = nullptr;  // null: samples and labels stand in the staging tensors
 
   // The tensor's first element (a device address), or null for no_tensor.

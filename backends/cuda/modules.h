@@ -28,7 +28,7 @@ class Modules {
   const KernelTable& kernels() const { return kernels_; }
 
  private:
-  static constexpr size_t most_modules = 16;
+  static constexpr size_t most_modules = 32;
   CUmodule modules_[most_modules] = {};
   KernelTable kernels_;
 };

@@ -21,6 +21,7 @@ struct CUmod_st {
 };
 struct CUfunc_st {
   const emulation::Kernel* kernel;
+  bool large_clusters = false;
 };
 
 namespace lt::cuda::fake {
@@ -38,6 +39,9 @@ CUctx_st context;
 CUcontext current = nullptr;
 std::map<std::string, CUfunc_st> functions;
 bool started = false;
+
+// What a kernel gets without cuFuncSetAttribute.
+constexpr unsigned most_unasked_shared_bytes = 48 << 10;
 
 CUresult allocate(uint64_t bytes, bool pinned, std::byte** memory) {
   if (bytes == 0) return CUDA_ERROR_INVALID_VALUE;
@@ -279,29 +283,64 @@ CUresult fake_module_get_function(CUfunction* function, CUmodule, const char* na
     complain("kernel %s is in no file", name);
     return CUDA_ERROR_NOT_FOUND;
   }
-  *function = &functions.try_emplace(name, CUfunc_st{kernel}).first->second;
+  *function = &functions.try_emplace(name, CUfunc_st{kernel, false}).first->second;
   return CUDA_SUCCESS;
 }
-CUresult fake_launch_kernel(CUfunction function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned threads_y,
-                            unsigned threads_z, unsigned shared_bytes, CUstream stream, void** arguments, void** extra) {
-  LT_FAKE_ENTRY(cuLaunchKernel, true);
-  if (function == nullptr || threads_y != 1 || threads_z != 1 || extra != nullptr) return CUDA_ERROR_INVALID_VALUE;
+CUresult launch_own(CUfunction function, emulation::Grid grid, unsigned threads, unsigned cluster, unsigned shared_bytes,
+                    CUstream stream, void** arguments) {
   const emulation::Kernel* const kernel = function->kernel;
+  const auto& [x, y, z] = grid;
   if (x == 0 || y == 0 || z == 0 || y > 65535 || z > 65535 || threads == 0 || threads > kernel->max_threads) {
     complain("%s is launched with %u x %u x %u blocks of %u threads", kernel->name, x, y, z, threads);
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  if (shared_bytes > most_unasked_shared_bytes) {
+    complain("%s is launched with %u bytes of shared memory, and has not asked for as many", kernel->name, shared_bytes);
     return CUDA_ERROR_INVALID_VALUE;
   }
   const auto copy = std::make_shared<std::string>(static_cast<const char*>(arguments[0]), kernel->argument_bytes);
   enqueue(
       stream,
       [=] {
-        const std::string wrong = emulation::launch(*kernel, {x, y, z}, threads, shared_bytes, copy->data());
+        const std::string wrong = emulation::launch(*kernel, grid, threads, shared_bytes, copy->data(), cluster);
         if (!wrong.empty()) {
           complain("%s: %s", kernel->name, wrong.c_str());
           lose_device(true);
         }
       },
       kernel->name);
+  return CUDA_SUCCESS;
+}
+CUresult fake_launch_kernel(CUfunction function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned threads_y,
+                            unsigned threads_z, unsigned shared_bytes, CUstream stream, void** arguments, void** extra) {
+  LT_FAKE_ENTRY(cuLaunchKernel, true);
+  if (function == nullptr || threads_y != 1 || threads_z != 1 || extra != nullptr) return CUDA_ERROR_INVALID_VALUE;
+  return launch_own(function, {x, y, z}, threads, 1, shared_bytes, stream, arguments);
+}
+// With the one attribute that the backend knows: clusters of blocks along x.
+CUresult fake_launch_kernel_ex(const CUlaunchConfig* config, CUfunction function, void** arguments, void** extra) {
+  LT_FAKE_ENTRY(cuLaunchKernelEx, true);
+  if (function == nullptr || config->blockDimY != 1 || config->blockDimZ != 1 || extra != nullptr ||
+      config->numAttrs != 1 || config->attrs->id != CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
+    return CUDA_ERROR_INVALID_VALUE;
+  const auto& cluster = config->attrs->value.clusterDim;
+  if (the_machine.compute_capability < 90) {
+    complain("%s is launched in clusters, which the device has not", function->kernel->name);
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  if (cluster.x == 0 || cluster.y != 1 || cluster.z != 1 || config->gridDimX % cluster.x != 0 ||
+      cluster.x > (function->large_clusters ? 16 : 8)) {
+    complain("%s is launched in clusters of %u blocks", function->kernel->name, cluster.x);
+    return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+  }
+  return launch_own(function, {config->gridDimX, config->gridDimY, config->gridDimZ}, config->blockDimX, cluster.x,
+                    config->sharedMemBytes, config->hStream, arguments);
+}
+CUresult fake_func_set_attribute(CUfunction function, CUfunction_attribute attribute, int value) {
+  LT_FAKE_ENTRY(cuFuncSetAttribute, true);
+  if (function == nullptr || attribute != CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED)
+    return CUDA_ERROR_INVALID_VALUE;
+  function->large_clusters = value != 0;
   return CUDA_SUCCESS;
 }
 
@@ -332,7 +371,9 @@ DriverTable make_table() {
   table.cuModuleLoadData = fake_module_load_data;
   table.cuModuleUnload = fake_module_unload;
   table.cuModuleGetFunction = fake_module_get_function;
+  table.cuFuncSetAttribute = fake_func_set_attribute;
   table.cuLaunchKernel = fake_launch_kernel;
+  table.cuLaunchKernelEx = fake_launch_kernel_ex;
   fill_streams(&table);
   return table;
 }

@@ -28,11 +28,11 @@ struct GridLimit {
   GridLimit& operator=(const GridLimit&) = delete;
 };
 
-inline CUresult launch_in_emulation(CUfunction function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned,
-                                    unsigned, unsigned shared_bytes, CUstream, void** arguments, void**) {
-  const std::string error =
-      emulation::launch(*reinterpret_cast<const emulation::Kernel*>(function), {x, std::min(y, most_blocks_along_y), z},
-                        threads, shared_bytes, arguments[0]);
+inline CUresult launch_in_emulation(CUfunction function, emulation::Grid grid, unsigned threads, unsigned cluster,
+                                    unsigned shared_bytes, void** arguments) {
+  grid.y = std::min(grid.y, most_blocks_along_y);
+  const std::string error = emulation::launch(*reinterpret_cast<const emulation::Kernel*>(function), grid, threads,
+                                              shared_bytes, arguments[0], cluster);
   EXPECT_EQ(error, "");
   return error.empty() ? CUDA_SUCCESS : CUDA_ERROR_LAUNCH_FAILED;
 }
@@ -40,7 +40,15 @@ inline CUresult launch_in_emulation(CUfunction function, unsigned x, unsigned y,
 inline Launcher emulated_launcher() {
   static const DriverTable driver = [] {
     DriverTable table;
-    table.cuLaunchKernel = launch_in_emulation;
+    table.cuLaunchKernel = [](CUfunction function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned, unsigned,
+                              unsigned shared_bytes, CUstream, void** arguments, void**) {
+      return launch_in_emulation(function, {x, y, z}, threads, 1, shared_bytes, arguments);
+    };
+    table.cuFuncSetAttribute = [](CUfunction, CUfunction_attribute, int) { return CUDA_SUCCESS; };
+    table.cuLaunchKernelEx = [](const CUlaunchConfig* config, CUfunction function, void** arguments, void**) {
+      return launch_in_emulation(function, {config->gridDimX, config->gridDimY, config->gridDimZ}, config->blockDimX,
+                                 config->attrs->value.clusterDim.x, config->sharedMemBytes, arguments);
+    };
     return table;
   }();
   static const KernelTable kernels = [] {

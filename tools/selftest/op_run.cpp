@@ -149,6 +149,7 @@ void OpRun::add_tensors() {
   Op op = case_.op;
   op.layer = "layer";
   op.layer_index = 2;
+  if (!lengths_.empty()) op.staging_lengths = add("staging_lengths", DType::i32, 1, 0);
   const uint64_t x_elements = op.x_extent.elements() * op.rows_per_sample,
                  y_elements = op.y_extent.elements() * op.rows_per_sample;
   bool backward = false, product = false, recurrent = false;

@@ -7,13 +7,15 @@
 #include "backends/cuda/kernels/elementwise.h"
 #include "backends/cuda/kernels/gemm.h"
 #include "backends/cuda/kernels/pad.h"
+#include "backends/cuda/kernels/recurrent.h"
 
 // K(module, kernel, Arguments)
 #define LT_CUDA_KERNELS(K)       \
   LT_CUDA_CONTROL_KERNELS(K)     \
   LT_CUDA_ELEMENTWISE_KERNELS(K) \
   LT_CUDA_GEMM_KERNELS(K)        \
-  LT_CUDA_PAD_KERNELS(K)
+  LT_CUDA_PAD_KERNELS(K)         \
+  LT_CUDA_RECURRENT_KERNELS(K)
 
 namespace lt::cuda {
 

@@ -14,6 +14,8 @@ std::unique_ptr<Kernel> make_own_input(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_activation(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_activation_backward(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_softmax_cross_entropy(const KernelRequest& request);
+std::unique_ptr<Kernel> make_own_recurrent(const KernelRequest& request);
+std::unique_ptr<Kernel> make_own_recurrent_backward(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_update(const KernelRequest& request);
 
 // Fills the copies of an update's parameters, for when these were changed otherwise than by the update.
