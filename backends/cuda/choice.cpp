@@ -3,6 +3,7 @@
 #include "backends/cuda/cublaslt/linear.h"
 #include "backends/cuda/cudnn/conv2d.h"
 #include "backends/cuda/own/own.h"
+#include "backends/cuda/rows_kernel.h"
 
 namespace lt::cuda {
 namespace {
@@ -39,20 +40,12 @@ std::unique_ptr<Kernel> make_own(const KernelRequest& request) {
     case OpKind::recurrent_backward: return make_own_recurrent_backward(request);
     case OpKind::embedding:
     case OpKind::embedding_backward:
-    case OpKind::embedding_catch_up:
-    case OpKind::ctc: break;
+    case OpKind::embedding_catch_up: return make_own_embedding(request);
+    case OpKind::ctc: return make_own_ctc(request);
   }
   (void)fail(Status::unsupported, "%s: there is no CUDA kernel for operation kind %s", request.op->layer.c_str(),
              op_kind_name(request.op->kind));
   return nullptr;
-}
-
-// All but recurrent operations take images and vectors alone.
-bool is_of_sequences(const KernelRequest& request) {
-  if (request.op->kind == OpKind::recurrent || request.op->kind == OpKind::recurrent_backward) return false;
-  for (const TensorId id : {request.op->x, request.op->y, request.op->dx, request.op->dy})
-    if (id != no_tensor && request.program->tensors[id].time_steps != 0) return true;
-  return false;
 }
 
 }  // namespace
@@ -70,11 +63,8 @@ Status parse_kernel_choice(const std::string& name, KernelChoice* choice) {
 }
 
 std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, KernelChoice choice) {
-  if (is_of_sequences(request)) {
-    (void)fail(Status::unsupported, "%s: the CUDA device has kernels for sequences in recurrent layers alone; take --device cpu",
-               request.op->layer.c_str());
-    return nullptr;
-  }
+  if (request.op->rows_per_sample > 1)
+    return make_of_rows(request, [choice](const KernelRequest& of_rows) { return make_kernel(of_rows, choice); });
   if (choice == KernelChoice::own || (choice == KernelChoice::automatic && prefers_own(*request.op)))
     return make_own(request);
   switch (request.op->kind) {

@@ -124,7 +124,7 @@ Site CudaExecutor::site(CUstream stream, const RunArguments& arguments, const Ke
   result.accumulate = arguments.accumulate;
   result.dropout = arguments.dropout;
   result.has_labels = arguments.labels != nullptr || kept != nullptr;
-  result.has_lengths = arguments.lengths != nullptr;
+  result.has_lengths = kept != nullptr ? kept->lengths != nullptr : arguments.lengths != nullptr;
   result.kept = kept;
   return result;
 }
@@ -168,8 +168,8 @@ Status CudaExecutor::stage(const RunArguments& arguments) {
     }
     if (op.kind == OpKind::input)
       LT_TRY(copy(op.staging_x, arguments.x, arguments.samples * op.x_extent.elements() * dtype_bytes(op.x_dtype)));
-    if (op.kind == OpKind::softmax_cross_entropy)
-      LT_TRY(copy(op.staging_labels, arguments.labels, arguments.samples * sizeof(int32_t)));
+    if (op.kind == OpKind::softmax_cross_entropy || op.kind == OpKind::ctc)
+      LT_TRY(copy(op.staging_labels, arguments.labels, arguments.samples * uint64_t{op.label_count} * sizeof(int32_t)));
   }
   return Status::ok;
 }

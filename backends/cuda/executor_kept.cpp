@@ -32,12 +32,19 @@ Status CudaExecutor::keep(Split split, const Dataset& dataset, bool* kept) {
   const Op& input = program_.ops.front();
   const Op& loss = program_.ops[program_.forward_end - 1];
   if (input.kind != OpKind::input || input.staging_x == no_tensor || loss.staging_labels == no_tensor) return Status::ok;
+  if (info.has_lengths && input.staging_lengths == no_tensor) return Status::ok;
   const DriverTable& driver = context_.driver();
   auto made = std::make_unique<Kept>();
   const uint64_t x_bytes = align_up(info.count * info.sample_bytes(), tensor_alignment);
-  LT_TRY(made->memory.reserve(context_, x_bytes + info.count * sizeof(int32_t), "the data set"));
+  const uint64_t sample_labels_bytes = info.label_count * sizeof(int32_t);
+  const uint64_t labels_bytes = align_up(info.count * sample_labels_bytes, tensor_alignment);
+  const uint64_t lengths_bytes = info.has_lengths ? info.count * sizeof(uint32_t) : 0;
+  LT_TRY(made->memory.reserve(context_, x_bytes + labels_bytes + lengths_bytes, "the data set"));
   made->set.x = made->memory.bytes();
   made->set.labels = reinterpret_cast<const int32_t*>(made->memory.bytes() + x_bytes);
+  made->set.label_count = info.label_count;
+  if (info.has_lengths)
+    made->set.lengths = reinterpret_cast<const uint32_t*>(made->memory.bytes() + x_bytes + labels_bytes);
   made->set.count = static_cast<uint32_t>(info.count);
 
   std::byte* const x = staging(input.staging_x);
@@ -48,9 +55,17 @@ Status CudaExecutor::keep(Split split, const Dataset& dataset, bool* kept) {
     std::iota(indices.begin(), indices.begin() + n, static_cast<uint32_t>(first));
     LT_TRY(dataset.read(indices.data(), n, x, labels));
     const auto x_at = reinterpret_cast<CUdeviceptr>(made->memory.bytes() + first * info.sample_bytes());
-    const auto labels_at = reinterpret_cast<CUdeviceptr>(made->set.labels + first);
+    const auto labels_at = reinterpret_cast<CUdeviceptr>(made->set.labels + first * info.label_count);
     LT_TRY(check(driver, driver.cuMemcpyHtoDAsync(x_at, x, n * info.sample_bytes(), stream_), "cuMemcpyHtoDAsync"));
-    LT_TRY(check(driver, driver.cuMemcpyHtoDAsync(labels_at, labels, n * sizeof(int32_t), stream_), "cuMemcpyHtoDAsync"));
+    LT_TRY(
+        check(driver, driver.cuMemcpyHtoDAsync(labels_at, labels, n * sample_labels_bytes, stream_), "cuMemcpyHtoDAsync"));
+    if (info.has_lengths) {
+      auto* const lengths = reinterpret_cast<uint32_t*>(staging(input.staging_lengths));
+      LT_TRY(dataset.lengths(indices.data(), n, lengths));
+      const auto lengths_at = reinterpret_cast<CUdeviceptr>(made->set.lengths + first);
+      LT_TRY(
+          check(driver, driver.cuMemcpyHtoDAsync(lengths_at, lengths, n * sizeof(uint32_t), stream_), "cuMemcpyHtoDAsync"));
+    }
     LT_TRY(synchronize());
     first += n;
   }

@@ -20,7 +20,9 @@ struct CublasLtTable;
 // A data set in the device's memory.
 struct KeptSet {
   const void* x = nullptr;          // [count][sample bytes]
-  const int32_t* labels = nullptr;  // [count]
+  const int32_t* labels = nullptr;  // [count][label_count]
+  uint32_t label_count = 1;
+  const uint32_t* lengths = nullptr;  // [count]; null: all samples have all steps
   uint32_t count = 0;
 };
 

@@ -4,7 +4,9 @@
 #include <cstdint>
 
 #include "backends/cuda/kernels/control.h"
+#include "backends/cuda/kernels/ctc.h"
 #include "backends/cuda/kernels/elementwise.h"
+#include "backends/cuda/kernels/embedding.h"
 #include "backends/cuda/kernels/gemm.h"
 #include "backends/cuda/kernels/pad.h"
 #include "backends/cuda/kernels/recurrent.h"
@@ -12,7 +14,9 @@
 // K(module, kernel, Arguments)
 #define LT_CUDA_KERNELS(K)       \
   LT_CUDA_CONTROL_KERNELS(K)     \
+  LT_CUDA_CTC_KERNELS(K)         \
   LT_CUDA_ELEMENTWISE_KERNELS(K) \
+  LT_CUDA_EMBEDDING_KERNELS(K)   \
   LT_CUDA_GEMM_KERNELS(K)        \
   LT_CUDA_PAD_KERNELS(K)         \
   LT_CUDA_RECURRENT_KERNELS(K)

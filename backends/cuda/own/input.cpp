@@ -58,6 +58,7 @@ class Input final : public Kernel {
 
 std::unique_ptr<Kernel> make_own_input(const KernelRequest& request) {
   const Op& op = *request.op;
+  if (request.program->tensors[op.y].time_steps != 0 || op.x_dtype == DType::i32) return make_own_sequence_input(request);
   if (op.x_extent.elements() > INT32_MAX) {
     (void)fail(Status::unsupported, "%s: samples of %llu values, the CUDA kernel takes %d", op.layer.c_str(),
                static_cast<unsigned long long>(op.x_extent.elements()), INT32_MAX);

@@ -11,9 +11,12 @@
 namespace lt::cuda {
 
 std::unique_ptr<Kernel> make_own_input(const KernelRequest& request);
+std::unique_ptr<Kernel> make_own_sequence_input(const KernelRequest& request);  // y is a sequence, or of words
 std::unique_ptr<Kernel> make_own_activation(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_activation_backward(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_softmax_cross_entropy(const KernelRequest& request);
+std::unique_ptr<Kernel> make_own_ctc(const KernelRequest& request);
+std::unique_ptr<Kernel> make_own_embedding(const KernelRequest& request);  // all three kinds
 std::unique_ptr<Kernel> make_own_recurrent(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_recurrent_backward(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_update(const KernelRequest& request);

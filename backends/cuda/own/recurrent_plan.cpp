@@ -69,8 +69,6 @@ Status RecurrentOp::make(const KernelRequest& request, bool backward) {
   }
   if (op.has_lengths && op.staging_lengths == no_tensor)
     return fail(Status::unsupported, "%s: its samples have lengths, and no place for them on the device", op.layer.c_str());
-  if (op.rows != no_tensor)
-    return fail(Status::unsupported, "%s: the own recurrent kernels take an x with a row for each step", op.layer.c_str());
   if (most_rows * outputs >= uint64_t{1} << 40 || most_rows > INT32_MAX)
     return fail(Status::unsupported, "%s: %u samples of %u steps; the own recurrent kernels take %d steps of all samples",
                 op.layer.c_str(), request.micro_batch, steps, INT32_MAX);

@@ -1,0 +1,173 @@
+// See embedding.h.
+#include "backends/cuda/kernels/embedding.h"
+
+#include "backends/cuda/kernels/bf16.h"
+#include "backends/cuda/kernels/device.h"
+
+namespace lt::cuda {
+
+LT_DEVICE uint32_t count_of(const Positions& p) { return p.steps * p.samples; }
+LT_DEVICE bool counts(const Positions& p, uint32_t position) {
+  return p.lengths == nullptr || position / p.samples < p.lengths[position % p.samples];
+}
+
+LT_KERNEL(embedding_first, WordsArguments, words_threads) {
+  const uint32_t position = blockIdx.x * blockDim.x + threadIdx.x;
+  if (position < count_of(a.positions) && counts(a.positions, position)) atomicMax(a.first + a.words[position], ~position);
+}
+
+LT_KERNEL(embedding_number, WordsArguments, words_threads) {
+  LT_SHARED(of_warps, uint32_t[words_threads / 32]);
+  const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32, end = count_of(a.positions);
+  uint32_t found = 0;
+  for (uint32_t first = 0; first < end; first += blockDim.x) {
+    const uint32_t position = first + threadIdx.x;
+    const bool is_first = position < end && counts(a.positions, position) && a.first[a.words[position]] == ~position;
+    const uint32_t firsts = __ballot_sync(~0u, is_first);
+    if (lane == 0) of_warps[warp] = static_cast<uint32_t>(__popc(firsts));
+    __syncthreads();
+    uint32_t number = found + static_cast<uint32_t>(__popc(firsts & ((1u << lane) - 1)));
+    for (uint32_t w = 0; w < warps; ++w) {
+      if (w < warp) number += of_warps[w];
+      found += of_warps[w];
+    }
+    if (is_first) {
+      const int32_t word = a.words[position];
+      a.numbers[word] = static_cast<int32_t>(number);
+      a.word_of[number] = word;
+    }
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) a.rows[end] = static_cast<int32_t>(found);
+}
+
+LT_KERNEL(embedding_rows, WordsArguments, words_threads) {
+  const uint32_t position = blockIdx.x * blockDim.x + threadIdx.x;
+  if (position < count_of(a.positions)) a.rows[position] = counts(a.positions, position) ? a.numbers[a.words[position]] : 0;
+}
+
+// Adam's step number `step` of this thread's features of a row, as update_adam takes it.
+template <class Gradient>
+LT_DEVICE void adam_step(const EmbeddingArguments& a, uint64_t row, double step, const Gradient& gradient) {
+  const StepState& s = *a.step;
+  const double beta1 = s.beta1, beta2 = s.beta2;
+  const float rate = static_cast<float>(s.learning_rate / (1 - pow(beta1, step)));
+  const float root_factor = static_cast<float>(1 / sqrt(1 - pow(beta2, step)));
+  const float take1 = static_cast<float>(1 - beta1), take2 = static_cast<float>(1 - beta2);
+  for (uint32_t f = threadIdx.x; f < a.features; f += blockDim.x) {
+    const uint64_t i = row * a.features + f;
+    const float g = gradient(f);
+    float m = a.state[i], v = a.state2[i];
+    m = s.beta1 * m + take1 * g;
+    v = s.beta2 * v + take2 * g * g;
+    a.state[i] = m;
+    a.state2[i] = v;
+    a.weight[i] -= rate * m / (sqrtf(v) * root_factor + s.epsilon);
+  }
+}
+
+// The steps that were put off, up to the one in front of this. All threads of the block; a thread changes and later reads
+// its own features alone.
+LT_DEVICE void catch_up(const EmbeddingArguments& a, uint64_t row) {
+  const int64_t last = a.last_steps[row], now = static_cast<int64_t>(a.step->step) - 1;
+  for (int64_t step = last + 1; step <= now; ++step)
+    adam_step(a, row, static_cast<double>(step), [](uint32_t) { return 0.0f; });
+  __syncthreads();  // all have read
+  if (threadIdx.x == 0 && now > last) a.last_steps[row] = static_cast<int32_t>(now);
+}
+
+LT_DEVICE void store_y(const EmbeddingArguments& a, uint64_t i, float value) {
+  if (a.bf16 != 0)
+    store(static_cast<Bf16*>(a.y) + i, value);
+  else
+    static_cast<float*>(a.y)[i] = value;
+}
+
+// Without word_of a row is a position: rows are then up to date. With it, y may be null: they are brought up to date.
+LT_KERNEL(embedding_gather, EmbeddingArguments, embedding_threads) {
+  const uint32_t row = blockIdx.x;
+  const bool is_there = a.word_of == nullptr ? counts(a.positions, row) : row < static_cast<uint32_t>(*a.count);
+  const uint64_t word = !is_there ? 0 : static_cast<uint64_t>(a.word_of != nullptr ? a.word_of[row] : a.words[row]);
+  if (is_there && a.word_of != nullptr && a.last_steps != nullptr) catch_up(a, word);
+  if (a.y == nullptr) return;
+  for (uint32_t f = threadIdx.x; f < a.features; f += blockDim.x)
+    store_y(a, uint64_t{row} * a.features + f, is_there ? a.weight[word * a.features + f] : 0);
+}
+
+LT_KERNEL(embedding_apply, EmbeddingArguments, embedding_threads) {
+  const uint32_t number = blockIdx.x;
+  if (number >= static_cast<uint32_t>(*a.count)) return;
+  const uint64_t word = static_cast<uint64_t>(a.word_of[number]);
+  const auto sum = [&](uint32_t f) {
+    const uint64_t i = uint64_t{number} * a.features + f;
+    return a.sums_bf16 != 0 ? to_float(static_cast<const Bf16*>(a.sums)[i]) : static_cast<const float*>(a.sums)[i];
+  };
+  if (a.dweight != nullptr) {
+    for (uint32_t f = threadIdx.x; f < a.features; f += blockDim.x) {
+      float& dweight = a.dweight[word * a.features + f];
+      dweight = a.accumulate != 0 ? dweight + sum(f) : sum(f);
+    }
+    return;
+  }
+  if (a.step->halted != 0 || (a.statistics != nullptr && a.statistics->non_finite != 0)) return;
+  adam_step(a, word, static_cast<double>(a.step->step), sum);
+  if (threadIdx.x == 0) a.last_steps[word] = static_cast<int32_t>(a.step->step);
+}
+
+LT_KERNEL(embedding_catch_up, EmbeddingArguments, embedding_threads) { catch_up(a, blockIdx.x); }
+
+template <class T>
+LT_DEVICE void segment_sums(const SegmentSumsArguments& a) {
+  constexpr uint32_t warps = segment_threads / 32, words = segment_chunk / 32;
+  LT_SHARED(masks, uint32_t[words]);
+  LT_SHARED(chosen, uint32_t[segment_chunk]);  // positions of this row, in order
+  const uint32_t row = blockIdx.x, lane = threadIdx.x % 32, warp = threadIdx.x / 32, end = count_of(a.positions);
+  const T* const values = static_cast<const T*>(a.values);
+  const uint32_t rounds = row < static_cast<uint32_t>(a.rows[end]) ? (end + segment_chunk - 1) / segment_chunk : 0;
+  for (uint32_t from = 0; from < a.features; from += blockDim.x) {
+    const uint32_t feature = from + threadIdx.x;
+    double sum = 0;
+    for (uint32_t round = 0; round < rounds; ++round) {
+      for (uint32_t w = warp; w < words; w += warps) {
+        const uint32_t position = round * segment_chunk + w * 32 + lane;
+        const bool is_mine =
+            position < end && a.rows[position] == static_cast<int32_t>(row) && counts(a.positions, position);
+        const uint32_t mask = __ballot_sync(~0u, is_mine);
+        if (lane == 0) masks[w] = mask;
+      }
+      __syncthreads();
+      uint32_t total = 0;
+      for (uint32_t w = 0; w < words; ++w) {
+        const uint32_t mask = masks[w];
+        if (w % warps == warp && (mask >> lane & 1) != 0)
+          chosen[total + static_cast<uint32_t>(__popc(mask & ((1u << lane) - 1)))] = round * segment_chunk + w * 32 + lane;
+        total += static_cast<uint32_t>(__popc(mask));
+      }
+      __syncthreads();
+      if (feature < a.features) {
+        constexpr uint32_t ahead = 8;  // loads in flight
+        uint32_t i = 0;
+        for (; i + ahead <= total; i += ahead) {
+          float eight[ahead];
+          LT_UNROLL
+          for (uint32_t k = 0; k < ahead; ++k) eight[k] = to_float(values[uint64_t{chosen[i + k]} * a.features + feature]);
+          LT_UNROLL
+          for (uint32_t k = 0; k < ahead; ++k) sum += static_cast<double>(eight[k]);
+        }
+        for (; i < total; ++i) sum += static_cast<double>(to_float(values[uint64_t{chosen[i]} * a.features + feature]));
+      }
+      __syncthreads();
+    }
+    if (feature >= a.features) continue;
+    const uint64_t at = uint64_t{row} * a.features + feature;
+    if (a.float_sums != 0)
+      static_cast<float*>(a.sums)[at] = static_cast<float>(sum);
+    else
+      store(static_cast<T*>(a.sums) + at, static_cast<float>(sum));
+  }
+}
+
+LT_KERNEL(segment_sums_f32, SegmentSumsArguments, segment_threads) { segment_sums<float>(a); }
+LT_KERNEL(segment_sums_bf16, SegmentSumsArguments, segment_threads) { segment_sums<Bf16>(a); }
+
+}  // namespace lt::cuda
