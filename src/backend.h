@@ -117,8 +117,12 @@ class Device {
   virtual uint32_t threads() const = 0;
   // One line on the kernels in use, such as "highway AVX3 + oneDNN 2.6.3".
   virtual const char* kernels() const = 0;
-  // True where backward ops of linear layers can take the update of their weight (Op::folded_update).
-  virtual bool folds_updates() const { return false; }
+  // True where backward ops of that kind can take the update of their weight (Op::folded_update): those of linear layers
+  // and of embeddings.
+  virtual bool folds_updates(OpKind backward) const {
+    (void)backward;
+    return false;
+  }
   // Fills `needs`, or fails with Status::unsupported and a sentence. The program's tensors have their sizes but not yet
   // their offsets; micro_batch is set. The only place that asks a vendor library anything.
   virtual Status prepare(const Program& program, const Op& op, OpNeeds* needs) const = 0;

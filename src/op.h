@@ -170,8 +170,8 @@ struct Op {
            saved = no_tensor;  // what the backend asked to keep from forward to backward
   TensorId dx = no_tensor, dy = no_tensor, dweight = no_tensor, dbias = no_tensor;
   RecurrentWeights weights[2], dweights[2];  // by direction
-  // A micro-batch's raw samples (input: staging_x) and labels (input and loss) where a device needs a place of its own for
-  // them; the host's are in RunArguments.
+  // A micro-batch's raw samples (input: staging_x), labels (input and loss) and lengths (input, and where has_lengths)
+  // where a device needs a place of its own for them; the host's are in RunArguments.
   TensorId staging_x = no_tensor, staging_labels = no_tensor, staging_lengths = no_tensor;
   TensorId statistics = no_tensor;  // one Statistics: written by the loss, read by updates, folded ones too
   // Updates: the blocks, from their beginning. `state` is no_tensor, v (momentum), or m with `state2` = v (Adam). Folded

@@ -104,7 +104,7 @@ class CpuDevice final : public Device {
   uint32_t threads() const override { return threads_; }
   const char* kernels() const override { return kernels_; }
   // The own kernels do; the library's have no place for it.
-  bool folds_updates() const override { return choice_ != KernelChoice::onednn; }
+  bool folds_updates(OpKind) const override { return choice_ != KernelChoice::onednn; }
 
   Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
     const auto kernel = make_kernel(program, {&op, program.micro_batch, threads_, program.frugal}, choice_, target_);

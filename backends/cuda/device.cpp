@@ -48,6 +48,8 @@ class CudaDevice final : public Device {
   uint32_t threads() const override { return 1; }
   const char* kernels() const override { return kernels_; }
   bool host_regions() const override { return false; }
+  // An embedding's, which is a step of few rows; linear layers' updates are done with all others.
+  bool folds_updates(OpKind backward) const override { return backward == OpKind::embedding_backward; }
 
   Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
     const std::lock_guard lock(mutex_);

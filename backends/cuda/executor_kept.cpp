@@ -32,19 +32,18 @@ Status CudaExecutor::keep(Split split, const Dataset& dataset, bool* kept) {
   const Op& input = program_.ops.front();
   const Op& loss = program_.ops[program_.forward_end - 1];
   if (input.kind != OpKind::input || input.staging_x == no_tensor || loss.staging_labels == no_tensor) return Status::ok;
-  if (info.has_lengths && input.staging_lengths == no_tensor) return Status::ok;
   const DriverTable& driver = context_.driver();
   auto made = std::make_unique<Kept>();
   const uint64_t x_bytes = align_up(info.count * info.sample_bytes(), tensor_alignment);
   const uint64_t sample_labels_bytes = info.label_count * sizeof(int32_t);
   const uint64_t labels_bytes = align_up(info.count * sample_labels_bytes, tensor_alignment);
-  const uint64_t lengths_bytes = info.has_lengths ? info.count * sizeof(uint32_t) : 0;
+  const bool has_lengths = info.has_lengths && input.staging_lengths != no_tensor;  // and the model goes by them
+  const uint64_t lengths_bytes = has_lengths ? info.count * sizeof(uint32_t) : 0;
   LT_TRY(made->memory.reserve(context_, x_bytes + labels_bytes + lengths_bytes, "the data set"));
   made->set.x = made->memory.bytes();
   made->set.labels = reinterpret_cast<const int32_t*>(made->memory.bytes() + x_bytes);
   made->set.label_count = info.label_count;
-  if (info.has_lengths)
-    made->set.lengths = reinterpret_cast<const uint32_t*>(made->memory.bytes() + x_bytes + labels_bytes);
+  if (has_lengths) made->set.lengths = reinterpret_cast<const uint32_t*>(made->memory.bytes() + x_bytes + labels_bytes);
   made->set.count = static_cast<uint32_t>(info.count);
 
   std::byte* const x = staging(input.staging_x);
@@ -59,7 +58,7 @@ Status CudaExecutor::keep(Split split, const Dataset& dataset, bool* kept) {
     LT_TRY(check(driver, driver.cuMemcpyHtoDAsync(x_at, x, n * info.sample_bytes(), stream_), "cuMemcpyHtoDAsync"));
     LT_TRY(
         check(driver, driver.cuMemcpyHtoDAsync(labels_at, labels, n * sample_labels_bytes, stream_), "cuMemcpyHtoDAsync"));
-    if (info.has_lengths) {
+    if (has_lengths) {
       auto* const lengths = reinterpret_cast<uint32_t*>(staging(input.staging_lengths));
       LT_TRY(dataset.lengths(indices.data(), n, lengths));
       const auto lengths_at = reinterpret_cast<CUdeviceptr>(made->set.lengths + first);
@@ -92,7 +91,7 @@ Status CudaExecutor::enqueue_step(CUstream stream, const KeptSet& set, uint32_t 
     run.accumulate = first > 0;
     const Site where = site(stream, run, &set);
     const bool last = first + run.samples == samples;
-    LT_TRY(enqueue_ops(where, 0, last ? static_cast<uint32_t>(program_.ops.size()) : program_.backward_end));
+    LT_TRY(enqueue_ops(where, 0, last ? program_.step_end : program_.backward_end));
   }
   return enqueue_advance(stream,
                          reinterpret_cast<const Statistics*>(region_ + program_.tensors[statistics_tensor()].offset),
@@ -119,6 +118,7 @@ Status CudaExecutor::ready_kernels(const KeptSet& set, uint32_t samples, bool ev
   StepState start;
   start.step = 1;
   start.count = set.count;
+  start.halted = 1;  // for updates that backward ops do
   const uint32_t whole = std::min(samples, program_.micro_batch), rest = samples > whole ? samples % whole : 0;
   for (const uint32_t count : {whole, rest}) {
     if (count == 0) continue;

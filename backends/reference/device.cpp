@@ -65,7 +65,7 @@ class ReferenceDevice final : public Device {
   WeightLayout weight_layout() const override { return WeightLayout::in_out; }
   uint32_t threads() const override { return 1; }
   const char* kernels() const override { return "reference"; }
-  bool folds_updates() const override { return true; }
+  bool folds_updates(OpKind) const override { return true; }
 
   Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
     *needs = OpNeeds{};

@@ -63,11 +63,13 @@ class Builder {
     const uint64_t bytes = parameter.elements() * sizeof(float);
     parameter.tensor = add(parameter.name, Segment::parameters, DType::f32, 0, bytes);
     folded_.resize(program_.tensors.size(), false);
-    const bool can_fold = plan_.recipe.batch != 0 && plan_.recipe.batch <= program_.micro_batch &&
-                          plan_.device->folds_updates() && plan_.fold_least_bytes != fold_nothing;
-    folded_[parameter.tensor] =
-        can_fold && ((layer == OpKind::linear && !parameter.is_bias && bytes >= plan_.fold_least_bytes) ||
-                     (layer == OpKind::embedding && plan_.recipe.optimizer == OptimizerKind::adam));
+    const Device& device = *plan_.device;
+    const bool may_fold =
+        plan_.recipe.batch != 0 && plan_.recipe.batch <= program_.micro_batch && plan_.fold_least_bytes != fold_nothing;
+    const bool wants_linear = layer == OpKind::linear && !parameter.is_bias && bytes >= plan_.fold_least_bytes;
+    const bool wants_embedding = layer == OpKind::embedding && plan_.recipe.optimizer == OptimizerKind::adam;
+    folded_[parameter.tensor] = may_fold && ((wants_linear && device.folds_updates(OpKind::linear_backward)) ||
+                                             (wants_embedding && device.folds_updates(OpKind::embedding_backward)));
     plan_.parameters.push_back(std::move(parameter));
   }
 
@@ -286,6 +288,7 @@ class Builder {
       plan_.slot_lengths = add("staging.lengths", Segment::staging, DType::i32, 0, 4ull * program_.micro_batch);
     Op& input = program_.ops.front();
     input.staging_x = plan_.slot_x[0];
+    input.staging_lengths = plan_.slot_lengths;
     input.staging_labels = program_.ops[program_.forward_end - 1].staging_labels = plan_.slot_labels[0];
     for (Op& op : program_.ops)
       if (op.has_lengths) op.staging_lengths = plan_.slot_lengths;

@@ -92,6 +92,11 @@ Status Session::bind(Split split, const Dataset* dataset) {
   bool& kept = kept_[static_cast<int>(split)];
   datasets_[static_cast<int>(split)] = nullptr;
   LT_TRY(executor_->keep(split, *dataset, &kept));
+  if (kept) {
+    const Status status = check_kept(*dataset);
+    kept = ok(status);
+    LT_TRY(status);
+  }
   datasets_[static_cast<int>(split)] = dataset;
   if (split == Split::train) {
     position_ = 0;

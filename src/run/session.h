@@ -90,6 +90,7 @@ class Session {
   };
   Course course() const;
   Status gather(const Dataset& dataset, RunArguments* run);
+  Status check_kept(const Dataset& dataset);
   Status check_label_bytes() const;
   Status check_words(RunArguments* run);
   Status train_kept(uint64_t most, Report* report);

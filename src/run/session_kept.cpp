@@ -1,11 +1,25 @@
 // Steps on a training set that the device keeps in its own memory: many at a time, without the host in between.
 #include <algorithm>
+#include <numeric>
 
 #include "src/base/checked.h"
 #include "src/base/clock.h"
 #include "src/run/session.h"
 
 namespace lt {
+
+// A device that keeps a set forms its batches unseen: what a batch would be refused for is looked for beforehand.
+Status Session::check_kept(const Dataset& dataset) {
+  if (plan_->recipe.loss != LossKind::ctc) return Status::ok;
+  const auto count = static_cast<uint32_t>(dataset.info().count);
+  RunArguments run;
+  for (uint32_t first = 0; first < count; first += run.samples) {
+    run.samples = std::min(plan_->program.micro_batch, count - first);
+    std::iota(indices_.begin(), indices_.begin() + run.samples, first);
+    LT_TRY(gather(dataset, &run));
+  }
+  return Status::ok;
+}
 
 Status Session::train_kept(uint64_t most, Report* report) {
   const Course course = this->course();

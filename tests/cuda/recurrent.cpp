@@ -167,7 +167,7 @@ TEST(CudaRecurrent, RowsThatManyStepsHave) {
     std::copy(rows.begin(), rows.end(), by_rows.at<int32_t>(by_rows.op.rows));
     by_rows.at<int32_t>(by_rows.op.rows)[rows.size()] = count;
     std::vector<float> x = by_rows.values(by_rows.op.x), all(x.size());
-    std::fill(x.begin() + count * c.features, x.end(), 0.0f);
+    std::fill(x.begin() + count * c.features, x.end(), NAN);
     by_rows.set(by_rows.op.x, x);
     for (size_t i = 0; i < rows.size(); ++i)
       std::copy_n(x.begin() + rows[i] * static_cast<int32_t>(c.features), c.features, all.begin() + i * c.features);

@@ -25,7 +25,7 @@ Samples::Samples(const char* kind, uint32_t count) : labels_(count) {
   dataset_.reset(wrapped);
 }
 
-Training start(const Wish& wish, const Samples& train, const Samples& test) {
+Training start(const Wish& wish, const lt_dataset* train, const lt_dataset* test) {
   Training result;
   const auto keep = [&](lt_status status) {
     result.status = status;
@@ -46,8 +46,8 @@ Training start(const Wish& wish, const Samples& train, const Samples& test) {
   lt_session* session = nullptr;
   if (!keep(lt_session_create(plan, nullptr, 0, &session))) return result;
   SessionPtr session_owner(session);
-  if (!keep(lt_session_bind(session, LT_TRAIN, train.dataset()))) return result;
-  if (!keep(lt_session_bind(session, LT_TEST, test.dataset()))) return result;
+  if (!keep(lt_session_bind(session, LT_TRAIN, train))) return result;
+  if (!keep(lt_session_bind(session, LT_TEST, test))) return result;
   result.plan = std::move(plan_owner);
   result.session = std::move(session_owner);
   return result;

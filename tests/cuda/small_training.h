@@ -53,7 +53,10 @@ struct Training {
   PlanPtr plan;
   SessionPtr session;
 };
-Training start(const Wish& wish, const Samples& train, const Samples& test);
+Training start(const Wish& wish, const lt_dataset* train, const lt_dataset* test);
+inline Training start(const Wish& wish, const Samples& train, const Samples& test) {
+  return start(wish, train.dataset(), test.dataset());
+}
 
 // The losses of `steps` steps, one at a time; fewer where a step failed.
 std::vector<double> losses(lt_session* session, uint32_t steps);

@@ -22,7 +22,7 @@ class OutInDevice final : public Device {
   WeightLayout weight_layout() const override { return WeightLayout::out_in; }
   uint32_t threads() const override { return device_->threads(); }
   const char* kernels() const override { return device_->kernels(); }
-  bool folds_updates() const override { return device_->folds_updates(); }
+  bool folds_updates(OpKind backward) const override { return device_->folds_updates(backward); }
   Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
     return device_->prepare(program, op, needs);
   }

@@ -150,7 +150,7 @@ class Folded : public ::testing::TestWithParam<DeviceSpec> {};
 TEST_P(Folded, IsTheGradientAndTheUpdateInOne) {
   std::unique_ptr<Device> device;
   ASSERT_EQ(GetParam().open(&device), Status::ok) << last_error();
-  if (!device->folds_updates()) GTEST_SKIP() << GetParam().name << " does not fold updates";
+  if (!device->folds_updates(OpKind::linear_backward)) GTEST_SKIP() << GetParam().name << " does not fold updates";
   for (const Shape& shape : shapes)
     for (const OpKind update : updates) {
       Step apart(*device, GetParam().precision, shape, update, false),
@@ -167,7 +167,7 @@ TEST_P(Folded, IsTheGradientAndTheUpdateInOne) {
 TEST_P(Folded, LeavesAllAsItIsWhereTheLossIsNotFinite) {
   std::unique_ptr<Device> device;
   ASSERT_EQ(GetParam().open(&device), Status::ok) << last_error();
-  if (!device->folds_updates()) GTEST_SKIP() << GetParam().name << " does not fold updates";
+  if (!device->folds_updates(OpKind::linear_backward)) GTEST_SKIP() << GetParam().name << " does not fold updates";
   for (const OpKind update : updates) {
     Step step(*device, GetParam().precision, {65, 17}, update, true);
     std::vector<std::vector<uint8_t>> before;
@@ -181,7 +181,7 @@ TEST_P(Folded, LeavesAllAsItIsWhereTheLossIsNotFinite) {
 TEST_P(Folded, GivesTheBitsOfTheFirstOfItsGroup) {
   std::unique_ptr<Device> device, first;
   ASSERT_EQ(GetParam().open(&device), Status::ok) << last_error();
-  if (!device->folds_updates()) GTEST_SKIP() << GetParam().name << " does not fold updates";
+  if (!device->folds_updates(OpKind::linear_backward)) GTEST_SKIP() << GetParam().name << " does not fold updates";
   for (const DeviceSpec& spec : device_specs()) {
     if (spec.same_bits_group != GetParam().same_bits_group) continue;
     ASSERT_EQ(spec.open(&first), Status::ok) << last_error();

@@ -1,6 +1,7 @@
 // See embedding.h.
 #include "backends/cuda/kernels/embedding.h"
 
+#include "backends/cuda/kernels/adam.cuh"
 #include "backends/cuda/kernels/bf16.h"
 #include "backends/cuda/kernels/device.h"
 
@@ -46,33 +47,29 @@ LT_KERNEL(embedding_rows, WordsArguments, words_threads) {
   if (position < count_of(a.positions)) a.rows[position] = counts(a.positions, position) ? a.numbers[a.words[position]] : 0;
 }
 
-// Adam's step number `step` of this thread's features of a row, as update_adam takes it.
-template <class Gradient>
-LT_DEVICE void adam_step(const EmbeddingArguments& a, uint64_t row, double step, const Gradient& gradient) {
-  const StepState& s = *a.step;
-  const double beta1 = s.beta1, beta2 = s.beta2;
-  const float rate = static_cast<float>(s.learning_rate / (1 - pow(beta1, step)));
-  const float root_factor = static_cast<float>(1 / sqrt(1 - pow(beta2, step)));
-  const float take1 = static_cast<float>(1 - beta1), take2 = static_cast<float>(1 - beta2);
-  for (uint32_t f = threadIdx.x; f < a.features; f += blockDim.x) {
-    const uint64_t i = row * a.features + f;
-    const float g = gradient(f);
-    float m = a.state[i], v = a.state2[i];
-    m = s.beta1 * m + take1 * g;
-    v = s.beta2 * v + take2 * g * g;
-    a.state[i] = m;
-    a.state2[i] = v;
-    a.weight[i] -= rate * m / (sqrtf(v) * root_factor + s.epsilon);
-  }
-}
-
-// The steps that were put off, up to the one in front of this. All threads of the block; a thread changes and later reads
-// its own features alone.
+// The steps that were put off, up to the one in front of this: a thread takes its own features through all of them, by
+// rates that the block works out once.
 LT_DEVICE void catch_up(const EmbeddingArguments& a, uint64_t row) {
+  LT_SHARED(rates, AdamRates[embedding_threads]);
+  const AdamNumber adam(*a.step);
   const int64_t last = a.last_steps[row], now = static_cast<int64_t>(a.step->step) - 1;
-  for (int64_t step = last + 1; step <= now; ++step)
-    adam_step(a, row, static_cast<double>(step), [](uint32_t) { return 0.0f; });
-  __syncthreads();  // all have read
+  for (uint32_t from = 0; from < a.features; from += blockDim.x) {
+    const uint32_t feature = from + threadIdx.x;
+    const uint64_t i = row * a.features + feature;
+    float w = 0, m = 0, v = 0;
+    if (feature < a.features) w = a.weight[i], m = a.state[i], v = a.state2[i];
+    const bool moves = m != 0 || v != 0;  // else nothing has ever moved it
+    for (int64_t step = last + 1; step <= now; step += blockDim.x) {
+      const auto count = static_cast<uint32_t>(min(now - step + 1, static_cast<int64_t>(blockDim.x)));
+      if (threadIdx.x < count) rates[threadIdx.x] = adam_rates(*a.step, static_cast<uint64_t>(step) + threadIdx.x);
+      __syncthreads();
+      if (moves)
+        for (uint32_t k = 0; k < count; ++k) adam.step(rates[k], 0, &w, &m, &v);
+      __syncthreads();
+    }
+    if (moves && now > last) a.weight[i] = w, a.state[i] = m, a.state2[i] = v;
+  }
+  __syncthreads();  // all have read the row's last step
   if (threadIdx.x == 0 && now > last) a.last_steps[row] = static_cast<int32_t>(now);
 }
 
@@ -89,7 +86,7 @@ LT_KERNEL(embedding_gather, EmbeddingArguments, embedding_threads) {
   const bool is_there = a.word_of == nullptr ? counts(a.positions, row) : row < static_cast<uint32_t>(*a.count);
   const uint64_t word = !is_there ? 0 : static_cast<uint64_t>(a.word_of != nullptr ? a.word_of[row] : a.words[row]);
   if (is_there && a.word_of != nullptr && a.last_steps != nullptr) catch_up(a, word);
-  if (a.y == nullptr) return;
+  if (a.y == nullptr || (!is_there && a.word_of != nullptr)) return;
   for (uint32_t f = threadIdx.x; f < a.features; f += blockDim.x)
     store_y(a, uint64_t{row} * a.features + f, is_there ? a.weight[word * a.features + f] : 0);
 }
@@ -110,8 +107,18 @@ LT_KERNEL(embedding_apply, EmbeddingArguments, embedding_threads) {
     return;
   }
   if (a.step->halted != 0 || (a.statistics != nullptr && a.statistics->non_finite != 0)) return;
-  adam_step(a, word, static_cast<double>(a.step->step), sum);
-  if (threadIdx.x == 0) a.last_steps[word] = static_cast<int32_t>(a.step->step);
+  LT_SHARED(of_block, AdamRates);
+  if (threadIdx.x == 0) {
+    of_block = adam_rates(*a.step, a.step->step);
+    a.last_steps[word] = static_cast<int32_t>(a.step->step);
+  }
+  __syncthreads();
+  const AdamRates rates = of_block;
+  const AdamNumber adam(*a.step);
+  for (uint32_t f = threadIdx.x; f < a.features; f += blockDim.x) {
+    const uint64_t i = word * a.features + f;
+    adam.step(rates, sum(f), a.weight + i, a.state + i, a.state2 + i);
+  }
 }
 
 LT_KERNEL(embedding_catch_up, EmbeddingArguments, embedding_threads) { catch_up(a, blockIdx.x); }
@@ -123,7 +130,11 @@ LT_DEVICE void segment_sums(const SegmentSumsArguments& a) {
   LT_SHARED(chosen, uint32_t[segment_chunk]);  // positions of this row, in order
   const uint32_t row = blockIdx.x, lane = threadIdx.x % 32, warp = threadIdx.x / 32, end = count_of(a.positions);
   const T* const values = static_cast<const T*>(a.values);
-  const uint32_t rounds = row < static_cast<uint32_t>(a.rows[end]) ? (end + segment_chunk - 1) / segment_chunk : 0;
+  const bool is_there = row < static_cast<uint32_t>(a.rows[end]);
+  const uint32_t rounds = is_there ? (end + segment_chunk - 1) / segment_chunk : 0;
+  if (!is_there && a.cleared != nullptr)
+    for (uint32_t f = threadIdx.x; f < a.cleared_features; f += blockDim.x)
+      store(static_cast<T*>(a.cleared) + uint64_t{row} * a.cleared_features + f, 0);
   for (uint32_t from = 0; from < a.features; from += blockDim.x) {
     const uint32_t feature = from + threadIdx.x;
     double sum = 0;

@@ -69,6 +69,10 @@ struct SegmentSumsArguments {
   const void* values;   // [position][feature]
   void* sums;           // [row][feature], of the values' type, or float
   uint32_t features, float_sums;
+  // Null, or what the sums are multiplied with, [row][cleared_features] of the values' type: rows past those that there are
+  // hold what was there before, and times a sum of 0 that is to be 0.
+  void* cleared;
+  uint32_t cleared_features;
 };
 
 // y [time][sample][feature] = x [sample][time][feature] * factor[feature] + offset[feature].

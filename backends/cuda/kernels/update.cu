@@ -1,4 +1,5 @@
 // The optimizers' steps over the whole block of parameters, four at a time, with the copies of them that products read.
+#include "backends/cuda/kernels/adam.cuh"
 #include "backends/cuda/kernels/elementwise.h"
 #include "backends/cuda/kernels/groups.cuh"
 
@@ -64,20 +65,13 @@ LT_KERNEL(update_momentum, UpdateArguments, elementwise_threads) {
   });
 }
 
-// w -= rate / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + epsilon)
 LT_KERNEL(update_adam, UpdateArguments, elementwise_threads) {
-  LT_SHARED(corrected, float[2]);  // the rate, and the root's factor
+  LT_SHARED(of_block, AdamRates);
   if (leaves_all(a)) return;
-  const double beta1 = a.step->beta1, beta2 = a.step->beta2;
-  if (threadIdx.x == 0) {
-    const double step = static_cast<double>(a.step->step);
-    corrected[0] = static_cast<float>(a.step->learning_rate / (1 - pow(beta1, step)));
-    corrected[1] = static_cast<float>(1 / sqrt(1 - pow(beta2, step)));
-  }
+  if (threadIdx.x == 0) of_block = adam_rates(*a.step, a.step->step);
   __syncthreads();
-  const float rate = corrected[0], root_factor = corrected[1], epsilon = a.step->epsilon;
-  const float keep1 = a.step->beta1, keep2 = a.step->beta2;
-  const float take1 = static_cast<float>(1 - beta1), take2 = static_cast<float>(1 - beta2);
+  const AdamRates rates = of_block;
+  const AdamNumber adam(*a.step);
   for_fours(a.elements, [&](uint64_t i, uint32_t count) {
     float w[4], g[4], m[4], v[4];
     read(a.parameters + i, count, w);
@@ -85,11 +79,7 @@ LT_KERNEL(update_adam, UpdateArguments, elementwise_threads) {
     read(a.state + i, count, m);
     read(a.state2 + i, count, v);
     LT_UNROLL
-    for (uint32_t k = 0; k < 4; ++k) {
-      m[k] = keep1 * m[k] + take1 * g[k];
-      v[k] = keep2 * v[k] + take2 * g[k] * g[k];
-      w[k] -= rate * m[k] / (sqrtf(v[k]) * root_factor + epsilon);
-    }
+    for (uint32_t k = 0; k < 4; ++k) adam.step(rates, g[k], w + k, m + k, v + k);
     write(a.state + i, count, m);
     write(a.state2 + i, count, v);
     write_parameters(a, i, count, w);

@@ -94,7 +94,7 @@ class Embedding final : public Kernel {
     } else {
       a.sums = scratch + sums_;
       const SegmentSumsArguments sums{
-          a.positions, a.count - positions(site), site.at<const void>(op_.dy), scratch + sums_, a.features, 1};
+          a.positions, a.count - positions(site), site.at<const void>(op_.dy), scratch + sums_, a.features, 1, nullptr, 0};
       const Grid grid{most_numbers(site)};
       LT_TRY(bf16 ? launcher.launch<KernelId::segment_sums_bf16>(grid, segment_threads, sums)
                   : launcher.launch<KernelId::segment_sums_f32>(grid, segment_threads, sums));

@@ -104,7 +104,9 @@ class RecurrentBackward final : public Kernel {
                                       d.di,
                                       scratch + row_sums_,
                                       recurrent_.outputs,
-                                      0};
+                                      0,
+                                      site.at<void>(op.x),
+                                      recurrent_.features};
       LT_TRY(recurrent_.type() == DType::bf16
                  ? site.launcher.launch<KernelId::segment_sums_bf16>({rows}, segment_threads, sums)
                  : site.launcher.launch<KernelId::segment_sums_f32>({rows}, segment_threads, sums));
