@@ -123,6 +123,8 @@ class Device {
     (void)backward;
     return false;
   }
+  // True where recurrent ops and embeddings take a batch's different words once (Op::rows).
+  virtual bool takes_rows() const { return false; }
   // Fills `needs`, or fails with Status::unsupported and a sentence. The program's tensors have their sizes but not yet
   // their offsets; micro_batch is set. The only place that asks a vendor library anything.
   virtual Status prepare(const Program& program, const Op& op, OpNeeds* needs) const = 0;

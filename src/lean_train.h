@@ -108,6 +108,7 @@ typedef struct {
 #define LT_NO_SHUFFLE    2u /* samples in the data set's own order, every epoch     */
 #define LT_NO_DROPOUT    4u /* dropout layers let everything through                */
 #define LT_FULL_LENGTHS  8u /* sequences have all steps, whatever the data set says */
+#define LT_SKIP_BAD     16u /* ctc: leaves out samples that no path can give, which else are an error */
 
 /* Sets `size` and every field to its default; seed 1. */
 LT_API void lt_config_init(lt_config *config);
@@ -243,6 +244,8 @@ typedef void (*lt_event_fn)(void *user, const lt_report *report);
 LT_API lt_status lt_session_create(const lt_plan *plan, void *arena, size_t bytes, lt_session **out);
 /* The data set has to fit the model, and to outlive the session. A GPU keeps a copy of it in its memory. */
 LT_API lt_status lt_session_bind(lt_session *session, lt_split split, const lt_dataset *dataset);
+/* How many samples of a bound set LT_SKIP_BAD leaves out, and the first one's number (may be NULL; only where there is one). */
+LT_API lt_status lt_session_skipped(const lt_session *session, lt_split split, uint64_t *count, uint64_t *first);
 /* Called after every step by lt_session_epoch. */
 LT_API lt_status lt_session_on_event(lt_session *session, lt_event_fn event, void *user);
 /* One step on the bound training set's next batch. LT_ERR_NUMERIC: weights are as before the step. */

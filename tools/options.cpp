@@ -171,6 +171,8 @@ void add_training_options(CLI::App* command, TrainOptions* options) {
 
   add_path(command, "--data", &options->data, "DIR", data_group,
            "Folder of the data set, or its parent [$LEAN_TRAIN_DATA, the cache, else built-in synthetic data]");
+  add_flag(command, "--skip-bad", &options->skip_bad, data_group,
+           "Leave out samples that the loss ctc cannot take, such as those with more labels than steps [refuse them]");
   add_path(command, "--weights", &options->weights, "FILE", data_group, "Start from these weights (safetensors)");
   add_path(command, "--save", &options->save, "FILE", data_group,
            "Write a checkpoint at the end and when stopped (safetensors)");
@@ -222,7 +224,8 @@ lt_config make_config(const TrainOptions& options) {
   config.momentum = options.momentum;
   config.memory_cap_bytes = options.memory_bytes;
   config.flags = (options.deterministic ? LT_DETERMINISTIC : 0u) | (options.no_shuffle ? LT_NO_SHUFFLE : 0u) |
-                 (options.no_dropout ? LT_NO_DROPOUT : 0u) | (options.full_lengths ? LT_FULL_LENGTHS : 0u);
+                 (options.no_dropout ? LT_NO_DROPOUT : 0u) | (options.full_lengths ? LT_FULL_LENGTHS : 0u) |
+                 (options.skip_bad ? LT_SKIP_BAD : 0u);
   return config;
 }
 

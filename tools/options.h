@@ -22,7 +22,7 @@ struct TrainOptions {
   uint64_t save_every = 0, steps = 0, memory_bytes = 0, log_every = 0;
   uint32_t keep = 0, threads = 0, epochs = 0, batch = 0;
   double lr = -1, momentum = -1;
-  bool no_shuffle = false, no_dropout = false, deterministic = false, full_lengths = false;
+  bool no_shuffle = false, no_dropout = false, deterministic = false, full_lengths = false, skip_bad = false;
   bool json = false, plan = false, print_recipe = false, quiet = false;
 };
 

@@ -70,6 +70,8 @@ void RunLog::run(const RunFacts& facts) {
   record.text("data", facts.data);
   hash_offset_ = static_cast<size_t>(begin_) + record.reserve("data_hash", hash_width);
   record.whole("train_samples", facts.train_samples).whole("test_samples", facts.test_samples);
+  if (facts.skipped_train_samples != 0) record.whole("skipped_train_samples", facts.skipped_train_samples);
+  if (facts.skipped_test_samples != 0) record.whole("skipped_test_samples", facts.skipped_test_samples);
   record.whole("arena_bytes", facts.arena_bytes);
   if (facts.resumed_step != 0) record.whole("resumed_step", facts.resumed_step);
   write(record.line());

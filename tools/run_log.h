@@ -19,7 +19,8 @@ struct RunFacts {
   std::string command, model, data;
   lt_plan_info plan;
   uint64_t arena_bytes, train_samples, test_samples;
-  uint64_t resumed_step = 0;  // 0: from the beginning
+  uint64_t skipped_train_samples = 0, skipped_test_samples = 0;  // --skip-bad; not among the samples above
+  uint64_t resumed_step = 0;                                     // 0: from the beginning
 };
 
 // What the end record says. Accuracies are negative and hashes empty where there is none.

@@ -16,6 +16,10 @@ void print_summary(const RunFacts& facts, const RunEnd& end, const std::string& 
   } else {
     out->print("accuracy  not measured: no epoch was finished\n");
   }
+  if (facts.skipped_train_samples + facts.skipped_test_samples != 0)
+    out->print("left out  %s of training, %s of testing: no path gives their labels\n",
+               format_count_of(facts.skipped_train_samples, "sample").c_str(),
+               format_count_of(facts.skipped_test_samples, "sample").c_str());
   out->print("time      %s", format_duration(end.seconds).c_str());
   if (end.first_step_seconds >= 0)
     out->print(", first step done after %s", format_duration(end.first_step_seconds).c_str());

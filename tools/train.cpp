@@ -61,6 +61,7 @@ class Training {
   bool set_up();
   bool print_plan();
   bool open_session();
+  bool count_skipped();
   bool resume();
   bool open_log();
   void announce() const;
@@ -187,6 +188,7 @@ bool Training::open_session() {
   session_.reset(session);
   if (const lt_status status = lt_session_bind(session, LT_TRAIN, source_.train.get())) return fail(status, Stage::data);
   if (const lt_status status = lt_session_bind(session, LT_TEST, source_.test.get())) return fail(status, Stage::data);
+  if (!count_skipped()) return false;
   if (!options_.weights.empty()) {
     uint32_t ignored = 0;
     if (const lt_status status = lt_session_load_weights(session, options_.weights.c_str(), &ignored))
@@ -197,6 +199,20 @@ bool Training::open_session() {
   if (!options_.resume.empty() && !resume()) return false;
   if (const lt_status status = checkpoints_.open(session)) return fail(status, Stage::save);
   return open_log();
+}
+
+bool Training::count_skipped() {
+  for (const lt_split split : {LT_TRAIN, LT_TEST}) {
+    uint64_t count = 0, first = 0;
+    if (const lt_status status = lt_session_skipped(session_.get(), split, &count, &first))
+      return fail(status, Stage::session);
+    (split == LT_TRAIN ? facts_.skipped_train_samples : facts_.skipped_test_samples) = count;
+    (split == LT_TRAIN ? facts_.train_samples : facts_.test_samples) -= count;
+    if (count != 0 && !options_.quiet)
+      say("data: %s of the %s set left out, the first one number %" PRIu64, format_count_of(count, "sample").c_str(),
+          split == LT_TRAIN ? "training" : "test", first);
+  }
+  return true;
 }
 
 bool Training::resume() {

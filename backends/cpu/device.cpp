@@ -105,6 +105,7 @@ class CpuDevice final : public Device {
   const char* kernels() const override { return kernels_; }
   // The own kernels do; the library's have no place for it.
   bool folds_updates(OpKind) const override { return choice_ != KernelChoice::onednn; }
+  bool takes_rows() const override { return true; }
 
   Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
     const auto kernel = make_kernel(program, {&op, program.micro_batch, threads_, program.frugal}, choice_, target_);

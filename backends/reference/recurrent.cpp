@@ -46,6 +46,18 @@ class Recurrent {
   T* at(TensorId id, uint64_t t, uint32_t sample, uint64_t features) const {
     return context_.at<T>(id) + (t * context_.arguments->samples + sample) * features;
   }
+  // The same of x, whose rows steps may share.
+  float* x_at(TensorId id, uint64_t t, uint32_t sample) const {
+    const uint64_t place = t * context_.arguments->samples + sample;
+    const int32_t* rows = context_.at<int32_t>(op_.rows);
+    return context_.at<float>(id) + (rows != nullptr ? static_cast<uint64_t>(rows[place]) : place) * features_;
+  }
+  // Rows of x.
+  uint64_t x_rows() const {
+    const uint64_t places = steps_ * context_.arguments->samples;
+    const int32_t* rows = context_.at<int32_t>(op_.rows);
+    return rows != nullptr ? static_cast<uint64_t>(rows[places]) : places;
+  }
   uint64_t y_features() const { return op_.directions * units_; }
   // Where a step of a direction has its h in y, or its gradient in dy; null where it is not put out.
   float* output(TensorId id, const Walk& walk, uint64_t t, uint32_t sample, uint32_t direction) const {
@@ -85,7 +97,7 @@ class Recurrent {
         for (uint64_t i = 0; i < way.count; ++i) {
           const uint64_t t = way.step(i);
           const float* h = saved_before(way, i, sample, direction, h_part());
-          product(at(op_.x, t, sample, features_), features_, w.ih, ih_, w.bias_ih, i_sums);
+          product(x_at(op_.x, t, sample), features_, w.ih, ih_, w.bias_ih, i_sums);
           product(h, units_, w.hh, hh_, w.bias_hh, j_sums);
           float* kept = saved(t, sample, direction);
           if (op_.cell == Cell::gru)
@@ -137,7 +149,7 @@ class Recurrent {
     s.dh = scratch.take<double>(units_);
     s.dc = scratch.take<double>(units_);
     const uint32_t samples = context_.arguments->samples;
-    if (op_.dx != no_tensor) std::memset(context_.at<float>(op_.dx), 0, steps_ * samples * features_ * sizeof(float));
+    if (op_.dx != no_tensor) std::memset(context_.at<float>(op_.dx), 0, x_rows() * features_ * sizeof(float));
     for (uint32_t direction = 0; direction < op_.directions; ++direction) {
       std::memset(s.ih, 0, features_ * outputs_ * sizeof(double));
       std::memset(s.hh, 0, units_ * outputs_ * sizeof(double));
@@ -168,7 +180,7 @@ class Recurrent {
         gru_backward(kept, h, s);
       else
         lstm_backward(kept, saved_before(way, i, sample, direction, 4), s);
-      const float* x = at(op_.x, t, sample, features_);
+      const float* x = x_at(op_.x, t, sample);
       for (uint64_t o = 0; o < outputs_; ++o) {
         s.bias_ih[o] += s.di[o];
         s.bias_hh[o] += s.dj[o];
@@ -182,7 +194,7 @@ class Recurrent {
       if (op_.dx == no_tensor) continue;
       // The second direction adds to the first one's.
       const float* ih = context_.at<float>(w.ih);
-      float* dx = at(op_.dx, t, sample, features_);
+      float* dx = x_at(op_.dx, t, sample);
       for (uint64_t k = 0; k < features_; ++k)
         dx[k] = static_cast<float>(static_cast<double>(dx[k]) + back(s.di, ih + k * ih_.input, ih_.output));
     }

@@ -42,9 +42,11 @@ Status read_config(const SafetensorsReader& reader, const std::string& recipe, l
   config->recipe = recipe.c_str();
   config->precision = texts[1]->c_str();
   config->seed = seed;
-  config->flags &= ~(LT_NO_SHUFFLE | LT_NO_DROPOUT);
+  config->flags &= ~(LT_NO_SHUFFLE | LT_NO_DROPOUT | LT_SKIP_BAD);
   if (*texts[3] == "false") config->flags |= LT_NO_SHUFFLE;
   if (*texts[4] == "false") config->flags |= LT_NO_DROPOUT;
+  const std::string* const skip_bad = reader.metadata("skip_bad");
+  if (skip_bad && *skip_bad == "true") config->flags |= LT_SKIP_BAD;
   return Status::ok;
 }
 

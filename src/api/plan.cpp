@@ -9,7 +9,7 @@ using namespace lt::api;
 
 namespace {
 
-constexpr uint32_t known_flags = LT_DETERMINISTIC | LT_NO_SHUFFLE | LT_NO_DROPOUT | LT_FULL_LENGTHS;
+constexpr uint32_t known_flags = LT_DETERMINISTIC | LT_NO_SHUFFLE | LT_NO_DROPOUT | LT_FULL_LENGTHS | LT_SKIP_BAD;
 
 Status choose_recipe(const char* text, Recipe* recipe) {
   const std::string_view view(text);
@@ -52,6 +52,7 @@ Status apply(const lt_config& config, PlanRequest* request) {
   request->shuffle = (config.flags & LT_NO_SHUFFLE) == 0;
   if ((config.flags & LT_FULL_LENGTHS) != 0) recipe.lengths = false;
   request->dropout = (config.flags & LT_NO_DROPOUT) == 0;
+  request->skip_bad = (config.flags & LT_SKIP_BAD) != 0;
   return Status::ok;
 }
 

@@ -69,6 +69,18 @@ lt_status lt_session_bind(lt_session* session, lt_split split, const lt_dataset*
   });
 }
 
+lt_status lt_session_skipped(const lt_session* session, lt_split split, uint64_t* count, uint64_t* first) {
+  return guarded([&] {
+    LT_NOT_NULL(session);
+    LT_NOT_NULL(count);
+    LT_TRY(check_split(split));
+    const Session::Skipped skipped = session->session->skipped(to_split(split));
+    *count = skipped.count;
+    if (first != nullptr && skipped.count != 0) *first = skipped.first;
+    return Status::ok;
+  });
+}
+
 lt_status lt_session_on_event(lt_session* session, lt_event_fn event, void* user) {
   return guarded([&] {
     LT_NOT_NULL(session);

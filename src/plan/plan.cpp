@@ -17,6 +17,7 @@ Status plan_for(const PlanRequest& request, const std::vector<JoinedLayer>& join
   plan->seed = request.seed;
   plan->shuffle = request.shuffle;
   plan->dropout = request.dropout;
+  plan->skip_bad = request.skip_bad;
   plan->fold_least_bytes = request.fold_least_bytes;
   plan->device = std::move(device);
   plan->precision = request.device_config.precision;

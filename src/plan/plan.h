@@ -56,7 +56,7 @@ struct Plan {
   uint32_t slot_samples[2] = {0, 0};
   std::vector<TensorId> last_steps;  // of updates that are put off: see Op::last_steps
   uint64_t seed = 1;
-  bool shuffle = true, dropout = true;
+  bool shuffle = true, dropout = true, skip_bad = false;
   uint64_t fold_least_bytes = fold_least_bytes_default;  // as requested
 
   uint32_t classes() const;
@@ -71,6 +71,7 @@ struct PlanRequest {
   uint64_t seed = 1;
   uint64_t memory_cap_bytes = 0;  // 0: none
   bool shuffle = true, dropout = true;
+  bool skip_bad = false;  // samples that the loss ctc cannot take are left out of their sets
   // Weights of linear layers of at least so many bytes are updated in their backward op, without a gradient in memory,
   // where a batch is one run and the device can do so. Smaller ones would stay in a cache until the update.
   uint64_t fold_least_bytes = fold_least_bytes_default;

@@ -155,10 +155,21 @@ class Builder {
       const Parameter& p = plan_.parameters[parameter++];
       *place = bf16() && !p.is_bias ? copies_[p.tensor] : p.tensor;
     }
+    if (op.kind == OpKind::embedding && is_looked_up_once(i))
+      op.rows = add(op.layer + ".rows", Segment::activations, DType::i32, 0,
+                    (uint64_t{op.x_extent.height} * program_.micro_batch + 1) * sizeof(int32_t));
+    if (op.kind == OpKind::recurrent && program_.ops.back().kind == OpKind::embedding) op.rows = program_.ops.back().rows;
     if (op.kind == OpKind::embedding && folded_[op.weight]) defer_update(plan_.parameters[first_parameter_[i]], &op);
     if (op.kind == OpKind::input) plan_.input = op.y;
     plan_.logits = op.y;
     program_.ops.push_back(std::move(op));
+  }
+
+  // Of an embedding: a recurrent layer behind it can read each different word's row where it lies once. Where memory is
+  // scarce it does without the products of all rows at a time.
+  bool is_looked_up_once(size_t i) const {
+    return plan_.device->takes_rows() && !program_.frugal && i + 1 < joined_.size() &&
+           joined_[i + 1].op.kind == OpKind::recurrent;
   }
 
   void add_loss() {
@@ -251,7 +262,7 @@ class Builder {
       if (program_.ops[i].last_steps == no_tensor) continue;
       Op op = program_.ops[i];
       op.kind = OpKind::embedding_catch_up;
-      op.x = op.y = no_tensor;
+      op.x = op.y = op.rows = no_tensor;
       op.has_lengths = false;
       program_.ops.push_back(std::move(op));
     }
@@ -307,7 +318,7 @@ class Builder {
       const Op& op = program_.ops[i];
       for (const TensorId id :
            {op.x, op.y, op.weight, op.bias, op.argmax, op.mask, op.saved, op.dx, op.dy, op.dweight, op.dbias, op.statistics,
-            op.parameters, op.gradients, op.state, op.state2, op.copies, op.last_steps})
+            op.parameters, op.gradients, op.state, op.state2, op.copies, op.last_steps, op.rows})
         use(id, i);
       for (const RecurrentWeights* list : {op.weights, op.dweights})
         for (const RecurrentWeights* w = list; w != list + 2; ++w)

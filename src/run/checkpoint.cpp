@@ -108,6 +108,7 @@ Status CheckpointWriter::prepare(const char* path, uint32_t keep) {
   text("seed", std::to_string(plan_.seed));
   text("shuffle", truth(plan_.shuffle));
   text("dropout", truth(plan_.dropout));
+  if (plan_.skip_bad) text("skip_bad", truth(true));
   tail_ = "}";
   uint64_t at = 0, row_longest = 0;
   for (const CheckpointTensor& tensor : tensors_) {

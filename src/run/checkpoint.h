@@ -6,7 +6,7 @@
 //   lean_train     "checkpoint 1": the version of this list
 //   checksum       "xxh3-128:..." (src/base/safetensors_checksum.h)
 //   model, recipe  the recipe's name, and the recipe as it is in effect (TOML) but for the number of epochs
-//   precision, seed, shuffle, dropout
+//   precision, seed, shuffle, dropout; skip_bad where it is "true"
 //   data           name of the training set, or "" where batches were the caller's; data_hash: 32 digits
 //   step, epoch    steps done; passes finished
 //   position       samples of the present pass that were used

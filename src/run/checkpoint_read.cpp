@@ -48,6 +48,13 @@ class Fields {
     return found == here ? Status::ok : differs(key, found, here);
   }
 
+  // `usual` is not written.
+  Status same(const char* key, const std::string& here, const std::string& usual) const {
+    const std::string* found = reader_.metadata(key);
+    const std::string& there = found ? *found : usual;
+    return there == here ? Status::ok : differs(key, there, here);
+  }
+
   Status differs(const std::string& field, const std::string& there, const std::string& here) const {
     return fail(Status::mismatch,
                 "%s: differs in %.100s: the checkpoint has %.100s, this training %.100s; to start a new training from its "
@@ -186,6 +193,7 @@ Status checkpoint_load(const char* path, const Plan& plan, const TrainingData& d
   LT_TRY(fields.same("seed", std::to_string(plan.seed)));
   LT_TRY(fields.same("shuffle", plan.shuffle ? "true" : "false"));
   LT_TRY(fields.same("dropout", plan.dropout ? "true" : "false"));
+  LT_TRY(fields.same("skip_bad", plan.skip_bad ? "true" : "false", "false"));
   LT_TRY(check_data(fields, data));  // after the seed, from which synthetic data is made
   TrainingPlace there;
   LT_TRY(read_place(path, fields, epoch_samples, &there));

@@ -91,7 +91,10 @@ Status Session::bind(Split split, const Dataset* dataset) {
                 info.name, info.count, recipe.name.c_str(), recipe.batch);
   bool& kept = kept_[static_cast<int>(split)];
   datasets_[static_cast<int>(split)] = nullptr;
-  LT_TRY(executor_->keep(split, *dataset, &kept));
+  LT_TRY(find_bad(split, *dataset));
+  // A set of which some are left out is fed by the host, who knows which.
+  kept = false;
+  if (skipped(split).count == 0) LT_TRY(executor_->keep(split, *dataset, &kept));
   if (kept) {
     const Status status = check_kept(*dataset);
     kept = ok(status);
@@ -104,6 +107,16 @@ Status Session::bind(Split split, const Dataset* dataset) {
     data_ = {};
   }
   return Status::ok;
+}
+
+uint32_t Session::sample_count(Split split) const {
+  const size_t at = static_cast<size_t>(split);
+  return static_cast<uint32_t>(datasets_[at]->info().count - skipped_[at].count);
+}
+
+uint32_t Session::place(Split split, uint32_t k) const {
+  const std::vector<uint32_t>& places = places_[static_cast<size_t>(split)];
+  return places.empty() ? k : places[k];
 }
 
 RunArguments Session::arguments(uint32_t samples, uint32_t sample_offset, uint32_t batch_samples, bool training) const {
@@ -184,7 +197,7 @@ void Session::finish_report(const Statistics& last, uint32_t samples, uint32_t s
 }
 
 Session::Course Session::course() const {
-  const auto count = static_cast<uint32_t>(datasets_[0]->info().count);
+  const uint32_t count = sample_count(Split::train);
   const uint32_t batch = plan_->recipe.batch == 0 ? count : plan_->recipe.batch;
   return {count, batch, plan_->recipe.drop_last_batch ? count - count % batch : count};
 }
@@ -202,7 +215,7 @@ void Session::finish_place(const Course& course, uint32_t samples, Report* repor
 }
 
 // The samples indices_[0, run->samples) of the data set into slot 0.
-Status Session::gather(const Dataset& dataset, RunArguments* run) {
+Status Session::read_samples(const Dataset& dataset, RunArguments* run) {
   std::byte* const x = executor_->staging(plan_->slot_x[0]);
   auto* const labels = reinterpret_cast<int32_t*>(executor_->staging(plan_->slot_labels[0]));
   LT_TRY(dataset.read(indices_.data(), run->samples, x, labels));
@@ -213,6 +226,11 @@ Status Session::gather(const Dataset& dataset, RunArguments* run) {
     run->lengths = lengths;
     LT_TRY(dataset.lengths(indices_.data(), run->samples, lengths));
   }
+  return Status::ok;
+}
+
+Status Session::gather(const Dataset& dataset, RunArguments* run) {
+  LT_TRY(read_samples(dataset, run));
   return check_label_lists(plan_->recipe, plan_->classes(), dataset.info().name, indices_.data(), *run);
 }
 
@@ -228,7 +246,7 @@ Status Session::step(Report* report) {
       [&](uint32_t first, uint32_t samples, RunArguments* run) {
         for (uint32_t i = 0; i < samples; ++i) {
           const uint32_t at = position_ + first + i;
-          indices_[i] = plan_->shuffle ? shuffle.at(at) : at;
+          indices_[i] = place(Split::train, plan_->shuffle ? shuffle.at(at) : at);
         }
         return gather(*dataset, run);
       },
@@ -377,6 +395,8 @@ Status Session::report_non_finite(const RunArguments& last) {
   }
   for (uint32_t i = 0; i + 1 < program.forward_end; ++i) {
     LT_TRY(executor_->run(i, i + 1, last));
+    // Rows of a weight, which is finite; behind the different ones lies anything.
+    if (program.ops[i].kind == OpKind::embedding && program.ops[i].rows != no_tensor) continue;
     LT_TRY(check_values(program.ops[i].y, last.samples * program.tensors[program.ops[i].y].sample_elements, &finite));
     if (!finite)
       return fail(Status::numeric, "step %" PRIu64 ": the output of %s is NaN or infinite; weights are as before the step",

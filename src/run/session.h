@@ -36,6 +36,11 @@ class Session {
 
   const Plan& plan() const { return *plan_; }
   Status bind(Split split, const Dataset* dataset);
+  // Samples of a bound set that are left out (PlanRequest::skip_bad), and the first one's place there.
+  struct Skipped {
+    uint64_t count, first;
+  };
+  Skipped skipped(Split split) const { return skipped_[static_cast<int>(split)]; }
   Status step(Report* report);
   // Up to `most` steps, not past the end of the epoch: as many as the device takes at a time, one where the host feeds it.
   Status advance(uint64_t most, Report* report);
@@ -89,7 +94,12 @@ class Session {
     uint32_t count, batch, epoch_samples;
   };
   Course course() const;
-  Status gather(const Dataset& dataset, RunArguments* run);
+  Status find_bad(Split split, const Dataset& dataset);
+  // Samples of a bound set that are not left out, and where the k-th of them stands in the set.
+  uint32_t sample_count(Split split) const;
+  uint32_t place(Split split, uint32_t k) const;
+  Status read_samples(const Dataset& dataset, RunArguments* run);
+  Status gather(const Dataset& dataset, RunArguments* run);  // and checked
   Status check_kept(const Dataset& dataset);
   Status check_label_bytes() const;
   Status check_words(RunArguments* run);
@@ -110,7 +120,9 @@ class Session {
   std::unique_ptr<Executor> executor_;
   const Dataset* datasets_[2] = {nullptr, nullptr};
   bool kept_[2] = {false, false};  // by the device, in its own memory
-  std::vector<uint32_t> indices_;  // of one micro-batch
+  Skipped skipped_[2] = {};
+  std::vector<uint32_t> places_[2];  // of the samples that are not left out; empty: all stay
+  std::vector<uint32_t> indices_;    // of one micro-batch
   uint64_t step_ = 0;
   uint64_t epoch_ = 0;     // finished passes over the training set
   uint32_t position_ = 0;  // samples of this pass already used

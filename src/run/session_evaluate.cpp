@@ -12,13 +12,13 @@ namespace lt {
 Status Session::evaluate_fed(Split split, Statistics* statistics, double* wait_seconds) {
   const Dataset* dataset = datasets_[static_cast<int>(split)];
   const Program& program = plan_->program;
-  const auto count = static_cast<uint32_t>(dataset->info().count);
+  const uint32_t count = sample_count(split);
   RunArguments run;
   for (uint32_t first = 0; first < count; first += run.samples) {
     if (stop_.load(std::memory_order_relaxed))
       return fail(Status::stopped, "stopped in an evaluation, after step %" PRIu64, step_);
     run = arguments(std::min(program.micro_batch, count - first), first, count, false);
-    for (uint32_t i = 0; i < run.samples; ++i) indices_[i] = first + i;
+    for (uint32_t i = 0; i < run.samples; ++i) indices_[i] = place(split, first + i);
     const double before = now_seconds();
     LT_TRY(gather(*dataset, &run));
     *wait_seconds += now_seconds() - before;
@@ -33,7 +33,7 @@ Status Session::evaluate(Split split, Report* report) {
   if (!dataset) return fail(Status::state, "no %s set is bound", split_name(split));
   const double start = now_seconds();
   double wait_seconds = 0;
-  const auto count = static_cast<uint32_t>(dataset->info().count);
+  const uint32_t count = sample_count(split);
   Statistics statistics;
   if (kept_[static_cast<int>(split)])
     LT_TRY(executor_->evaluate_kept(split, arguments(count, 0, count, false), &statistics));

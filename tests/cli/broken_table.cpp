@@ -52,6 +52,7 @@ class BrokenDevice final : public Device {
   uint32_t threads() const override { return device_->threads(); }
   const char* kernels() const override { return device_->kernels(); }
   bool folds_updates(OpKind backward) const override { return device_->folds_updates(backward); }
+  bool takes_rows() const override { return device_->takes_rows(); }
   Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
     return device_->prepare(program, op, needs);
   }

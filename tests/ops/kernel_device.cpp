@@ -52,6 +52,7 @@ class KernelDevice final : public Device {
   uint32_t threads() const override { return threads_; }
   const char* kernels() const override { return "kernels of a test"; }
   bool folds_updates(OpKind) const override { return true; }
+  bool takes_rows() const override { return true; }
 
   Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
     const std::unique_ptr<cpu::Kernel> kernel = maker_(program, {&op, program.micro_batch, threads_});

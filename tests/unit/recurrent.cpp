@@ -57,6 +57,13 @@ struct Case {
   std::vector<uint32_t> lengths;
   bool bias = true, dx = true, accumulate = false;
   uint32_t runs() const { return samples != 0 ? samples : shape.samples; }
+  // With shared rows: how many there are, and which one a step has; no step has the last one.
+  uint32_t rows() const { return 1 + shape.steps * runs() / 4; }
+  uint64_t row(uint32_t time, uint32_t sample) const {
+    if (!shape.shared_rows) return uint64_t{time} * runs() + sample;
+    return rows() < 2 ? 0 : (time * 7 + sample * 3) % (rows() - 1);
+  }
+  uint64_t x_floats() const { return shape.shared_rows ? uint64_t{rows()} * shape.features : sequence(shape.features); }
   uint64_t sequence(uint64_t features) const { return uint64_t{shape.steps} * runs() * features; }
   uint64_t y_floats() const { return shape.only_last_step ? runs() * shape.y_features() : sequence(shape.y_features()); }
 };
@@ -78,7 +85,7 @@ struct Results {
 struct Inputs {
   Guarded x, dy;
   std::vector<std::unique_ptr<Weights>> weights, gradients;
-  explicit Inputs(const Case& test) : x(test.sequence(test.shape.features), 1, 1.0f), dy(test.y_floats(), 2, 1.0f) {
+  explicit Inputs(const Case& test) : x(test.x_floats(), 1, 1.0f), dy(test.y_floats(), 2, 1.0f) {
     const float scale = 1.5f / std::sqrt(static_cast<float>(test.shape.units));
     for (uint32_t d = 0; d < test.shape.directions; ++d) {
       weights.push_back(std::make_unique<Weights>(test.shape, 10 + 10 * d, scale));
@@ -94,6 +101,11 @@ Results compute(const Case& test, ThreadPool* pool, Target target) {
   RecurrentBackwardRun run{};
   run.forward = {test.runs(), test.lengths.empty() ? nullptr : test.lengths.data(), in.x.data(), y.data(), saved.data(),
                  {}};
+  std::vector<int32_t> rows;
+  for (uint32_t t = 0; s.shared_rows && t < s.steps; ++t)
+    for (uint32_t b = 0; b < test.runs(); ++b) rows.push_back(static_cast<int32_t>(test.row(t, b)));
+  rows.push_back(static_cast<int32_t>(test.rows()));
+  run.forward.rows = s.shared_rows ? rows.data() : nullptr;
   run.dy = in.dy.data();
   run.dx = test.dx ? dx.data() : nullptr;
   run.accumulate = test.accumulate;
@@ -156,9 +168,7 @@ std::vector<std::vector<double>> expected(const Case& test) {
     for (uint32_t b = 0; b < N; ++b) {
       const uint32_t length = test.lengths.empty() ? s.steps : test.lengths[b];
       const auto time = [&](uint32_t step) { return d == 1 ? length - 1 - step : step; };
-      const auto x = [&](uint32_t t, uint32_t i) {
-        return static_cast<double>(in.x.data()[(uint64_t{t} * N + b) * I + i]);
-      };
+      const auto x = [&](uint32_t t, uint32_t i) { return static_cast<double>(in.x.data()[test.row(t, b) * I + i]); };
       std::vector<std::vector<double>> h(length + 1, std::vector<double>(H)), c = h,
                                                                               gate(length, std::vector<double>(4 * H));
       for (uint32_t step = 0; step < length; ++step)
@@ -222,8 +232,7 @@ std::vector<std::vector<double>> expected(const Case& test) {
         for (uint32_t k = 0; k < GH; ++k) {
           for (uint32_t i = 0; i < I; ++i) {
             dw[0][i * GH + k] += to_x[k] * x(time(step), i);
-            if (test.dx)
-              dx[(uint64_t{time(step)} * N + b) * I + i] += to_x[k] * static_cast<double>(w.ih.data()[i * GH + k]);
+            if (test.dx) dx[test.row(time(step), b) * I + i] += to_x[k] * static_cast<double>(w.ih.data()[i * GH + k]);
           }
           for (uint32_t i = 0; i < H; ++i) {
             dw[1][i * GH + k] += to_h[k] * h[step][i];
@@ -264,6 +273,16 @@ std::vector<Case> cases() {
           test.bias = false;
           test.accumulate = false;
           list.push_back(test);
+          test.shape.shared_rows = true;
+          list.push_back(test);
+          test.accumulate = test.bias = test.dx = true;
+          test.samples = 26;
+          test.lengths.clear();
+          for (uint32_t b = 0; b < 26; ++b) test.lengths.push_back(1 + b * 7 % 21);
+          list.push_back(test);
+          test.shape.has_lengths = false;
+          test.lengths.clear();
+          list.push_back(test);
         }
   Case one;
   one.shape = {Cell::lstm, 1, 1, 1, 2, 1};
@@ -277,8 +296,8 @@ std::string describe(const Case& test) {
   const RecurrentShape& s = test.shape;
   return std::string(s.cell == Cell::gru ? "gru" : "lstm") + (s.directions == 2 ? " two directions" : "") +
          (s.only_last_step ? " last step" : "") + (test.lengths.empty() ? "" : " lengths") +
-         (s.recompute ? " computed again" : "") + (test.accumulate ? " accumulated" : "") + ", " +
-         std::to_string(test.runs()) + " samples";
+         (s.shared_rows ? " shared rows" : "") + (s.recompute ? " computed again" : "") +
+         (test.accumulate ? " accumulated" : "") + ", " + std::to_string(test.runs()) + " samples";
 }
 
 TEST(Recurrent, AgreesWithSumsInDoubleOnEveryTarget) {

@@ -281,6 +281,10 @@ void add_recurrent(Cases* cases) {
         c.op.has_lengths = true;
         add(c, "_lengths");
         add(last(c), "_last_lengths");
+        c.rows_once = true;
+        add(last(c), "_last_lengths_rows");
+        c.op.has_lengths = false;
+        add(c, "_rows");
       }
       OpCase c = recurrent_case(cell, 11, 19, 37, directions);
       c.op.has_bias = false;

@@ -65,7 +65,7 @@ struct OpCase {
   uint32_t time_steps = 0;  // not 0: x is a sequence (op.has_lengths: of its own length for every sample), y one too unless
                             // the op says otherwise
   bool deferred = false;    // embeddings: Op::last_steps
-  bool rows_once = false;   // embeddings: Op::rows
+  bool rows_once = false;   // embeddings and recurrent operations: Op::rows
   uint64_t seed = 1, step = 3;
 };
 
@@ -136,6 +136,7 @@ class OpRun {
   void fill_tensor(const Tensor& tensor);
   void fill_whole_numbers(const Tensor& tensor);
   void fill_labels();
+  void fill_rows(const Tensor& tensor);
   void check_guards(const char* when) const;
   const Tensor& tensor(const std::string& name) const;
   // Bfloat16 under that precision.
@@ -176,8 +177,8 @@ inline constexpr double square_error_limit = 1e-10;
 // Runs the case on the device and on reference and compares every output: sums within square_error_limit (exactly with
 // Fill::integers, where the kernel's own sums are exact), the places of maxima and masks exactly unless the values that
 // decide them are within rounding of each other. Backward operations get the device's own y, argmax and mask on both sides.
-// False where the device has no kernel. `worst_error` (may be null) becomes the largest normalised_square_error of an
-// output, if it was not larger already.
+// False where the device has no kernel, or does not take rows that the case has once. `worst_error` (may be null) becomes
+// the largest normalised_square_error of an output, if it was not larger already.
 bool expect_equals_reference(const Device& device, const OpCase& op_case, double* worst_error = nullptr);
 
 std::unique_ptr<Device> reference_device();

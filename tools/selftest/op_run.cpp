@@ -196,6 +196,7 @@ void OpRun::add_tensors() {
   if (product || backward || recurrent || op.kind == OpKind::activation) {
     op.x = add("x", DType::f32, x_elements, 0);
     op.y = add("y", DType::f32, y_elements, 0);
+    if (case_.rows_once) op.rows = add("rows", DType::i32, 0, uint64_t{op.x_extent.height} * case_.micro_batch + 1);
     if (op.has_pool) op.argmax = add("argmax", DType::u8, y_elements, 0);
     if (op.dropout != 0) op.mask = add("mask", DType::u8, mask_row_bytes(y_elements), 0);
     const uint64_t bias_elements = product ? op.y_extent.channels : 0;
@@ -271,6 +272,7 @@ void OpRun::fill_tensor(const Tensor& tensor) {
     std::memcpy(region_.get() + tensor.offset, &start, sizeof start);
     return;
   }
+  if (is_recurrent && name == "rows") return fill_rows(tensor);
   const bool added_to = case_.accumulate && (name.starts_with("dweight") || name.starts_with("dbias"));
   if (name == "last_steps" || (name == "x" && tensor.dtype == DType::i32)) return fill_whole_numbers(tensor);
   const bool output = is_output(name, false) || (is_output(name, true) && !added_to);

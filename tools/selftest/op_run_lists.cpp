@@ -88,4 +88,13 @@ void OpRun::fill_whole_numbers(const Tensor& tensor) {
   }
 }
 
+// Of a recurrent operation: each step has one of the first quarter of the rows of x, of which none has the last one.
+void OpRun::fill_rows(const Tensor& tensor) {
+  const uint32_t places = case_.op.x_extent.height * case_.samples, count = 2 + places / 4;
+  auto* const to = reinterpret_cast<int32_t*>(region_.get() + tensor.offset);
+  for (uint32_t i = 0; i < places; ++i)
+    to[i] = static_cast<int32_t>(philox4x32({{i, 0, 0, 14}}, case_.seed).v[0] % std::min(count - 1, places));
+  to[places] = static_cast<int32_t>(std::min(count, places));
+}
+
 }  // namespace lt::ops

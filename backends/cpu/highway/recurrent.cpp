@@ -20,6 +20,7 @@ RecurrentShape shape_of(const KernelRequest& request) {
   shape.only_last_step = op.only_last_step;
   shape.has_lengths = op.has_lengths;
   shape.recompute = request.frugal;
+  shape.shared_rows = op.rows != no_tensor;
   return shape;
 }
 
@@ -36,6 +37,7 @@ class RecurrentKernel : public NamedKernel {
     run.lengths = op_.has_lengths ? arguments.lengths : nullptr;
     run.x = context.at<float>(op_.x);
     run.y = context.at<float>(op_.y);
+    run.rows = context.at<int32_t>(op_.rows);
     run.saved = arguments.training ? context.at<float>(op_.saved) : nullptr;
     for (uint32_t d = 0; d < op_.directions; ++d) {
       const RecurrentWeights& w = op_.weights[d];

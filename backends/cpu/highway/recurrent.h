@@ -15,10 +15,11 @@ namespace lt::cpu::highway {
 struct RecurrentRun {
   uint32_t samples;         // 1 .. RecurrentShape::samples
   const uint32_t* lengths;  // of each sample, at least 1; null: all have all steps
-  const float* x;           // [time][sample][feature]
+  const float* x;           // [time][sample][feature]; with shared rows [row][feature], as is dx
   float* y;                 // [time][sample][direction * units], or without the time
   float* saved;             // RecurrentShape::saved_bytes, or null: no backward pass follows
   RecurrentWeightValues weights[2];
+  const int32_t* rows = nullptr;  // with shared rows: Op::rows
 };
 
 // One direction's; the biases' may be null.

@@ -7,16 +7,18 @@
 #include "backends/cpu/highway/carver.h"
 #include "backends/cpu/highway/recurrent.h"
 #include "backends/cpu/highway/recurrent_cell.h"
+#include "backends/cpu/highway/recurrent_rows.h"
 #include "backends/cpu/highway/recurrent_samples.h"
 
 namespace lt::cpu::highway {
 namespace {
 
 // What lies in scratch. dgates, x, h and dx are a block's; dh and dc the gradients on their way to the step before. gates
-// and cells: where a block's gates are computed again.
+// and cells: where a block's gates are computed again. shared, dshared: products of the rows that steps share, and sums of
+// their gradients (recurrent_rows.h).
 struct Memory {
   uint32_t* order;
-  float *dgates, *x, *h, *dx, *dh, *dc, *gates, *cells;
+  float *dgates, *x, *h, *dx, *dh, *dc, *gates, *cells, *shared, *dshared;
   std::byte* products;
 };
 
@@ -25,13 +27,15 @@ Memory carve(const RecurrentShape& shape, bool wants_dx, const RecurrentProducts
   Memory memory{};
   memory.order = carver->take<uint32_t>(SampleOrder::words(shape));
   memory.dgates = carver->take<float>(rows * shape.row_floats());
-  memory.x = carver->take<float>(shape.has_lengths ? rows * shape.features : 0);
+  memory.x = carver->take<float>(shape.has_lengths && !shape.shared_rows ? rows * shape.features : 0);
   memory.h = carver->take<float>(shape.has_lengths ? rows * shape.units : 0);
-  memory.dx = carver->take<float>(shape.has_lengths && wants_dx ? rows * shape.features : 0);
+  memory.dx = carver->take<float>(shape.has_lengths && wants_dx && !shape.shared_rows ? rows * shape.features : 0);
   memory.dh = carver->take<float>(state);
   memory.dc = carver->take<float>(shape.cell == Cell::lstm ? state : 0);
   memory.gates = carver->take<float>(shape.recompute ? rows * shape.row_floats() : 0);
   memory.cells = carver->take<float>(shape.recompute ? rows * shape.units * shape.saved_blocks() : 0);
+  memory.shared = carver->take<float>(shape.recompute ? SharedRows::floats(shape) : 0);
+  memory.dshared = carver->take<float>(SharedRows::floats(shape));
   memory.products = carver->take<std::byte>(products.scratch_bytes());
   return memory;
 }
@@ -48,16 +52,21 @@ class Backward {
         products_(products),
         memory_(memory),
         order_(order),
+        shared_(shape, order, run.forward.rows),
         barrier_(team.parts()),
         again_(for_target(shape.cell == Cell::lstm ? lstm_forward_table : gru_forward_table, target)),
         cell_(for_target(shape.cell == Cell::lstm ? lstm_backward_table : gru_backward_table, target)),
-        column_sums_(for_target(column_sums_table, target)) {}
+        column_sums_(for_target(column_sums_table, target)),
+        add_row_(for_target(add_row_table, target)) {}
 
   void run(ThreadPool* pool) {
     for (uint32_t direction = 0; direction < shape_.directions; ++direction) {
       run_together(pool, team_, &barrier_, [&](uint32_t part) {
         products_.pack(part, run_.forward.weights[direction]);
-        if (direction == 0) zero_padding(part);
+        if (shared_.any())
+          begin_shared(part);
+        else if (direction == 0 && run_.dx != nullptr)
+          zero_padding(order_, shape_.steps, shape_.features, team_, part, run_.dx);
       });
       const uint32_t steps = std::min(shape_.direction_steps(direction), order_.longest());
       const auto blocks = static_cast<uint32_t>(divide_up(steps, shape_.block_steps()));
@@ -66,6 +75,7 @@ class Backward {
         const StepBlock block(order_, direction == 1, first, std::min(first + shape_.block_steps(), steps));
         run_together(pool, team_, &barrier_, [&](uint32_t part) { run_block(part, direction, block, i + 1 == blocks); });
       }
+      if (shared_.any()) run_together(pool, team_, &barrier_, [&](uint32_t part) { finish_shared(part, direction); });
     }
   }
 
@@ -81,7 +91,7 @@ class Backward {
   void run_block(uint32_t part, uint32_t direction, const StepBlock& block, bool first_block) {
     const bool reverse = direction == 1;
     const Before before = outputs_before(part, direction, block);
-    const float* const x = input_rows(part, reverse, block);
+    const float* const x = shared_.any() ? nullptr : input_rows(part, reverse, block);
     if (!order_.whole()) barrier_.wait();
     const Range rows = team_.rows(part, order_.alive(block.first()));
     if (shape_.recompute) compute_again(part, direction, block, x, before, rows);
@@ -95,7 +105,11 @@ class Backward {
     }
     if (team_.by_rows()) barrier_.wait();
     add_to_weights(part, direction, block, x, before, run_.accumulate || !first_block);
-    if (run_.dx != nullptr) input_gradients(part, direction, block);
+    if (shared_.any())
+      shared_.add(block, reverse, products_.weight_columns(part), memory_.dgates, shape_.row_floats(), add_row_,
+                  memory_.dshared);
+    else if (run_.dx != nullptr)
+      input_gradients(part, direction, block);
   }
 
   void cells(uint32_t part, uint32_t direction, const StepBlock& block, uint32_t step, Range rows) {
@@ -132,9 +146,13 @@ class Backward {
   // The forward pass of a block, all of its outputs being known.
   void compute_again(uint32_t part, uint32_t direction, const StepBlock& block, const float* x, const Before& before,
                      Range rows) {
+    const uint64_t width = shape_.row_floats();
+    const GateColumnList columns = gate_columns(shape_, team_.units(part));
     const auto multiply = [&](uint32_t row, uint32_t count) {
-      float* const gates = memory_.gates + row * shape_.row_floats();
-      products_.input(part, x + uint64_t{row} * shape_.features, count, gates);
+      products_.input(part, x + uint64_t{row} * shape_.features, count, memory_.gates + row * width, width);
+    };
+    const auto take = [&](uint32_t step, Range some) {
+      shared_.take(memory_.shared, columns, direction == 1, step, some, memory_.gates + block.begin(step) * width, width);
     };
     const auto add_recurrent = [&](uint32_t row, uint32_t count, bool has_before) {
       if (count != 0)
@@ -142,7 +160,8 @@ class Backward {
                             memory_.gates + row * shape_.row_floats());
     };
     if (!team_.by_rows()) {
-      multiply(0, block.rows());
+      if (!shared_.any()) multiply(0, block.rows());
+      for (uint32_t step = block.first(); shared_.any() && step < block.last(); ++step) take(step, {0, order_.alive(step)});
       add_recurrent(0, before.first, false);
       add_recurrent(before.first, before.count, true);
       add_recurrent(before.first + before.count, block.rows() - before.first - before.count, false);
@@ -155,7 +174,10 @@ class Backward {
     for (uint32_t step = block.first(); step < block.last(); ++step) {
       const uint32_t end = std::min(rows.end, order_.alive(step));
       if (team_.by_rows() && rows.begin < end) {
-        multiply(block.begin(step) + rows.begin, end - rows.begin);
+        if (shared_.any())
+          take(step, {rows.begin, end});
+        else
+          multiply(block.begin(step) + rows.begin, end - rows.begin);
         add_recurrent(block.begin(step) + rows.begin, end - rows.begin, step > 0);
       }
       for (uint32_t row = rows.begin; row < end; ++row) {
@@ -176,10 +198,12 @@ class Backward {
     const uint64_t width = shape_.row_floats();
     for (const GateColumns& piece : gate_column_pieces(shape_, products_.weight_columns(part))) {
       const uint32_t columns = piece.columns.size(), first = piece.columns.begin;
-      products_.pack_gradients(part, dgates, block.rows(), piece.x_column, columns);
-      products_.dweight(part, x, shape_.features, shape_.features, 0, block.rows(), block.rows(), piece.columns, to.ih,
-                        accumulate);
-      if (piece.apart) products_.pack_gradients(part, dgates, block.rows(), piece.h_column, columns);
+      if (!shared_.any() || !piece.apart)
+        products_.pack_gradients(part, dgates, width, block.rows(), piece.x_column, columns);
+      if (!shared_.any())
+        products_.dweight(part, x, shape_.features, shape_.features, 0, block.rows(), block.rows(), piece.columns, to.ih,
+                          accumulate);
+      if (piece.apart) products_.pack_gradients(part, dgates, width, block.rows(), piece.h_column, columns);
       if (before.count != 0)
         products_.dweight(part, before.h, before.stride, shape_.units, before.first, before.count, block.rows(),
                           piece.columns, to.hh, accumulate);
@@ -196,6 +220,34 @@ class Backward {
     }
   }
 
+  // In front of a direction's blocks, its weights being packed by this part.
+  void begin_shared(uint32_t part) {
+    shared_.clear(share(shared_.count(), 1, part, team_.parts()), memory_.dshared);
+    if (!shape_.recompute) return;
+    barrier_.wait();  // all are packed
+    const Range rows = team_.rows(part, shared_.count());
+    products_.input(part, run_.forward.x + uint64_t{rows.begin} * shape_.features, rows.size(),
+                    memory_.shared + rows.begin * shared_.stride(), shared_.stride());
+  }
+
+  // And behind them, all sums being known.
+  void finish_shared(uint32_t part, uint32_t direction) {
+    const uint64_t features = shape_.features;
+    const uint32_t count = shared_.count(), most = static_cast<uint32_t>(shape_.block_row_count());
+    for (const GateColumns& piece : gate_column_pieces(shape_, products_.weight_columns(part)))
+      for (uint32_t first = 0; first < count; first += most) {
+        const uint32_t rows = std::min(most, count - first);
+        products_.pack_gradients(part, memory_.dshared + first * shared_.stride(), shared_.stride(), rows,
+                                 piece.columns.begin, piece.columns.size());
+        products_.dweight(part, run_.forward.x + first * features, features, shape_.features, 0, rows, rows, piece.columns,
+                          run_.dweights[direction].ih, run_.accumulate || first != 0);
+      }
+    if (run_.dx == nullptr) return;
+    const Range rows = team_.rows(part, count);
+    products_.dx(part, memory_.dshared + rows.begin * shared_.stride(), shared_.stride(), rows.size(),
+                 run_.dx + rows.begin * features, direction != 0);
+  }
+
   void input_gradients(uint32_t part, uint32_t direction, const StepBlock& block) {
     const uint64_t features = shape_.features;
     const bool reverse = direction == 1;
@@ -203,10 +255,11 @@ class Backward {
     const float* const dgates = memory_.dgates + rows.begin * shape_.row_floats();
     if (order_.whole()) {
       const uint64_t time = reverse ? shape_.steps - block.last() : block.first();
-      products_.dx(part, dgates, rows.size(), run_.dx + (time * order_.samples() + rows.begin) * features, direction != 0);
+      products_.dx(part, dgates, shape_.row_floats(), rows.size(),
+                   run_.dx + (time * order_.samples() + rows.begin) * features, direction != 0);
       return;
     }
-    products_.dx(part, dgates, rows.size(), memory_.dx + rows.begin * features, false);
+    products_.dx(part, dgates, shape_.row_floats(), rows.size(), memory_.dx + rows.begin * features, false);
     const Range own = products_.features(part);
     for (uint32_t step = block.first(); step < block.last(); ++step)
       for (uint32_t row = 0; row < order_.alive(step); ++row) {
@@ -276,25 +329,18 @@ class Backward {
     return memory_.x;
   }
 
-  // dx behind the samples' ends.
-  void zero_padding(uint32_t part) {
-    if (run_.dx == nullptr) return;
-    const Range own = share(order_.samples(), 1, part, team_.parts());
-    for (uint32_t row = own.begin; row < own.end; ++row)
-      for (uint64_t time = order_.length(row); time < shape_.steps; ++time)
-        std::fill_n(run_.dx + (time * order_.samples() + order_.sample(row)) * shape_.features, shape_.features, 0.0f);
-  }
-
   const RecurrentShape& shape_;
   const RecurrentBackwardRun& run_;
   const Team& team_;
   const RecurrentProducts& products_;
   const Memory& memory_;
   const SampleOrder& order_;
+  const SharedRows shared_;
   Barrier barrier_;
   CellForwardFunction* const again_;
   CellBackwardFunction* const cell_;
   ColumnSumsFunction* const column_sums_;
+  AddRow* const add_row_;
 };
 
 }  // namespace

@@ -302,6 +302,16 @@ void ColumnSums(const float* rows, size_t row_stride, size_t row_count, size_t c
   });
 }
 
+void AddToRow(const float* from, size_t count, float* to) {
+  for_each_vectors<4>(count, [&](auto vectors, size_t i, const Lanes lanes) {
+    constexpr size_t n = vectors();
+    LT_UNROLL for (size_t v = 0; v < n; ++v) {
+      const size_t at = i + v * hn::Lanes(D());
+      lanes.store(hn::Add(lanes.load(to + at), lanes.load(from + at)), to + at);
+    }
+  });
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace lt::cpu::highway
 HWY_AFTER_NAMESPACE();
@@ -313,5 +323,6 @@ LT_HIGHWAY_TABLE(CellForwardFunction*, lstm_forward_table, LstmForward);
 LT_HIGHWAY_TABLE(CellBackwardFunction*, gru_backward_table, GruBackward);
 LT_HIGHWAY_TABLE(CellBackwardFunction*, lstm_backward_table, LstmBackward);
 LT_HIGHWAY_TABLE(ColumnSumsFunction*, column_sums_table, ColumnSums);
+LT_HIGHWAY_TABLE(AddRow*, add_row_table, AddToRow);
 }  // namespace lt::cpu::highway
 #endif

@@ -51,8 +51,12 @@ using CellBackwardFunction = void(const CellBackward&);
 using ColumnSumsFunction = void(const float* rows, size_t row_stride, size_t row_count, size_t columns, bool accumulate,
                                 float* sums);
 
+// to += from
+using AddRow = void(const float* from, size_t count, float* to);
+
 extern const PerTarget<CellForwardFunction*> gru_forward_table, lstm_forward_table;
 extern const PerTarget<CellBackwardFunction*> gru_backward_table, lstm_backward_table;
 extern const PerTarget<ColumnSumsFunction*> column_sums_table;
+extern const PerTarget<AddRow*> add_row_table;
 
 }  // namespace lt::cpu::highway

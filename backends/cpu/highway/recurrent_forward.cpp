@@ -6,6 +6,7 @@
 #include "backends/cpu/highway/carver.h"
 #include "backends/cpu/highway/recurrent.h"
 #include "backends/cpu/highway/recurrent_cell.h"
+#include "backends/cpu/highway/recurrent_rows.h"
 #include "backends/cpu/highway/recurrent_samples.h"
 
 namespace lt::cpu::highway {
@@ -14,7 +15,7 @@ namespace {
 // What lies in scratch.
 struct Memory {
   uint32_t* order;
-  float *gates, *x, *ring, *c;
+  float *gates, *x, *shared, *ring, *c;
   std::byte* products;
 };
 
@@ -23,7 +24,8 @@ Memory carve(const RecurrentShape& shape, const RecurrentProducts& products, Car
   Memory memory{};
   memory.order = carver->take<uint32_t>(SampleOrder::words(shape));
   memory.gates = carver->take<float>(rows * shape.row_floats());
-  memory.x = carver->take<float>(shape.has_lengths ? rows * shape.features : 0);
+  memory.x = carver->take<float>(shape.has_lengths && !shape.shared_rows ? rows * shape.features : 0);
+  memory.shared = carver->take<float>(SharedRows::floats(shape));
   memory.ring = carver->take<float>(2 * state);
   memory.c = carver->take<float>(shape.cell == Cell::lstm ? state : 0);
   memory.products = carver->take<std::byte>(products.scratch_bytes());
@@ -40,6 +42,7 @@ class Forward {
         products_(products),
         memory_(memory),
         order_(order),
+        shared_(shape, order, run.rows),
         barrier_(team.parts()),
         cell_(for_target(shape.cell == Cell::lstm ? lstm_forward_table : gru_forward_table, target)) {}
 
@@ -47,7 +50,13 @@ class Forward {
     for (uint32_t direction = 0; direction < shape_.directions; ++direction) {
       run_together(pool, team_, &barrier_, [&](uint32_t part) {
         products_.pack(part, run_.weights[direction]);
-        if (!shape_.only_last_step && direction == 0) zero_padding(part);
+        if (!shape_.only_last_step && direction == 0)
+          zero_padding(order_, shape_.steps, shape_.y_features(), team_, part, run_.y);
+        if (!shared_.any()) return;
+        barrier_.wait();  // all is packed
+        const Range rows = team_.rows(part, shared_.count());
+        products_.input(part, run_.x + uint64_t{rows.begin} * shape_.features, rows.size(),
+                        memory_.shared + rows.begin * shared_.stride(), shared_.stride());
       });
       const uint32_t steps = std::min(shape_.direction_steps(direction), order_.longest());
       for (uint32_t first = 0; first < steps; first += shape_.block_steps()) {
@@ -59,16 +68,21 @@ class Forward {
 
  private:
   void run_block(uint32_t part, uint32_t direction, const StepBlock& block) {
-    const float* const x = input_rows(part, direction == 1, block);
+    const float* const x = shared_.any() ? nullptr : input_rows(part, direction == 1, block);
     const Range rows = team_.rows(part, order_.alive(block.first()));
     const uint64_t width = shape_.row_floats();
-    if (!team_.by_rows()) products_.input(part, x, block.rows(), memory_.gates);
+    if (!team_.by_rows() && !shared_.any()) products_.input(part, x, block.rows(), memory_.gates, width);
+    const GateColumnList columns = gate_columns(shape_, team_.units(part));
     for (uint32_t step = block.first(); step < block.last(); ++step) {
       const uint32_t end = std::min(rows.end, order_.alive(step));
       if (rows.begin < end) {
         const uint32_t row = block.begin(step) + rows.begin, count = end - rows.begin;
         float* const gates = memory_.gates + row * width;
-        if (team_.by_rows()) products_.input(part, x + uint64_t{row} * shape_.features, count, gates);
+        if (shared_.any())
+          shared_.take(memory_.shared, columns, direction == 1, step, {rows.begin, end},
+                       memory_.gates + block.begin(step) * width, width);
+        else if (team_.by_rows())
+          products_.input(part, x + uint64_t{row} * shape_.features, count, gates, width);
         const Rows before = step == 0 ? Rows{} : outputs(direction, step - 1);
         products_.recurrent(part, step == 0 ? nullptr : before.row(rows.begin), before.stride, count, gates);
         cells(part, direction, block, step, {rows.begin, end});
@@ -153,20 +167,13 @@ class Forward {
     return memory_.x;
   }
 
-  void zero_padding(uint32_t part) {
-    const uint64_t features = shape_.y_features();
-    const Range own = share(order_.samples(), 1, part, team_.parts());
-    for (uint32_t row = own.begin; row < own.end; ++row)
-      for (uint64_t time = order_.length(row); time < shape_.steps; ++time)
-        std::fill_n(run_.y + (time * order_.samples() + order_.sample(row)) * features, features, 0.0f);
-  }
-
   const RecurrentShape& shape_;
   const RecurrentRun& run_;
   const Team& team_;
   const RecurrentProducts& products_;
   const Memory& memory_;
   const SampleOrder& order_;
+  const SharedRows shared_;
   Barrier barrier_;
   CellForwardFunction* const cell_;
 };

@@ -124,7 +124,7 @@ void RecurrentProducts::pack(uint32_t part, const RecurrentWeightValues& weights
   }
 }
 
-void RecurrentProducts::input(uint32_t part, const float* x, size_t rows, float* gates) const {
+void RecurrentProducts::input(uint32_t part, const float* x, size_t rows, float* gates, size_t stride) const {
   PanelProduct product{};
   product.rows = static_cast<uint32_t>(rows);
   product.depth = product.packed_depth = shape_.features;
@@ -132,7 +132,7 @@ void RecurrentProducts::input(uint32_t part, const float* x, size_t rows, float*
   product.a_row = shape_.features;
   product.a_k = 1;
   product.packed = weights(part) + offsets(part).ih;
-  product.c_stride = shape_.row_floats();
+  product.c_stride = stride;
   for (const GateColumns& piece : columns(part)) {
     product.columns = piece.columns.size();
     product.c = gates + piece.x_column;
@@ -184,14 +184,15 @@ void RecurrentProducts::dh(uint32_t part, const float* dgates, size_t rows, floa
   }
 }
 
-void RecurrentProducts::dx(uint32_t part, const float* dgates, size_t rows, float* dx, bool accumulate) const {
+void RecurrentProducts::dx(uint32_t part, const float* dgates, size_t stride, size_t rows, float* dx,
+                           bool accumulate) const {
   const Range own = features(part);
   PanelProduct product{};
   product.rows = static_cast<uint32_t>(rows);
   product.columns = own.size();
   product.depth = product.packed_depth = shape_.gate_columns();
   product.a = dgates;
-  product.a_row = shape_.row_floats();
+  product.a_row = stride;
   product.a_k = 1;
   product.packed = weights(part) + offsets(part).dx;
   product.c = dx + own.begin;
@@ -200,9 +201,9 @@ void RecurrentProducts::dx(uint32_t part, const float* dgates, size_t rows, floa
   product_(product);
 }
 
-void RecurrentProducts::pack_gradients(uint32_t part, const float* dgates, uint32_t rows, uint32_t column,
+void RecurrentProducts::pack_gradients(uint32_t part, const float* dgates, size_t stride, uint32_t rows, uint32_t column,
                                        uint32_t columns) const {
-  pack_(dgates + column, shape_.row_floats(), false, columns, rows, gradients_ + part * gradient_floats_);
+  pack_(dgates + column, stride, false, columns, rows, gradients_ + part * gradient_floats_);
 }
 
 void RecurrentProducts::dweight(uint32_t part, const float* a, size_t a_stride, uint32_t a_columns, uint32_t first,

@@ -1,5 +1,6 @@
 // The matrix products of a recurrent layer with its weights, each part's packed (panel_product.h) in scratch, for one
-// direction at a time. Rows of gates and of their gradients are RecurrentShape::row_floats() apart.
+// direction at a time. Rows of gates and of their gradients are RecurrentShape::row_floats() apart where no stride is
+// given.
 //
 // Where parts have units of their own, a part computes these units' gates, the gradients of these units' outputs and its
 // share of the features of dx; where rows are shared, all of them for the rows that it is given.
@@ -53,19 +54,21 @@ class RecurrentProducts {
   // Packs this part's share. All parts have to have done so before any multiplies.
   void pack(uint32_t part, const RecurrentWeightValues& weights) const;
 
-  // gates = bias + x ih, and gates += h hh, GRU's n into its block of the recurrent part. h null: zeros.
-  void input(uint32_t part, const float* x, size_t rows, float* gates) const;
+  // gates = bias + x ih, and gates += h hh, GRU's n into its block of the recurrent part. h null: zeros. `stride` is that
+  // of rows of gates, here and below.
+  void input(uint32_t part, const float* x, size_t rows, float* gates, size_t stride) const;
   void recurrent(uint32_t part, const float* h, size_t h_stride, size_t rows, float* gates) const;
   // dh = dgates hh^T, added to what is there for GRU.
   void dh(uint32_t part, const float* dgates, size_t rows, float* dh) const;
   // The columns of dx that this part computes.
   Range features(uint32_t part) const;
-  void dx(uint32_t part, const float* dgates, size_t rows, float* dx, bool accumulate) const;
+  void dx(uint32_t part, const float* dgates, size_t stride, size_t rows, float* dx, bool accumulate) const;
   // The columns of the gradients of the weights that this part computes, whoever computed the gates.
   Range weight_columns(uint32_t part) const;
   // Packs a block's gradients of some gates, from `column` of a row of dgates on; then, in these columns of a gradient of
   // weights, dweight (+)= a^T times the rows from `first` on. a: [row][a_columns].
-  void pack_gradients(uint32_t part, const float* dgates, uint32_t rows, uint32_t column, uint32_t columns) const;
+  void pack_gradients(uint32_t part, const float* dgates, size_t stride, uint32_t rows, uint32_t column,
+                      uint32_t columns) const;
   void dweight(uint32_t part, const float* a, size_t a_stride, uint32_t a_columns, uint32_t first, uint32_t count,
                uint32_t rows, Range columns, float* dweight, bool accumulate) const;
 

@@ -90,4 +90,13 @@ inline void gather_rows(const SampleOrder& order, const StepBlock& block, bool r
   }
 }
 
+// This part's share of a sequence's rows of `count` floats behind the samples' ends.
+inline void zero_padding(const SampleOrder& order, uint32_t steps, uint64_t count, const Team& team, uint32_t part,
+                         float* sequence) {
+  const Range own = share(order.samples(), 1, part, team.parts());
+  for (uint32_t row = own.begin; row < own.end; ++row)
+    for (uint64_t time = order.length(row); time < steps; ++time)
+      std::fill_n(sequence + (time * order.samples() + order.sample(row)) * count, count, 0.0f);
+}
+
 }  // namespace lt::cpu::highway

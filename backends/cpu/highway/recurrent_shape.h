@@ -20,7 +20,8 @@ struct RecurrentShape {
   uint32_t samples = 0;         // at most
   bool only_last_step = false;  // y is [sample][direction * units], no sequence
   bool has_lengths = false;
-  bool recompute = false;  // gates are not kept for the backward pass but computed again
+  bool recompute = false;    // gates are not kept for the backward pass but computed again
+  bool shared_rows = false;  // x has each different row once: Op::rows
 
   uint32_t gates() const { return cell == Cell::lstm ? 4 : 3; }
   uint32_t gate_columns() const { return gates() * units; }

@@ -48,6 +48,7 @@ class ThroughFloat final : public Kernel {
         for (TensorId* id : {&weights.ih, &weights.hh, &weights.bias_ih, &weights.bias_hh})
           add(program, id, &inputs_, false);
       add(program, &op_.saved, &inputs_, false);
+      add(program, &op_.rows, &inputs_, false);
     }
     // The samples of a sequence lie side by side at every step: no part of them is a block.
     chunk_ = op_.folded_update || recurrent ? request.micro_batch : samples_of_chunk(request);
