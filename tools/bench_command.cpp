@@ -1,4 +1,5 @@
-// lean-train bench ops: how fast each operation of the built-in models runs, and how far it is from the reference.
+// lean-train bench, and bench ops: how fast each operation of the built-in models runs, and how far it is from the
+// reference.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cinttypes>
@@ -6,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/bench/bench_models.h"
 #include "tools/bench_gemm.h"
 #include "tools/bench_ops.h"
 #include "tools/bench_recurrent.h"
@@ -33,6 +35,14 @@ constexpr const char* examples =
     "  lean-train bench ops --model gemm\n"
     "  lean-train bench ops --precision bf16 --no-check\n"
     "  lean-train bench ops --no-check --rounds 100 -o json > ops.jsonl\n";
+
+constexpr const char* bench_examples =
+    "Examples:\n"
+    "  lean-train bench                                  every model, as far as five minutes go\n"
+    "  lean-train bench mnist cifar10 --precision fp32,bf16 --threads 1,2\n"
+    "  lean-train bench mnist --device cpu,cuda --kernels auto,onednn -r 5 -o md\n"
+    "  lean-train bench cifar10 --published              beside what others published\n"
+    "  lean-train bench ops --model cifar10              operation by operation\n";
 
 struct Arguments {
   Words models, kernels;
@@ -218,8 +228,9 @@ void add_bench_command(CLI::App& app, int* exit_code) {
   const auto arguments = std::make_shared<Arguments>();
   CLI::App* const bench = app.add_subcommand("bench", "Measure speed");
   bench->group("Commands");
-  bench->require_subcommand(1);
-  bench->footer(examples);
+  bench->require_subcommand(0, 1);
+  bench->footer(bench_examples);
+  add_bench_models(bench, exit_code);
   CLI::App* const ops = bench->add_subcommand(
       "ops", "Time every operation of the built-in models on the CPU, and compare its results with the reference");
   ops->footer(examples);

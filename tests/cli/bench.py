@@ -57,7 +57,6 @@ class BenchOps(Case):
             self.assertGreater(row["share_of_peak_now"], 0, row)
 
     def test_what_is_refused(self):
-        self.refused(2, ["ops"], "bench")
         self.refused(2, ["--model", "mnist/linear", "'alexnet'"], "bench", "ops", "--model", "mnist/linear,alexnet")
         self.refused(2, ["--kernels", "highway, onednn, auto", "'mkl'"], "bench", "ops", "--kernels", "mkl")
         self.refused(2, ["--rounds"], "bench", "ops", "--rounds", "0")

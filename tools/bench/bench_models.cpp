@@ -1,0 +1,194 @@
+// lean-train bench [WHAT...]: whole trainings, in every combination of the lists that the options hold.
+#include "tools/bench/bench_models.h"
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "tools/bench/formats.h"
+#include "tools/bench/runner.h"
+#include "tools/terminal.h"
+#include "tools/text.h"
+
+namespace lt::tool {
+namespace {
+
+constexpr uint32_t most_threads = 4096, most_batch = 1u << 20, most_steps = 1u << 16, most_repetitions = 1000;
+constexpr double seconds_without_names = 300;
+
+struct Arguments {
+  Lists lists;
+  MeasureOptions options;
+  uint32_t repetitions = 3;
+  BenchFormat format = BenchFormat::table;
+  bool published = false, in_this_process = false;
+};
+
+[[noreturn]] void reject(const char* option, const std::string& expected, const std::string& found) {
+  throw CLI::ValidationError(option, "expected " + expected + ", found '" + found + "'");
+}
+
+using IsItem = bool (*)(const std::string&);
+
+void add_list(CLI::App* command, const char* option, std::vector<std::string>* target, IsItem is_item,
+              const std::string& words, const char* help) {
+  const auto read = [=](const std::string& text) {
+    const auto items = split_list(text);
+    if (!items || !std::all_of(items->begin(), items->end(), is_item))
+      reject(option, "one or several different ones of " + words + ", separated by commas", text);
+    *target = *items;
+  };
+  command->add_option_function<std::string>(option, read, help)->type_name("LIST");
+}
+
+void add_number_list(CLI::App* command, const char* option, std::vector<uint32_t>* target, uint32_t most,
+                     const char* help) {
+  const auto read = [=](const std::string& text) {
+    const auto numbers = split_numbers(text, most);
+    if (!numbers)
+      reject(option, "one or several different whole numbers from 1 to " + std::to_string(most) + ", separated by commas",
+             text);
+    *target = *numbers;
+  };
+  command->add_option_function<std::string>(option, read, help)->type_name("LIST");
+}
+
+void add_number(CLI::App* command, const char* option, uint32_t* target, uint32_t most, const char* help) {
+  const auto read = [=](const std::string& text) {
+    const auto number = parse_whole_number(text);
+    if (!number || *number < 1 || *number > most) reject(option, "a whole number from 1 to " + std::to_string(most), text);
+    *target = static_cast<uint32_t>(*number);
+  };
+  command->add_option_function<std::string>(option, read, help)->type_name("N");
+}
+
+bool is_device(const std::string& word) {
+  const bool numbered = word.starts_with("cuda:") && parse_whole_number(std::string_view(word).substr(5)).has_value();
+  return numbered || word == "auto" || word == "cpu" || word == "cuda" || word == "reference";
+}
+
+bool is_kernels(const std::string& word) {
+  return (word.starts_with("highway:") && word != "highway:") || word == "auto" || word == "highway" || word == "onednn" ||
+         word == "cudnn" || word == "own";
+}
+
+bool is_precision(const std::string& word) { return word == "fp32" || word == "tf32" || word == "bf16"; }
+
+// Words of a user, each a model or several with commas between them.
+void take_models(const std::vector<std::string>& words, std::vector<std::string>* models) {
+  const std::vector<std::string> known = built_in_models();
+  for (const std::string& word : words) {
+    const auto names = split_list(word);
+    if (!names) reject("WHAT", "models, such as mnist or mnist,cifar10", word);
+    for (const std::string& name : *names) {
+      const std::string model = model_of_word(name);
+      if (model.empty()) reject("WHAT", "ops, mnist, rnn, or one of " + CLI::detail::join(known, ", "), name);
+      if (std::find(models->begin(), models->end(), model) == models->end()) models->push_back(model);
+    }
+  }
+}
+
+void warn(const BenchResult& result) {
+  std::string left_out;
+  size_t noisy = 0;
+  for (const Row& row : result.rows) {
+    if (row.state == RowState::left_out) left_out += (left_out.empty() ? "" : ", ") + row.asked.model;
+    if (row.state == RowState::measured && !noise_in(result, row).empty()) ++noisy;
+  }
+  if (!left_out.empty())
+    say("left out, for they do not fit into %.0f s: %s; named, they are measured", seconds_without_names, left_out.c_str());
+  if (noisy != 0)
+    say("the machine was not quiet during %zu of %zu measurements: their notes say how", noisy, result.rows.size());
+}
+
+// What was measured counts; where nothing was, the first row's reason is the whole run's.
+ExitCode verdict(const BenchResult& result) {
+  for (const Row& row : result.rows) {
+    if (row.state != RowState::failed) continue;
+    complain("%s: %s", row.asked.model.c_str(), row.reason.c_str());
+    const int code = row.exit_code;
+    return code >= static_cast<int>(ExitCode::internal) && code <= static_cast<int>(ExitCode::io)
+               ? static_cast<ExitCode>(code)
+               : ExitCode::internal;
+  }
+  for (const Row& row : result.rows)
+    if (row.state == RowState::measured) return ExitCode::ok;
+  for (const Row& row : result.rows) {
+    if (row.state != RowState::unavailable) continue;
+    complain("nothing could be measured: %s", row.reason.c_str());
+    return static_cast<ExitCode>(row.exit_code);
+  }
+  complain("nothing could be measured in %.0f s: name the models, which have all the time they need",
+           seconds_without_names);
+  return ExitCode::usage;
+}
+
+ExitCode run(Arguments arguments) {
+  const bool named = !arguments.lists.models.empty();
+  if (!named) arguments.lists.models = built_in_models();
+  BenchRequest request;
+  request.configurations = combinations(arguments.lists);
+  if (arguments.in_this_process) return measure(request.configurations[0], arguments.options);
+  request.options = arguments.options;
+  request.repetitions = arguments.repetitions;
+  request.limit_seconds = named ? 0 : seconds_without_names;
+  request.published = arguments.published;
+  const BenchResult result = run_bench(request);
+  StandardOutput out;
+  out.write(format_result(result, arguments.format));
+  warn(result);
+  if (!out.close()) return ExitCode::io;
+  return verdict(result);
+}
+
+}  // namespace
+
+void add_bench_models(CLI::App* bench, int* exit_code) {
+  const auto arguments = std::make_shared<Arguments>();
+  const auto read_models = [=](const std::vector<std::string>& words) {
+    take_models(words, &arguments->lists.models);
+    return true;
+  };
+  bench
+      ->add_option("WHAT", read_models,
+                   "Models, as " + CLI::detail::join(built_in_models(), ", ") + " [all that fit into five minutes]")
+      ->type_name("")
+      ->expected(0, -1)
+      ->allow_extra_args();
+  Lists& lists = arguments->lists;
+  add_list(bench, "--device", &lists.devices, is_device, "auto, cpu, cuda, cuda:N, reference", "Where to train [auto]");
+  add_list(bench, "--kernels", &lists.kernels, is_kernels, "auto, highway, highway:SET, onednn, cudnn, own",
+           "Whose code [auto]");
+  add_list(bench, "--precision", &lists.precisions, is_precision, "fp32, tf32, bf16",
+           "Of products and what is between them [fp32]");
+  add_number_list(bench, "--batch", &lists.batches, most_batch, "Samples a step [the model's]");
+  add_number_list(bench, "--threads", &lists.threads, most_threads,
+                  "Threads that compute [as many as this process may use]");
+  bench->add_option("--data", arguments->options.data, "Folder of the data sets, as for a training")->type_name("DIR");
+  add_number(bench, "-r,--repetitions", &arguments->repetitions, most_repetitions,
+             "Processes a configuration, which take turns with those of the others [3]");
+  add_number(bench, "--warm-up", &arguments->options.warm_up_steps, most_steps,
+             "Steps in front of those that are timed [3]");
+  add_number(bench, "--steps", &arguments->options.steps, most_steps,
+             "Timed steps a repetition [as many as --seconds hold, 5 at least]");
+  const auto read_seconds = [=](const std::string& text) {
+    const auto seconds = parse_number(text);
+    if (!seconds || *seconds <= 0 || *seconds > 3600)
+      reject("--seconds", "a number of seconds above 0, 3600 at most", text);
+    arguments->options.seconds = *seconds;
+  };
+  bench->add_option_function<std::string>("--seconds", read_seconds, "Of timed steps a repetition [1]")->type_name("X");
+  bench->add_flag("--published", arguments->published, "Others' figures beside ours, with the hardware they were taken on")
+      ->disable_flag_override();
+  const auto read_format = [=](const std::string& text) {
+    if (!format_of_word(text, &arguments->format)) reject("--output", "one of table, md, csv, json, jsonl", text);
+  };
+  bench->add_option_function<std::string>("-o,--output", read_format, "The form of what is printed on stdout [table]")
+      ->type_name("table|md|csv|json|jsonl");
+  // How the program starts itself; for one configuration.
+  bench->add_flag("--in-this-process", arguments->in_this_process)->disable_flag_override()->group("");
+  bench->final_callback([=] {
+    if (bench->get_subcommands().empty()) *exit_code = static_cast<int>(run(*arguments));
+  });
+}
+
+}  // namespace lt::tool
