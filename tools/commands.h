@@ -13,6 +13,7 @@ void add_rnn_command(CLI::App& app, int* exit_code);
 void add_predict_command(CLI::App& app, int* exit_code);
 void add_train_command(CLI::App& app, int* exit_code);
 void add_bench_command(CLI::App& app, int* exit_code);
+void add_compare_command(CLI::App& app, int* exit_code);
 void add_inspect_command(CLI::App& app, int* exit_code);
 void add_devices_command(CLI::App& app, int* exit_code);
 void add_selftest_command(CLI::App& app, int* exit_code);

@@ -228,6 +228,20 @@ DataGetEvents events_on_terminal() {
   return events;
 }
 
+Fetched prepare_texts_once(const std::string& kind, std::string* data) {
+  const PublishedSet* const set = published_set(kind);
+  if (set == nullptr || !set->made_of_texts) return {};
+  std::string folder = data_folder(kind, *data);
+  if (folder.empty()) return {};
+  const std::string cache = cache_folder(), before = folder;
+  Fetched result =
+      prepare_reviews_once(*set, cache.empty() ? "" : cache + "/" + set->folder, events_on_terminal(), &folder);
+  clear_live_line();
+  if (folder != before) *data = folder;
+  if (result.result != Fetched::ok) complain("%s", result.why.c_str());
+  return result;
+}
+
 namespace {
 
 ExitCode get(const Arguments& arguments) {

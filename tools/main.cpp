@@ -103,6 +103,7 @@ int run(int argc, char** argv) {
   add_inspect_command(app, &exit_status);
   add_devices_command(app, &exit_status);
   add_bench_command(app, &exit_status);
+  add_compare_command(app, &exit_status);
   add_report_command(app, &exit_status);
   add_selftest_command(app, &exit_status);
   add_data_command(app, &exit_status);

@@ -5,6 +5,7 @@
 #include "tools/commands.h"
 #include "tools/options.h"
 #include "tools/train.h"
+#include "tools/what.h"
 
 namespace lt::tool {
 namespace {
@@ -23,7 +24,7 @@ constexpr const char* examples =
 void add_mnist_command(CLI::App& app, int* exit_code) {
   struct State {
     TrainOptions options;
-    std::string model = "cnn-same";
+    std::string model = default_model("mnist");
   };
   const auto state = std::make_shared<State>();
   CLI::App* const command = app.add_subcommand("mnist", "Train a model of handwritten digits");

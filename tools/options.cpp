@@ -4,32 +4,21 @@
 #include <CLI/CLI.hpp>
 #include <limits>
 
+#include "tools/option_words.h"
 #include "tools/text.h"
 
 namespace lt::tool {
 namespace {
-
-using Words = std::vector<std::string>;
 
 constexpr const char* model_group = "Model and training";
 constexpr const char* data_group = "Data and files";
 constexpr const char* machine_group = "Machine";
 constexpr const char* output_group = "Output";
 
-[[noreturn]] void reject(const char* option, const std::string& expected, const std::string& found) {
-  throw CLI::ValidationError(option, "expected " + expected + ", found '" + found + "'");
-}
-
 template <class T>
 void add_whole_number(CLI::App* command, const char* option, T* target, uint64_t low, const char* group, const char* help) {
   constexpr uint64_t high = std::numeric_limits<T>::max();
-  const auto read = [=](const std::string& text) {
-    const auto value = parse_whole_number(text);
-    if (!value || *value < low || *value > high) {
-      reject(option, "a whole number from " + std::to_string(low) + " to " + std::to_string(high), text);
-    }
-    *target = static_cast<T>(*value);
-  };
+  const auto read = [=](const std::string& text) { *target = static_cast<T>(check_whole_number(option, text, low, high)); };
   command->add_option_function<std::string>(option, read, help)->type_name("N")->group(group);
 }
 
@@ -65,37 +54,29 @@ void add_path(CLI::App* command, const char* option, std::string* target, const 
   command->add_option_function<std::string>(option, read, help)->type_name(type)->group(group);
 }
 
-// auto, cpu, reference, cuda, cuda:N: whether the machine has it is for the library to say.
 void add_device(CLI::App* command, std::string* target) {
   const auto read = [=](const std::string& text) {
-    const bool numbered = text.starts_with("cuda:") && parse_whole_number(std::string_view(text).substr(5)).has_value();
-    if (text != "auto" && text != "cpu" && text != "cuda" && text != "reference" && !numbered) {
-      reject("--device", "auto, cpu, cuda, cuda:N or reference", text);
-    }
+    check_device("--device", text);
     *target = text;
   };
   command
       ->add_option_function<std::string>("--device", read,
                                          "Where to train. auto takes CUDA if it is usable, else the CPU; a device asked "
                                          "for by name is used or refused")
-      ->type_name("auto|cpu|cuda[:N]|reference")
+      ->type_name(device_words)
       ->group(machine_group);
 }
 
-// highway:SET: which sets there are, and whether the processor has it, is for the library to say.
 void add_kernels(CLI::App* command, std::string* target) {
   const auto read = [=](const std::string& text) {
-    const Words words = {"auto", "highway", "onednn", "cudnn", "own"};
-    if (!text.starts_with("highway:") && std::find(words.begin(), words.end(), text) == words.end()) {
-      reject("--kernels", "one of auto, highway, highway:SET, onednn, cudnn, own", text);
-    }
+    check_kernels("--kernels", text);
     *target = text;
   };
   command
       ->add_option_function<std::string>("--kernels", read,
                                          "Whose code computes: highway or onednn on the CPU, own or cudnn on a GPU. SET "
                                          "names the CPU's instructions: baseline, sse4, avx2, avx512 [the best it has]")
-      ->type_name("auto|highway[:SET]|onednn|cudnn|own")
+      ->type_name(kernel_words)
       ->group(machine_group);
 }
 
@@ -156,10 +137,7 @@ void add_model_option(CLI::App* command, const std::string& prefix, std::string*
       ->group(model_group);
 }
 
-void add_training_options(CLI::App* command, TrainOptions* options) {
-  add_whole_number(command, "--epochs", &options->epochs, 1, model_group, "Passes over the training set");
-  add_whole_number(command, "--steps", &options->steps, 1, model_group,
-                   "Stop after so many steps, if epochs do not end first");
+void add_model_and_data_options(CLI::App* command, TrainOptions* options) {
   add_whole_number(command, "--batch", &options->batch, 1, model_group, "Samples a step");
   add_choice(command, "--optimizer", &options->optimizer, {"sgd", "momentum", "adam"}, model_group,
              "How weights are updated");
@@ -168,12 +146,21 @@ void add_training_options(CLI::App* command, TrainOptions* options) {
   add_seed(command, &options->seed);
   add_flag(command, "--no-shuffle", &options->no_shuffle, model_group, "The files' order, every epoch");
   add_flag(command, "--no-dropout", &options->no_dropout, model_group, "Dropout layers let everything through");
-
   add_path(command, "--data", &options->data, "DIR", data_group,
            "Folder of the data set, or its parent [$LEAN_TRAIN_DATA, the cache, else built-in synthetic data]");
   add_flag(command, "--skip-bad", &options->skip_bad, data_group,
            "Leave out samples that the loss ctc cannot take, such as those with more labels than steps [refuse them]");
   add_path(command, "--weights", &options->weights, "FILE", data_group, "Start from these weights (safetensors)");
+  add_memory(command, &options->memory_bytes);
+  add_flag(command, "--deterministic", &options->deterministic, machine_group,
+           "Reproducible kernels alone (all CPU kernels are)");
+}
+
+void add_training_options(CLI::App* command, TrainOptions* options) {
+  add_whole_number(command, "--epochs", &options->epochs, 1, model_group, "Passes over the training set");
+  add_whole_number(command, "--steps", &options->steps, 1, model_group,
+                   "Stop after so many steps, if epochs do not end first");
+  add_model_and_data_options(command, options);
   add_path(command, "--save", &options->save, "FILE", data_group,
            "Write a checkpoint at the end and when stopped (safetensors)");
   add_whole_number(command, "--save-every", &options->save_every, 1, data_group, "A checkpoint every N steps too");
@@ -187,9 +174,6 @@ void add_training_options(CLI::App* command, TrainOptions* options) {
              "Of products, and of what is between layers [fp32]");
   add_whole_number(command, "--threads", &options->threads, 1, machine_group,
                    "Threads that compute [as many as this process may use]");
-  add_memory(command, &options->memory_bytes);
-  add_flag(command, "--deterministic", &options->deterministic, machine_group,
-           "Reproducible kernels alone (all CPU kernels are)");
 
   add_path(command, "--log", &options->log, "FILE", output_group,
            "Write a run log, one JSON object a line; replaces FILE, with --resume appends to it");

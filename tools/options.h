@@ -28,7 +28,9 @@ struct TrainOptions {
 
 // --model, one of the built-in recipes "PREFIX/..." without the prefix; `model` holds the default and outlives the command.
 void add_model_option(CLI::App* command, const std::string& prefix, std::string* model);
-// `options` outlives the command.
+// What a step computes and on which data, where it runs and how much of it apart. `options` outlives the command.
+void add_model_and_data_options(CLI::App* command, TrainOptions* options);
+// All of a training's; `options` outlives the command.
 void add_training_options(CLI::App* command, TrainOptions* options);
 
 // The configuration; its strings point into `options`.

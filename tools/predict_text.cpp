@@ -1,11 +1,8 @@
 #include "tools/predict_text.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -14,6 +11,7 @@
 
 #include "tools/data_source.h"
 #include "tools/keras_words.h"
+#include "tools/read_file.h"
 #include "tools/review_words.h"
 #include "tools/terminal.h"
 
@@ -23,19 +21,9 @@ namespace {
 constexpr uint64_t text_limit_bytes = 16 << 20, vocabulary_limit_bytes = 256 << 20;
 constexpr int32_t start_of_review = 1, unknown_word = 2, first_word = 4;
 
-// The first `most` bytes of a file, or of stdin for "-". False, the reason said.
+// The first `most` bytes. False, the reason said.
 bool read_bytes(const std::string& path, uint64_t most, std::string* bytes) {
-  const int fd = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  int error = fd < 0 ? errno : 0;
-  char part[65536];
-  while (error == 0 && bytes->size() < most) {
-    const ssize_t got = read(fd, part, std::min<uint64_t>(sizeof part, most - bytes->size()));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) error = errno;
-    if (got <= 0) break;
-    bytes->append(part, static_cast<size_t>(got));
-  }
-  if (fd > STDIN_FILENO) close(fd);
+  const int error = read_file(path, most, bytes);
   if (error != 0) complain("cannot read %s: %s", path.c_str(), std::strerror(error));
   return error == 0;
 }

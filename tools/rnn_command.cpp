@@ -6,6 +6,7 @@
 #include "tools/commands.h"
 #include "tools/options.h"
 #include "tools/train.h"
+#include "tools/what.h"
 
 namespace lt::tool {
 namespace {
@@ -21,7 +22,7 @@ constexpr const char* examples =
 void add_rnn_command(CLI::App& app, int* exit_code) {
   struct State {
     TrainOptions options;
-    std::string model = "lstm-1x320", lengths = "own";
+    std::string model = default_model("rnn"), lengths = "own";
   };
   const auto state = std::make_shared<State>();
   CLI::App* const command = app.add_subcommand("rnn", "Time recurrent networks on one batch of sequences");

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -26,6 +27,13 @@ JsonRecord& hash_member(JsonRecord& record, const char* name, const char* hash) 
 
 JsonRecord& bytes_member(JsonRecord& record, const char* name, uint64_t bytes) {
   return bytes != 0 ? record.whole(name, bytes) : record.null(name);
+}
+
+JsonRecord step_record(const lt_report& report) {
+  JsonRecord record("step");
+  record.whole("step", report.step).number("loss", report.loss).number("seconds", report.seconds);
+  record.whole("epoch", report.epoch).number("accuracy", report.accuracy);
+  return record;
 }
 
 }  // namespace
@@ -74,6 +82,8 @@ void RunLog::run(const RunFacts& facts) {
   if (facts.skipped_test_samples != 0) record.whole("skipped_test_samples", facts.skipped_test_samples);
   record.whole("arena_bytes", facts.arena_bytes);
   if (facts.resumed_step != 0) record.whole("resumed_step", facts.resumed_step);
+  if (!facts.side.empty()) record.text("side", facts.side);
+  if (!facts.base.empty()) record.text("compared_with", facts.base);
   write(record.line());
 }
 
@@ -136,9 +146,15 @@ void RunLog::mistakes(const std::vector<Mistake>& mistakes, const lt_dataset* te
 
 void RunLog::step(const lt_report& report) {
   if (fd_ < 0) return;
-  JsonRecord record("step");
-  record.whole("step", report.step).number("loss", report.loss).number("seconds", report.seconds);
-  record.whole("epoch", report.epoch).number("accuracy", report.accuracy);
+  JsonRecord record = step_record(report);
+  write(record.line());
+}
+
+void RunLog::step(const lt_report& report, double loss_difference, double weights_distance) {
+  if (fd_ < 0) return;
+  JsonRecord record = step_record(report);
+  record.number("loss_difference", loss_difference);
+  if (!std::isnan(weights_distance)) record.number("weights_distance", weights_distance);
   write(record.line());
 }
 

@@ -21,6 +21,7 @@ struct RunFacts {
   uint64_t arena_bytes, train_samples, test_samples;
   uint64_t skipped_train_samples = 0, skipped_test_samples = 0;  // --skip-bad; not among the samples above
   uint64_t resumed_step = 0;                                     // 0: from the beginning
+  std::string side, base;  // of a comparison (`compare`): its name, and the side that it is compared with ("": itself)
 };
 
 // What the end record says. Accuracies are negative and hashes empty where there is none.
@@ -54,6 +55,8 @@ class RunLog {
   // One record an operation ("op") and one a tensor ("plan"): what lives where, from which operation to which.
   void plan(const lt_plan* plan);
   void step(const lt_report& report);
+  // The same of a side of a comparison: how far it is from the base by then; NaN where that was not looked at.
+  void step(const lt_report& report, double loss_difference, double weights_distance);
   void epoch(const lt_report& train, const lt_report& test);
   // One record ("mistakes") a sample. Images travel with it, as base64 of their bytes, channel by channel, so that a report
   // needs no data set.

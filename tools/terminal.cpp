@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "tools/text.h"
+
 namespace lt::tool {
 namespace {
 
@@ -93,9 +95,10 @@ void complain(const char* format, ...) {
 }
 
 void draw_live_line(const char* text) {
-  char line[512];
-  // The last column stays free: some terminals wrap when it is written. The text is ASCII, a byte a column.
-  const size_t room = std::min<size_t>(terminal_columns(STDERR_FILENO) - 1, sizeof line - 8);
+  char line[2048];
+  // The last column stays free: some terminals wrap when it is written.
+  const size_t bytes = bytes_of_columns(text, terminal_columns(STDERR_FILENO) - 1);
+  const size_t room = std::min(bytes, sizeof line - 8);
   const int length = std::snprintf(line, sizeof line, "\r%.*s\033[K", static_cast<int>(room), text);
   write_all(STDERR_FILENO, line, clamp_length(length, sizeof line));
   live_line_drawn = true;

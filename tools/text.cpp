@@ -66,6 +66,18 @@ size_t utf8_sequence(std::string_view text) {
   return 0;
 }
 
+size_t bytes_of_columns(std::string_view text, size_t columns) {
+  size_t bytes = 0;
+  for (; columns > 0 && bytes < text.size(); --columns) bytes += std::max<size_t>(utf8_sequence(text.substr(bytes)), 1);
+  return bytes;
+}
+
+size_t display_columns(std::string_view text) {
+  size_t columns = 0;
+  for (; !text.empty(); ++columns) text.remove_prefix(std::max<size_t>(utf8_sequence(text), 1));
+  return columns;
+}
+
 std::string format_count_of(uint64_t count, const char* noun) {
   return format_count(count) + " " + noun + (count == 1 ? "" : "s");
 }

@@ -18,6 +18,11 @@ std::optional<uint64_t> parse_size(std::string_view text);
 // Bytes of the well-formed UTF-8 sequence at the start of `text` (Unicode 15, table 3-7); 0 where there is none.
 size_t utf8_sequence(std::string_view text);
 
+// Columns that a terminal takes for UTF-8 text of narrow characters: one each, and one for a byte that is part of none.
+size_t display_columns(std::string_view text);
+// Bytes of the longest start of `text` that fits into so many columns.
+size_t bytes_of_columns(std::string_view text, size_t columns);
+
 // "1 step", "2 steps".
 std::string format_count_of(uint64_t count, const char* noun);
 std::string format_count(uint64_t count);     // "3,274,624"

@@ -14,7 +14,6 @@
 
 #include "tools/checkpoints.h"
 #include "tools/data_command.h"
-#include "tools/data_reviews.h"
 #include "tools/data_source.h"
 #include "tools/event_file.h"
 #include "tools/exit_code.h"
@@ -32,6 +31,7 @@
 #include "tools/summary.h"
 #include "tools/terminal.h"
 #include "tools/text.h"
+#include "tools/what.h"
 
 namespace lt::tool {
 namespace {
@@ -45,11 +45,6 @@ void write_hash(const lt_dataset* dataset, char text[33]) {
 int write_to_stdout(void* out, const void* bytes, size_t size) {
   static_cast<StandardOutput*>(out)->write({static_cast<const char*>(bytes), size});
   return 0;  // a reader that went away is no failure of the plan; StandardOutput keeps the others
-}
-
-// "mnist/cnn-same" of the command mnist is "cnn-same".
-std::string short_model(const std::string& command, const std::string& model) {
-  return model.starts_with(command + "/") ? model.substr(command.size() + 1) : model;
 }
 
 class Training {
@@ -74,7 +69,6 @@ class Training {
   void hash_data();
   void log_mistakes();
   void close();
-  bool prepare_data_once(std::string* data);
   bool fail(lt_status status, Stage stage);
   int exit_status() const;
 
@@ -113,24 +107,6 @@ bool Training::print_plan() {
   return status == LT_OK || fail(status, Stage::plan);
 }
 
-// Texts become numbers when they are first used.
-bool Training::prepare_data_once(std::string* data) {
-  const PublishedSet* const set = published_set(facts_.plan.data);
-  if (set == nullptr || !set->made_of_texts) return true;
-  std::string folder = data_folder(facts_.plan.data, *data);
-  if (folder.empty()) return true;
-  const std::string cache = cache_folder(), before = folder;
-  const Fetched result =
-      prepare_reviews_once(*set, cache.empty() ? "" : cache + "/" + set->folder, events_on_terminal(), &folder);
-  clear_live_line();
-  if (folder != before) *data = folder;
-  if (result.result == Fetched::ok) return true;
-  error_ = result.why;
-  complain("%s", error_.c_str());
-  code_ = exit_code_of(result);
-  return false;
-}
-
 bool Training::set_up() {
   if (options_.log_every != 0 && options_.log.empty() && options_.tensorboard.empty()) {
     complain("--log-every needs --log or --tensorboard: there is nothing to write to");
@@ -154,7 +130,10 @@ bool Training::set_up() {
   if (const lt_status status = lt_plan_get(plan, &facts_.plan)) return fail(status, Stage::plan);
   if (const lt_status status = lt_plan_memory(plan, &memory)) return fail(status, Stage::plan);
   std::string data = options_.data;
-  if (!prepare_data_once(&data)) return false;
+  if (const Fetched texts = prepare_texts_once(facts_.plan.data, &data); texts.result != Fetched::ok) {
+    code_ = exit_code_of(texts);
+    return false;
+  }
   if (const lt_status status = open_data(facts_.plan.data, data, &source_)) return fail(status, Stage::data);
   facts_.command = options_.command;
   facts_.model = short_model(options_.command, facts_.plan.model);

@@ -1,0 +1,51 @@
+// Words of options and lists of them. See option_words.h.
+#include "tools/option_words.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "tools/text.h"
+
+namespace lt::tool {
+
+void reject(const char* option, const std::string& expected, const std::string& found) {
+  throw CLI::ValidationError(option, "expected " + expected + ", found '" + found + "'");
+}
+
+void check_device(const char* option, const std::string& text) {
+  const bool numbered = text.starts_with("cuda:") && parse_whole_number(std::string_view(text).substr(5)).has_value();
+  if (text != "auto" && text != "cpu" && text != "cuda" && text != "reference" && !numbered)
+    reject(option, "auto, cpu, cuda, cuda:N or reference", text);
+}
+
+void check_kernels(const char* option, const std::string& text) {
+  const Words words = {"auto", "highway", "onednn", "cudnn", "own"};
+  if (!text.starts_with("highway:") && std::find(words.begin(), words.end(), text) == words.end())
+    reject(option, "one of auto, highway, highway:SET, onednn, cudnn, own", text);
+}
+
+void check_precision(const char* option, const std::string& text) {
+  if (text != "fp32" && text != "tf32" && text != "bf16") reject(option, "one of fp32, tf32, bf16", text);
+}
+
+uint64_t check_whole_number(const char* option, const std::string& text, uint64_t low, uint64_t high) {
+  const auto value = parse_whole_number(text);
+  if (!value || *value < low || *value > high)
+    reject(option, "a whole number from " + std::to_string(low) + " to " + std::to_string(high), text);
+  return *value;
+}
+
+Words parse_list(const char* option, const std::string& text, const Check& check) {
+  Words words;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const std::string word = text.substr(begin, end - begin);
+    check(option, word);
+    if (std::find(words.begin(), words.end(), word) != words.end()) reject(option, "each word once", text);
+    words.push_back(word);
+    begin = end + 1;
+  }
+  return words;
+}
+
+}  // namespace lt::tool

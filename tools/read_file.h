@@ -1,0 +1,12 @@
+// Files that are read whole, up to a limit. Set-up only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace lt::tool {
+
+// Appends the first `most` bytes of a file, or of stdin for "-", to `bytes`. 0, or errno.
+int read_file(const std::string& path, uint64_t most, std::string* bytes);
+
+}  // namespace lt::tool

@@ -1,0 +1,84 @@
+// Names of models. See what.h.
+#include "tools/what.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "src/lean_train.h"
+#include "tools/read_file.h"
+#include "tools/terminal.h"
+#include "tools/text.h"
+
+namespace lt::tool {
+namespace {
+
+constexpr size_t recipe_limit_bytes = 1 << 20;
+
+struct DefaultModel {
+  const char *command, *model;
+};
+constexpr DefaultModel default_models[] = {{"mnist", "cnn-same"}, {"rnn", "lstm-1x320"}};
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+std::vector<std::string> recipe_names() {
+  std::vector<std::string> names;
+  for (uint32_t index = 0; index < lt_recipe_count(); ++index) names.emplace_back(lt_recipe_name(index));
+  return names;
+}
+
+}  // namespace
+
+std::string default_model(const std::string& command) {
+  for (const DefaultModel& of : default_models)
+    if (command == of.command) return of.model;
+  return "";
+}
+
+std::string short_model(const std::string& command, const std::string& model) {
+  return model.starts_with(command + "/") ? model.substr(command.size() + 1) : model;
+}
+
+std::vector<std::string> what_names() {
+  std::vector<std::string> names = recipe_names();
+  for (const DefaultModel& of : default_models) names.emplace_back(of.command);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool read_recipe(const std::string& path, std::string* text) {
+  const int error = read_file(path, recipe_limit_bytes + 1, text);
+  if (error != 0) {
+    complain("cannot read the recipe '%s': %s; give a TOML file or one of the built-in recipes: %s", path.c_str(),
+             std::strerror(error), joined(recipe_names()).c_str());
+  } else if (text->size() > recipe_limit_bytes) {
+    complain("the recipe '%s' is longer than %zu bytes; is it a recipe?", path.c_str(), recipe_limit_bytes);
+  } else if (const size_t zero = text->find('\0'); zero != std::string::npos) {
+    complain("the recipe '%s' has a zero at byte %zu; expected TOML text", path.c_str(), zero);
+  } else {
+    return true;
+  }
+  return false;
+}
+
+bool find_what(const std::string& text, What* what) {
+  if (text == "-" || text.ends_with(".toml")) {
+    what->command = "train";
+    return read_recipe(text, &what->recipe);
+  }
+  const std::string model = default_model(text);
+  what->recipe = model.empty() ? text : text + "/" + model;
+  what->command = what->recipe.substr(0, what->recipe.find('/'));
+  if (lt_recipe_text(what->recipe.c_str()) != nullptr) return true;
+  const std::vector<std::string> names = what_names();
+  const std::string meant = closest_word(text, names);
+  complain("unknown model '%s'; %sexpected one of %s, or a recipe's file (.toml)", text.c_str(),
+           meant.empty() ? "" : ("did you mean " + meant + "? ").c_str(), joined(names).c_str());
+  return false;
+}
+
+}  // namespace lt::tool
