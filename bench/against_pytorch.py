@@ -14,7 +14,7 @@ import argparse, datetime, json, os, platform, statistics, subprocess, sys, temp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FORMS = {"eager": [], "compiled": ["--compile"]}
-STEPS = {"cnn-same": 60, "cnn-valid": 24, "linear": 12, "nn": 8, "cifar10": 20, "gru-1x320": 8, "lstm-1x320": 8, "bilstm-4x320": 4, "bilstm-4x320-ctc": 4}
+STEPS = {"cnn-same": 60, "cnn-valid": 24, "linear": 12, "nn": 8, "cifar10": 20, "imdb": 30, "gru-1x320": 8, "lstm-1x320": 8, "bilstm-4x320": 4, "bilstm-4x320-ctc": 4}
 RECURRENT = ("gru-1x320", "lstm-1x320", "bilstm-4x320", "bilstm-4x320-ctc")
 
 def recurrent(gates, layers, directions, last):
@@ -33,6 +33,8 @@ PRODUCTS = {
     "nn": (60000, [(784 * 128, False), (128 * 10, True)]),
     "cifar10": (64, [(32 * 32 * 50 * 27, False), (32 * 32 * 50 * 450, True), (16 * 16 * 100 * 450, True), (16 * 16 * 100 * 900, True),
                      (6400 * 512, True), (512 * 10, True)]),
+    # Every step of every word, as PyTorch computes them.
+    "imdb": (64, [(150 * 300 * 125, True), (150 * 300 * 100, True), (200, True)]),
     "gru-1x320": (25, recurrent(3, 1, 1, 320 * 25)),
     "lstm-1x320": (25, recurrent(4, 1, 1, 320 * 25)),
     "bilstm-4x320": (25, recurrent(4, 4, 2, 640 * 25)),
@@ -48,7 +50,7 @@ def step_operations(model):
 def ours(options, model, precision):
     with tempfile.TemporaryDirectory() as folder:
         log = os.path.join(folder, "run.jsonl")
-        name = ["cifar10"] if model == "cifar10" else ["rnn", "--model", model] if model in RECURRENT else ["mnist", "--model", model]
+        name = [model] if model in ("cifar10", "imdb") else ["rnn", "--model", model] if model in RECURRENT else ["mnist", "--model", model]
         command = [options.lean_train, *name, "--steps", str(STEPS[model]), "--precision", precision, "--log", log, "--quiet"]
         if options.threads: command += ["--threads", str(options.threads)]
         if options.data: command += ["--data", options.data]
