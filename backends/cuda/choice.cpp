@@ -2,6 +2,7 @@
 
 #include "backends/cuda/cublaslt/linear.h"
 #include "backends/cuda/cudnn/conv2d.h"
+#include "backends/cuda/cudnn/recurrent.h"
 #include "backends/cuda/own/own.h"
 #include "backends/cuda/rows_kernel.h"
 
@@ -72,6 +73,9 @@ std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, KernelChoice c
     case OpKind::conv2d_backward: return make_cudnn_conv2d_backward(request);
     case OpKind::linear: return make_cublaslt_linear(request);
     case OpKind::linear_backward: return make_cublaslt_linear_backward(request);
+    case OpKind::recurrent: return cudnn_has_recurrent(request) ? make_cudnn_recurrent(request) : make_own(request);
+    case OpKind::recurrent_backward:
+      return cudnn_has_recurrent(request) ? make_cudnn_recurrent_backward(request) : make_own(request);
     default: return make_own(request);
   }
 }

@@ -11,6 +11,7 @@
 #include "tests/cuda/fake.h"
 #include "tests/cuda/fake_cudnn_attributes.h"
 #include "tests/cuda/fake_cudnn_graph.h"
+#include "tests/cuda/fake_cudnn_rnn.h"
 
 namespace lt::cuda::fake {
 namespace {
@@ -43,16 +44,24 @@ struct Descriptor {
 };
 std::set<const void*> descriptors;
 
+}  // namespace
+
 cudnnStatus_t refuse(cudnnStatus_t status, const char* function, const std::string& why) {
   complain("%s: %s", function, why.c_str());
   last_message = why;
   return status;
 }
-// What the library may do without the caller being at fault.
 cudnnStatus_t unsupported(const std::string& why) {
   last_message = why;
   return CUDNN_STATUS_NOT_SUPPORTED;
 }
+bool is_handle(cudnnHandle_t handle) { return handles.count(handle) != 0; }
+cudaStream_t stream_of(cudnnHandle_t handle) {
+  return is_handle(handle) ? reinterpret_cast<const Handle*>(handle)->stream : nullptr;
+}
+void note_executed(const std::string& engine) { executed.push_back(engine); }
+
+namespace {
 
 Descriptor* find(const void* descriptor) {
   return descriptors.count(descriptor) == 0 ? nullptr : static_cast<Descriptor*>(const_cast<void*>(descriptor));
@@ -465,6 +474,7 @@ CudnnTable cudnn_table() {
   table.cudnnBackendGetAttribute = get_attribute;
   table.cudnnBackendFinalize = finalize;
   table.cudnnBackendExecute = execute;
+  fill_rnn(&table);
   return table;
 }
 

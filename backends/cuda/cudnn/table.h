@@ -1,7 +1,9 @@
-// cuDNN's functions, of its graph interface alone, as libcudnn.so exports them, in a table that is filled when the program
-// runs; tests fill it with functions of their own. Compiled against the library's header, linked with nothing.
+// cuDNN's functions, of its graph interface and of recurrent layers, as libcudnn.so exports them, in a table that is filled
+// when the program runs; tests fill it with functions of their own. Compiled against the library's headers, linked with
+// nothing.
 #pragma once
 
+#include <cudnn_adv.h>
 #include <cudnn_graph.h>
 
 #include "src/base/status.h"
@@ -19,7 +21,25 @@
   F(cudnnBackendSetAttribute)      \
   F(cudnnBackendGetAttribute)      \
   F(cudnnBackendFinalize)          \
-  F(cudnnBackendExecute)
+  F(cudnnBackendExecute)           \
+  F(cudnnCreateTensorDescriptor)   \
+  F(cudnnDestroyTensorDescriptor)  \
+  F(cudnnSetTensorNdDescriptor)    \
+  F(cudnnCreateDropoutDescriptor)  \
+  F(cudnnDestroyDropoutDescriptor) \
+  F(cudnnSetDropoutDescriptor)     \
+  F(cudnnCreateRNNDescriptor)      \
+  F(cudnnDestroyRNNDescriptor)     \
+  F(cudnnSetRNNDescriptor_v8)      \
+  F(cudnnCreateRNNDataDescriptor)  \
+  F(cudnnDestroyRNNDataDescriptor) \
+  F(cudnnSetRNNDataDescriptor)     \
+  F(cudnnGetRNNWeightSpaceSize)    \
+  F(cudnnGetRNNWeightParams)       \
+  F(cudnnGetRNNTempSpaceSizes)     \
+  F(cudnnRNNForward)               \
+  F(cudnnRNNBackwardData_v8)       \
+  F(cudnnRNNBackwardWeights_v8)
 
 namespace lt::cuda {
 

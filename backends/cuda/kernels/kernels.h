@@ -9,6 +9,7 @@
 #include "backends/cuda/kernels/embedding.h"
 #include "backends/cuda/kernels/gemm.h"
 #include "backends/cuda/kernels/pad.h"
+#include "backends/cuda/kernels/pieces.h"
 #include "backends/cuda/kernels/recurrent.h"
 
 // K(module, kernel, Arguments)
@@ -19,6 +20,7 @@
   LT_CUDA_EMBEDDING_KERNELS(K)   \
   LT_CUDA_GEMM_KERNELS(K)        \
   LT_CUDA_PAD_KERNELS(K)         \
+  LT_CUDA_PIECES_KERNELS(K)      \
   LT_CUDA_RECURRENT_KERNELS(K)
 
 namespace lt::cuda {
