@@ -14,7 +14,8 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 from case import Case, run
 
-QUICK = ["--steps", "3", "--warm-up", "1", "-r", "2", "--threads", "2"]
+PEAK = ["--steps", "3", "--warm-up", "1", "-r", "2", "--threads", "2"]
+QUICK = [*PEAK, "--no-peak"]
 # Multiplications and additions of a step, two each: bench/models.py says how PyTorch's are counted.
 CONVOLUTION = 2 * 64 * (2 * 28 * 28 * 32 * 25 + 3 * 14 * 14 * 64 * 32 * 25 + 3 * 3136 * 1024 + 3 * 1024 * 10)
 INSIDE = [sum(0 <= y + k - 2 < size for y in range(size) for k in range(5)) ** 2 for size in (28, 14)]
@@ -27,7 +28,7 @@ class BenchModels(Case):
         return self.ok(run("bench", *arguments)).stdout
 
     def test_json_is_as_its_schema_says(self):
-        found = json.loads(self.bench("mnist/linear", "mnist", "--precision", "fp32,bf16", "--published", *QUICK, "-o", "json"))
+        found = json.loads(self.bench("mnist/linear", "mnist", "--precision", "fp32,bf16", "--published", *PEAK, "-o", "json"))
         VALIDATOR.validate(found)
         self.assertEqual([(row["model"], row["precision"]) for row in found["rows"]],
                          [("mnist/linear", "fp32"), ("mnist/linear", "bf16"), ("mnist/cnn-same", "fp32"), ("mnist/cnn-same", "bf16")])
@@ -66,7 +67,7 @@ class BenchModels(Case):
         VALIDATOR.validate({**head, "rows": [{key: value for key, value in row.items() if key != "type"} for row in rows], "published": []})
 
     def test_recurrent_layers_and_their_arithmetic(self):
-        rows = json.loads(self.bench("rnn/gru-1x320", "--steps", "1", "--warm-up", "1", "-r", "1", "-o", "json"))["rows"]
+        rows = json.loads(self.bench("rnn/gru-1x320", "--steps", "1", "--warm-up", "1", "-r", "1", "--no-peak", "-o", "json"))["rows"]
         self.assertEqual((rows[0]["nominal_operations"], rows[0]["real_operations"]), (GRU, GRU))
         self.assertEqual(rows[0]["repetitions"][0]["timed_steps"], 1)
 
@@ -80,7 +81,7 @@ class BenchModels(Case):
 
     def test_table_and_markdown(self):
         for form in ("table", "md"):
-            text = self.bench("mnist/linear", "--device", "cpu,cuda:99", *QUICK, "--published", "-o", form)
+            text = self.bench("mnist/linear", "--device", "cpu,cuda:99", *PEAK, "--published", "-o", form)
             self.assertRegex(text, r"Peak of 2 threads: \d+ GFLOP/s in fp32")
             row = next(line for line in text.splitlines() if line.lstrip("| ").startswith("mnist/linear"))
             self.assertRegex(row, r"mnist/linear[ |]+cpu[ |]+highway [A-Za-z0-9-]+[ |]+fp32[ |]+2[ |]+\d+[ |]+\d+\.\d{3}[ |]")
@@ -90,6 +91,12 @@ class BenchModels(Case):
         self.assertTrue(set(table[1]) <= set("|- "), table[1])
         self.assertIn("| GTX 1080 Ti | PyTorch |", self.bench("mnist", "--published", *QUICK, "-o", "md").replace("DyNet, minibatch", ""))
 
+    def test_without_the_peak(self):
+        found = json.loads(self.bench("mnist/linear", *QUICK, "-o", "json"))
+        VALIDATOR.validate(found)
+        self.assertEqual(found["machine"]["peaks_before_and_after"], [])
+        self.assertEqual((found["rows"][0]["nominal_share_of_peak"], found["rows"][0]["real_share_of_peak"]), (None, None))
+
     def test_csv(self):
         rows = list(csv.DictReader(io.StringIO(self.bench("mnist/linear", "--device", "cpu,cuda:99", *QUICK, "-o", "csv"))))
         self.assertEqual([row["status"] for row in rows], ["measured", "unavailable"])
@@ -98,13 +105,13 @@ class BenchModels(Case):
         self.assertTrue(rows[1]["note"])
 
     def test_nothing_measured(self):
-        done = run("bench", "mnist/linear", "--device", "cuda:99", "-r", "1", "-o", "json")
+        done = run("bench", "mnist/linear", "--device", "cuda:99", "-r", "1", "--no-peak", "-o", "json")
         self.assertEqual(done.returncode, 4, done.stderr)
         self.assertEqual(json.loads(done.stdout)["rows"][0]["status"], "unavailable")
         self.assertIn("nothing could be measured: ", done.stderr)
 
     def test_data_that_cannot_be_read(self):
-        done = run("bench", "mnist/linear", "--data", self.folder, "-r", "1", "-o", "csv")
+        done = run("bench", "mnist/linear", "--data", self.folder, "-r", "1", "--no-peak", "-o", "csv")
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertIn(self.folder, done.stdout)
 

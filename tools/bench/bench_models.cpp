@@ -20,7 +20,7 @@ struct Arguments {
   MeasureOptions options;
   uint32_t repetitions = 3;
   BenchFormat format = BenchFormat::table;
-  bool published = false, in_this_process = false;
+  bool published = false, peak = true, in_this_process = false;
 };
 
 [[noreturn]] void reject(const char* option, const std::string& expected, const std::string& found) {
@@ -132,6 +132,7 @@ ExitCode run(Arguments arguments) {
   request.repetitions = arguments.repetitions;
   request.limit_seconds = named ? 0 : seconds_without_names;
   request.published = arguments.published;
+  request.peak = arguments.peak;
   const BenchResult result = run_bench(request);
   StandardOutput out;
   out.write(format_result(result, arguments.format));
@@ -179,6 +180,8 @@ void add_bench_models(CLI::App* bench, int* exit_code) {
   bench->add_option_function<std::string>("--seconds", read_seconds, "Of timed steps a repetition [1]")->type_name("X");
   bench->add_flag("--published", arguments->published, "Others' figures beside ours, with the hardware they were taken on")
       ->disable_flag_override();
+  bench->add_flag_callback(
+      "--no-peak", [=] { arguments->peak = false; }, "Do not measure the machine's peak, of which steps have their share");
   const auto read_format = [=](const std::string& text) {
     if (!format_of_word(text, &arguments->format)) reject("--output", "one of table, md, csv, json, jsonl", text);
   };

@@ -68,8 +68,8 @@ class Bench {
     for (const Configuration& configuration : request_.configurations) {
       result_.rows.emplace_back().asked = configuration;
       const uint32_t threads = configuration.threads != 0 ? configuration.threads : result_.machine.cpus_usable;
-      if (std::none_of(result_.peaks.begin(), result_.peaks.end(),
-                       [=](const PeakPair& peak) { return peak.threads == threads; }))
+      if (request_.peak && std::none_of(result_.peaks.begin(), result_.peaks.end(),
+                                        [=](const PeakPair& peak) { return peak.threads == threads; }))
         result_.peaks.push_back({threads, {}, {}});
     }
     for (PeakPair& peak : result_.peaks) peak.before = measured_peak(peak.threads);

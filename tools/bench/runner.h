@@ -16,6 +16,7 @@ struct BenchRequest {
   uint32_t repetitions = 3;
   double limit_seconds = 0;  // of it all: configurations whose repetitions would not fit are left out; 0: none
   bool published = false;
+  bool peak = true;  // whether the machine's is measured, in front and behind: about a second each
 };
 
 BenchResult run_bench(const BenchRequest& request);
