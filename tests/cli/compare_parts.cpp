@@ -25,13 +25,14 @@ TEST(Parting, LossesAreHeldAgainstTheBase) {
 
 TEST(Parting, WeightsAreHeldAgainstTheNormOfAll) {
   WeightsDistance distance(7);
-  const float base[] = {3, 4}, other[] = {3, 4.5f}, zero[] = {0, 0};
-  distance.add("near", base, base, 2);
-  distance.add("far", base, other, 2);
-  distance.add("zero", zero, zero, 2);
+  const float base[] = {3, 4}, other[] = {3, 4.5f}, zero[] = {0, 0}, start[] = {3, 3};
+  distance.add("near", base, base, base, 2);
+  distance.add("far", start, base, other, 2);
+  distance.add("zero", zero, zero, zero, 2);
   const WeightsApart apart = distance.finish();
   EXPECT_EQ(apart.step, 7u);
   EXPECT_DOUBLE_EQ(apart.distance, std::sqrt(0.25 / 50));
+  EXPECT_DOUBLE_EQ(apart.distance_of_move, 0.5);
   EXPECT_EQ(apart.tensor, "far");
   EXPECT_DOUBLE_EQ(apart.tensor_distance, 0.1);
 }
@@ -39,15 +40,15 @@ TEST(Parting, WeightsAreHeldAgainstTheNormOfAll) {
 TEST(Parting, WhatIsNotANumberIsTheFarthest) {
   WeightsDistance distance(1);
   const float base[] = {1, 1}, other[] = {2, 2}, broken[] = {1, std::numeric_limits<float>::quiet_NaN()};
-  distance.add("broken", base, broken, 2);
-  distance.add("other", base, other, 2);
+  distance.add("broken", base, base, broken, 2);
+  distance.add("other", base, base, other, 2);
   const WeightsApart apart = distance.finish();
   EXPECT_EQ(apart.tensor, "broken");
   EXPECT_TRUE(std::isnan(apart.distance));
   Parting parting;
   parting.loss_differences = {0, nan, 0.5};
   parting.weights = {apart};
-  const Verdict verdict = judge(parting, {1, 1, 20, ""});
+  const Verdict verdict = judge(parting, {1, 1, 1, 20, ""});
   EXPECT_FALSE(verdict.loss_agrees);
   EXPECT_FALSE(verdict.weights_agree);
   EXPECT_EQ(verdict.first_loss_step, 2u);
@@ -57,8 +58,8 @@ TEST(Parting, WhatIsNotANumberIsTheFarthest) {
 TEST(Parting, IsJudgedStepByStep) {
   Parting parting;
   parting.loss_differences = {1e-6, 3e-4, 9e-4, 1e-5};
-  parting.weights = {{0, 0, "", 0}, {1, 1e-7, "a", 0}, {4, 2e-4, "b", 0}};
-  const Bound bound = {2e-4, 2e-4, 20, ""};
+  parting.weights = {{0, 0, 0, "", 0}, {1, 1e-7, 1e-3, "a", 0}, {4, 2e-4, 1, "b", 0}};
+  const Bound bound = {2e-4, 2e-4, 1e-3, 20, ""};
   Verdict verdict = judge(parting, bound);
   EXPECT_FALSE(verdict.agrees);
   EXPECT_EQ(verdict.first_loss_step, 2u);
@@ -72,14 +73,21 @@ TEST(Parting, IsJudgedStepByStep) {
   EXPECT_FALSE(verdict.agrees);
   EXPECT_EQ(verdict.first_weights_step, 4u);
   EXPECT_EQ(verdict.tensor, "b");
+  EXPECT_TRUE(verdict.first_update_agrees);
+  parting.weights[1].distance_of_move = 1.1e-3;
+  parting.weights.pop_back();
+  verdict = judge(parting, bound);
+  EXPECT_TRUE(verdict.loss_agrees && verdict.weights_agree);
+  EXPECT_FALSE(verdict.agrees);
+  EXPECT_EQ(verdict.first_update_tensor, "a");
 }
 
 TEST(Parting, StepsPastTheBoundsAreNotJudged) {
   Parting parting;
   parting.loss_differences = {0, 0, 1};
-  parting.weights = {{2, 0, "a", 0}, {3, 1, "a", 1}};
-  EXPECT_TRUE(judge(parting, {0, 0, 2, ""}).agrees);
-  EXPECT_FALSE(judge(parting, {0, 0, 3, ""}).agrees);
+  parting.weights = {{2, 0, 0, "a", 0}, {3, 1, 0, "a", 1}};
+  EXPECT_TRUE(judge(parting, {0, 0, 0, 2, ""}).agrees);
+  EXPECT_FALSE(judge(parting, {0, 0, 0, 3, ""}).agrees);
 }
 
 TEST(Parting, ABoundIsForTheCoarserPrecision) {

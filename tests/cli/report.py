@@ -121,6 +121,23 @@ class Report(Case):
         self.assertIn("Settings that differ", page.words)
         self.assertEqual(len(page.ids), len(set(page.ids)))
 
+    def test_sides_of_a_comparison_are_runs(self):
+        log = self.path("both.jsonl")
+        self.ok(run("compare", "mnist/linear", "--device", "cpu,reference", "--steps", "6", "--batch", "50", "--log", log))
+        page, text, done = self.page(log)
+        self.assertEqual(done.stderr, "")
+        for words in ("2 runs", "How far losses part", "How far weights part", "reference from cpu", "Settings that differ"): self.assertIn(words, page.words)
+        self.assertNotIn("taken up again", page.words)
+        steps = [record for record in self.records("both.jsonl") if "weights_distance" in record]
+        for step in steps: self.assertIn(f"{step['loss_difference']:.4g}"[:4], page.words)
+        # A log of one training has no such pictures.
+        self.assertNotIn("How far losses part", self.page(self.log(made_up_log()))[0].words)
+        # A side that was cut off is one of them all the same.
+        with open(log) as whole: lines = whole.read().splitlines()
+        page, _, done = self.page(self.log(lines[:-3], name="cut.jsonl"))
+        self.assertIn("unfinished", page.words)
+        self.assertEqual(done.stderr.count("no end record"), 1)
+
     def test_pictures_as_files(self):
         self.ok(run("report", self.log(made_up_log()), "--svg", self.path("pictures")))
         names = sorted(os.listdir(self.path("pictures")))

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "tools/run_log.h"
@@ -35,16 +34,16 @@ std::string speed_table(const Comparison& comparison) {
       {"side", "device", "kernels", "precision", ">threads", ">median step, ms", ">samples/s", ">times as fast", ">arena"});
   for (const Side& side : comparison.sides())
     table.row({side.name, side.plan.device, side.plan.kernels, side.plan.precision, std::to_string(side.plan.threads),
-               text_of("%.3g", 1e3 * side.median_step_seconds), text_of("%.0f", samples_per_second(comparison, side)),
+               text_of(side.median_step_seconds < 0.1 ? "%.3g" : "%.0f", 1e3 * side.median_step_seconds), text_of("%.0f", samples_per_second(comparison, side)),
                text_of("%.2f", base.median_step_seconds / side.median_step_seconds), format_bytes(side.arena_bytes)});
   return table.text();
 }
 
-// Distance of the weights after a step; NaN where they were not looked at.
-double weights_at(const Side& side, uint64_t step) {
+// The weights after a step; null where they were not looked at.
+const WeightsApart* weights_at(const Side& side, uint64_t step) {
   for (const WeightsApart& apart : side.parting.weights)
-    if (apart.step == step) return apart.distance;
-  return std::numeric_limits<double>::quiet_NaN();
+    if (apart.step == step) return &apart;
+  return nullptr;
 }
 
 // The steps after which weights were looked at; of many, every second, third ... and the last.
@@ -55,6 +54,7 @@ std::string step_table(const Comparison& comparison) {
     columns.push_back(">of " + sides[i].name);
     columns.push_back(">apart by");
     columns.push_back(">weights by");
+    columns.push_back(">of their way");
   }
   TextTable table(columns);
   const auto& looked_at = sides[1].parting.weights;
@@ -66,7 +66,9 @@ std::string step_table(const Comparison& comparison) {
     for (size_t side = 1; side < sides.size(); ++side) {
       cells.push_back(text_of("%.6f", sides[side].reports[step - 1].loss));
       cells.push_back(text_of("%.1e", sides[side].parting.loss_differences[step - 1]));
-      cells.push_back(text_of("%.1e", weights_at(sides[side], step)));
+      const WeightsApart* const apart = weights_at(sides[side], step);
+      cells.push_back(text_of("%.1e", apart->distance));
+      cells.push_back(text_of("%.1e", apart->distance_of_move));
     }
     table.row(cells);
   }
@@ -85,21 +87,31 @@ std::string verdict_sentence(const Side& side, const Side& base) {
   } else if (verdict.agrees) {
     std::snprintf(text, sizeof text,
                   "agrees with %s over %s: losses part by %.1e at most (step %" PRIu64 "), weights by %.1e (step %" PRIu64
-                  "); bounds %.0e and %.0e (%s)",
+                  "), the first update by %.1e of it; bounds %.0e, %.0e and %.0e (%s)",
                   base.name.c_str(), format_count_of(std::min<uint64_t>(bound.steps, side.reports.size()), "step").c_str(),
-                  verdict.loss, verdict.loss_step, verdict.weights, verdict.weights_step, bound.loss, bound.weights,
-                  bound.why.c_str());
+                  verdict.loss, verdict.loss_step, verdict.weights, verdict.weights_step, verdict.first_update, bound.loss,
+                  bound.weights, bound.first_update, bound.why.c_str());
+  } else if (!verdict.loss_agrees && verdict.first_loss_step == 1) {
+    std::snprintf(text, sizeof text,
+                  "differs from %s: the loss of step 1 is %.1e away, expected %.0e at most: the way forward differs (%s)",
+                  base.name.c_str(), side.parting.loss_differences[0], bound.loss, bound.why.c_str());
+  } else if (!verdict.first_update_agrees) {
+    std::snprintf(text, sizeof text,
+                  "differs from %s: the first update of the weights is %.1e of it away, %s the farthest, expected %.0e at "
+                  "most; losses part by %.1e (%s)",
+                  base.name.c_str(), verdict.first_update, verdict.first_update_tensor.c_str(), bound.first_update,
+                  verdict.loss, bound.why.c_str());
   } else if (!verdict.loss_agrees) {
     std::snprintf(text, sizeof text,
-                  "differs from %s: the loss of step %" PRIu64 " is %.1e away (and %.1e in step %" PRIu64
-                  "), expected %.0e at most (%s)",
+                  "differs from %s: the loss of step %" PRIu64 " is %.1e away (the farthest, of step %" PRIu64
+                  ", %.1e), expected %.0e at most (%s)",
                   base.name.c_str(), verdict.first_loss_step, side.parting.loss_differences[verdict.first_loss_step - 1],
-                  verdict.loss, verdict.loss_step, bound.loss, bound.why.c_str());
+                  verdict.loss_step, verdict.loss, bound.loss, bound.why.c_str());
   } else {
     std::snprintf(text, sizeof text,
                   "differs from %s: the weights after step %" PRIu64
                   " are %.1e away, %s the farthest, expected %.0e at most (%s)",
-                  base.name.c_str(), verdict.first_weights_step, weights_at(side, verdict.first_weights_step),
+                  base.name.c_str(), verdict.first_weights_step, weights_at(side, verdict.first_weights_step)->distance,
                   verdict.tensor.c_str(), bound.weights, bound.why.c_str());
   }
   return side.name + " " + text;
@@ -139,15 +151,20 @@ void print_comparison_json(const Comparison& comparison, StandardOutput* out) {
       for (const WeightsApart& apart : side.parting.weights)
         weights.push_back({{"step", apart.step},
                            {"distance", apart.distance},
+                           {"distance_of_move", apart.distance_of_move},
                            {"farthest_tensor", apart.tensor},
                            {"farthest_tensor_distance", apart.tensor_distance}});
       const Verdict& verdict = side.verdict;
       about["loss_differences"] = side.parting.loss_differences;
       about["weights"] = weights;
-      about["bound"] = {
-          {"loss", side.bound.loss}, {"weights", side.bound.weights}, {"steps", side.bound.steps}, {"for", side.bound.why}};
+      about["bound"] = {{"loss", side.bound.loss},
+                        {"weights", side.bound.weights},
+                        {"first_update", side.bound.first_update},
+                        {"steps", side.bound.steps},
+                        {"for", side.bound.why}};
       about["largest_loss_difference"] = verdict.loss;
       about["largest_weights_distance"] = verdict.weights;
+      about["first_update_distance"] = verdict.first_update;
       about["agrees"] = verdict.agrees;
       about["verdict"] = verdict_sentence(side, base);
     }
@@ -198,7 +215,8 @@ bool log_comparison(const Comparison& comparison, const std::string& path) {
       if (&side == &base) {
         log.step(report);
       } else {
-        log.step(report, side.parting.loss_differences[report.step - 1], weights_at(side, report.step));
+        const WeightsApart* const apart = weights_at(side, report.step);
+        log.step(report, side.parting.loss_differences[report.step - 1], apart != nullptr ? apart->distance : NAN);
       }
     }
     const ExitCode code = side.verdict.agrees || &side == &base ? ExitCode::ok : ExitCode::numeric;

@@ -2,7 +2,7 @@
 #include "tools/compare/comparison.h"
 
 #include <algorithm>
-#include <cinttypes>
+#include <limits>
 
 #include "tools/data_command.h"
 #include "tools/signals.h"
@@ -72,7 +72,8 @@ ExitCode Comparison::plan(Side* side) {
   const Side& base = sides_.front();
   if (side == &base) return ExitCode::ok;
   side->bound = bound_of(base.plan.precision, side->plan.precision, base.plan.optimizer);
-  if (options_.bound >= 0) side->bound = {options_.bound, options_.bound, options_.steps, "--bound"};
+  if (options_.bound >= 0)
+    side->bound = {options_.bound, options_.bound, std::numeric_limits<double>::infinity(), options_.steps, "--bound"};
   return ExitCode::ok;
 }
 
@@ -99,6 +100,7 @@ ExitCode Comparison::set_up() {
   install_signal_handlers(data_.folder.c_str());
   for (Side& side : sides_)
     if (const ExitCode code = open(&side); code != ExitCode::ok) return code;
+  if (const ExitCode code = keep_start(); code != ExitCode::ok) return code;
   return compare_weights(0);
 }
 
@@ -118,25 +120,36 @@ ExitCode Comparison::steps_of(Side* side, uint64_t last) {
   return ExitCode::ok;
 }
 
+ExitCode Comparison::read_weights(const Side& side, uint32_t tensor, std::vector<float>* values) const {
+  lt_session* const session = side.session.get();
+  const char* const name = lt_session_tensor_name(session, tensor);
+  uint64_t dims[4] = {}, elements = 1;
+  uint32_t rank = 0;
+  if (const lt_status status = lt_session_tensor_shape(session, name, dims, &rank)) return failed(status, Stage::session);
+  for (uint32_t i = 0; i < rank; ++i) elements *= dims[i];
+  values->resize(elements);
+  if (const lt_status status = lt_session_read(session, name, values->data(), elements))
+    return failed(status, Stage::session);
+  return ExitCode::ok;
+}
+
+ExitCode Comparison::keep_start() {
+  start_.resize(lt_session_tensor_count(sides_.front().session.get()));
+  for (uint32_t tensor = 0; tensor < start_.size(); ++tensor)
+    if (const ExitCode code = read_weights(sides_.front(), tensor, &start_[tensor]); code != ExitCode::ok) return code;
+  return ExitCode::ok;
+}
+
 // All sides' weights against the base's, tensor by tensor.
 ExitCode Comparison::compare_weights(uint64_t step) {
   std::vector<WeightsDistance> distances(sides_.size(), WeightsDistance(step));
   std::vector<float> of_base, of_side;
-  const Side& base = sides_.front();
-  for (uint32_t tensor = 0; tensor < lt_session_tensor_count(base.session.get()); ++tensor) {
-    const char* const name = lt_session_tensor_name(base.session.get(), tensor);
-    uint64_t dims[4] = {}, elements = 1;
-    uint32_t rank = 0;
-    if (const lt_status status = lt_session_tensor_shape(base.session.get(), name, dims, &rank))
-      return failed(status, Stage::session);
-    for (uint32_t i = 0; i < rank; ++i) elements *= dims[i];
-    of_base.resize(elements), of_side.resize(elements);
-    if (const lt_status status = lt_session_read(base.session.get(), name, of_base.data(), elements))
-      return failed(status, Stage::session);
+  for (uint32_t tensor = 0; tensor < start_.size(); ++tensor) {
+    const char* const name = lt_session_tensor_name(sides_.front().session.get(), tensor);
+    if (const ExitCode code = read_weights(sides_.front(), tensor, &of_base); code != ExitCode::ok) return code;
     for (size_t side = 1; side < sides_.size(); ++side) {
-      if (const lt_status status = lt_session_read(sides_[side].session.get(), name, of_side.data(), elements))
-        return failed(status, Stage::session);
-      distances[side].add(name, of_base.data(), of_side.data(), elements);
+      if (const ExitCode code = read_weights(sides_[side], tensor, &of_side); code != ExitCode::ok) return code;
+      distances[side].add(name, start_[tensor].data(), of_base.data(), of_side.data(), of_base.size());
     }
   }
   for (size_t side = 1; side < sides_.size(); ++side) sides_[side].parting.weights.push_back(distances[side].finish());

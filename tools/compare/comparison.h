@@ -59,11 +59,14 @@ class Comparison {
   ExitCode plan(Side* side);
   ExitCode open(Side* side);
   ExitCode steps_of(Side* side, uint64_t last);
+  ExitCode read_weights(const Side& side, uint32_t tensor, std::vector<float>* values) const;
+  ExitCode keep_start();
   ExitCode compare_weights(uint64_t step);
 
   const CompareOptions& options_;
   DataSource data_;
   std::vector<Side> sides_;
+  std::vector<std::vector<float>> start_;  // the base's weights before the first step, tensor by tensor
 };
 
 }  // namespace lt::tool

@@ -24,10 +24,12 @@ double relative_difference(double base, double other) {
   return std::fabs(other - base) / std::max(std::fabs(base), least_loss);
 }
 
-void WeightsDistance::add(const char* tensor, const float* base, const float* other, size_t n) {
+void WeightsDistance::add(const char* tensor, const float* start, const float* base, const float* other, size_t n) {
   double base_square = 0, difference_square = 0;
   for (size_t i = 0; i < n; ++i) {
     const double value = static_cast<double>(base[i]), difference = static_cast<double>(other[i]) - value;
+    const double move = value - static_cast<double>(start[i]);
+    move_square_ += move * move;
     base_square += value * value;
     difference_square += difference * difference;
   }
@@ -42,15 +44,16 @@ void WeightsDistance::add(const char* tensor, const float* base, const float* ot
 WeightsApart WeightsDistance::finish() const {
   WeightsApart apart = apart_;
   apart.distance = ratio(difference_square_, base_square_);
+  apart.distance_of_move = ratio(difference_square_, move_square_);
   return apart;
 }
 
 Bound bound_of(const std::string& one, const std::string& other, const std::string& optimizer) {
   const auto either = [&](const char* precision) { return one == precision || other == precision; };
   const bool is_adam = optimizer == "adam";
-  if (either("bf16")) return {2e-2, is_adam ? 5e-2 : 2e-2, bound_steps, "bf16"};
-  if (either("tf32")) return {5e-3, is_adam ? 2e-2 : 5e-3, bound_steps, "tf32"};
-  return {2e-4, is_adam ? 1e-3 : 2e-4, bound_steps, "fp32"};
+  if (either("bf16")) return {2e-2, is_adam ? 5e-2 : 2e-2, 0.4, bound_steps, "bf16"};
+  if (either("tf32")) return {5e-3, is_adam ? 1.25e-2 : 5e-3, 0.1, bound_steps, "tf32"};
+  return {2e-4, is_adam ? 1e-3 : 2e-4, 1e-3, bound_steps, "fp32"};
 }
 
 Verdict judge(const Parting& parting, const Bound& bound) {
@@ -65,13 +68,18 @@ Verdict judge(const Parting& parting, const Bound& bound) {
   }
   for (const WeightsApart& apart : parting.weights) {
     if (apart.step > bound.steps) break;
+    if (apart.step == 1) {
+      verdict.first_update = apart.distance_of_move;
+      verdict.first_update_agrees = apart.distance_of_move <= bound.first_update;
+      verdict.first_update_tensor = apart.tensor;
+    }
     if (is_larger(apart.distance, verdict.weights)) verdict.weights = apart.distance, verdict.weights_step = apart.step;
     if (apart.distance <= bound.weights || !verdict.weights_agree) continue;
     verdict.weights_agree = false;
     verdict.first_weights_step = apart.step;
     verdict.tensor = apart.tensor;
   }
-  verdict.agrees = verdict.loss_agrees && verdict.weights_agree;
+  verdict.agrees = verdict.loss_agrees && verdict.weights_agree && verdict.first_update_agrees;
   return verdict;
 }
 

@@ -95,6 +95,18 @@ std::string epoch_table(const std::vector<Run>& runs) {
   return table.is_empty() ? "" : folded("The epochs as a table", table.html());
 }
 
+// After the steps where weights were looked at.
+std::string parting_table(const std::vector<Run>& runs) {
+  Table table("How far the sides of a comparison part",
+              {"side", "from", ">step", ">loss", ">relative difference of the loss", ">relative distance of the weights"});
+  for (const Run& run : runs)
+    for (const StepRecord& step : run.steps)
+      if (!run.compared_with.empty() && std::isfinite(step.weights_distance))
+        table.row({run.name, run.compared_with, std::to_string(step.step), short_number(step.loss),
+                   short_number(step.loss_difference), short_number(step.weights_distance)});
+  return table.is_empty() ? "" : folded("How the sides part as a table", table.html());
+}
+
 std::string time_table(const std::vector<Run>& runs) {
   Table table("Time of a step, milliseconds", {"run", "measured", ">count", ">5 %", ">25 %", ">median", ">75 %", ">95 %"});
   for (const Run& run : runs) {
@@ -185,7 +197,8 @@ std::string report_page(const std::vector<Run>& runs, const ReportPictures& pict
       escape_markup(title) + "</title>\n<style>" + std::string(picture_style()) + std::string(style) +
       "</style>\n</head>\n<body>\n<header><h1>" + escape_markup(title) + "</h1></header>\n<main>\n";
   html += overview(runs);
-  if (!pictures.curves.empty()) html += heading("Learning") + grid(pictures.curves, "pictures") + epoch_table(runs);
+  if (!pictures.curves.empty())
+    html += heading("Learning") + grid(pictures.curves, "pictures") + epoch_table(runs) + parting_table(runs);
   if (!pictures.speed.empty())
     html += heading("Speed") + grid(pictures.speed, "pictures") + time_table(runs) + published_table(runs);
   if (!pictures.memory.empty())

@@ -58,6 +58,26 @@ Picture step_curves(const std::vector<Run>& runs, const char* id, const char* ti
   return draw(chart);
 }
 
+// A curve for each side of a comparison but its base: how far it is from the base after each step where that was looked at.
+Picture parting_curves(const std::vector<Run>& runs, const char* id, const char* title, const char* y_label,
+                       double StepRecord::*distance) {
+  LineChart chart;
+  chart.id = id, chart.title = title;
+  chart.x_label = "step", chart.y_label = y_label;
+  chart.description = "One curve for each side of a comparison, from the side that it is compared with.";
+  for (unsigned i = 0; i < runs.size(); ++i) {
+    if (runs[i].compared_with.empty()) continue;
+    Curve curve{runs[i].name + " from " + runs[i].compared_with, i, false, {}, {}};
+    for (const StepRecord& step : runs[i].steps) {
+      if (!std::isfinite(step.*distance)) continue;
+      curve.x.push_back(static_cast<double>(step.step));
+      curve.y.push_back(step.*distance);
+    }
+    if (!curve.x.empty()) chart.curves.push_back(std::move(curve));
+  }
+  return draw(chart);
+}
+
 Picture time_boxes(const std::vector<Run>& runs) {
   std::vector<Box> boxes;
   for (unsigned i = 0; i < runs.size(); ++i) {
@@ -136,6 +156,12 @@ ReportPictures draw_pictures_of(const std::vector<Run>& runs) {
   }
   if (any(&Run::steps))
     pictures.curves.push_back(step_curves(runs, "step-loss", "Loss of each step", "loss", &StepRecord::loss, 1));
+  if (any(&Run::compared_with)) {
+    pictures.curves.push_back(parting_curves(runs, "loss-difference", "How far losses part",
+                                             "relative difference of a step's loss", &StepRecord::loss_difference));
+    pictures.curves.push_back(parting_curves(runs, "weights-distance", "How far weights part",
+                                             "relative distance of all weights", &StepRecord::weights_distance));
+  }
   if (any(&Run::steps) || any(&Run::epochs)) pictures.speed.push_back(time_boxes(runs));
   if (any(&Run::steps))
     pictures.speed.push_back(

@@ -10,7 +10,7 @@
 namespace lt::tool {
 
 struct ReportPictures {
-  std::vector<Picture> curves;      // loss and accuracy over epochs, loss over steps
+  std::vector<Picture> curves;      // loss and accuracy over epochs, loss over steps, how far sides of a comparison part
   std::vector<Picture> speed;       // spread of the step times, step times over steps, throughput of each model
   std::vector<Picture> memory;      // a map for each different plan
   std::vector<size_t> memory_runs;  // the first run of each of these plans

@@ -63,9 +63,9 @@ ExitCode report(const Arguments& arguments) {
   }
   const bool to_stdout = arguments.page == "-";
   if (!arguments.page.empty() && !to_stdout && !check_output_path("--output", arguments.page)) return ExitCode::io;
-  std::vector<Run> runs(arguments.logs.size());
-  for (size_t i = 0; i < runs.size(); ++i)
-    if (const ExitCode code = read_run(arguments.logs[i], &runs[i]); code != ExitCode::ok) return code;
+  std::vector<Run> runs;
+  for (const std::string& log : arguments.logs)
+    if (const ExitCode code = read_runs(log, &runs); code != ExitCode::ok) return code;
   tell_apart(&runs);
   const ReportPictures pictures = draw_pictures_of(runs);
   if (!arguments.folder.empty())

@@ -24,7 +24,7 @@ constexpr uint64_t schema = 1;
 // Reads one log. A record's function returns "" or what is wrong with the record.
 class RunReader {
  public:
-  RunReader(const std::string& path, Run* run) : path_(path), run_(run) {}
+  RunReader(const std::string& path, std::vector<Run>* runs) : path_(path), runs_(runs) {}
   ExitCode read();
 
  private:
@@ -46,8 +46,12 @@ class RunReader {
   double number(const char* name, bool needed = true);
   uint64_t whole(const char* name, uint64_t limit = whole_limit);
 
+  void begin_run();
+  void end_run();
+
   const std::string& path_;
-  Run* run_;
+  std::vector<Run>* runs_;
+  Run* run_ = nullptr;  // the one whose records are read: the last of runs_
   FlatRecord record_;
   size_t line_ = 0;
   std::string wrong_;
@@ -89,10 +93,39 @@ std::string setting_text(const FlatRecord::Field& field) {
   return field.is_whole ? std::to_string(field.whole) : digits;
 }
 
+void RunReader::begin_run() {
+  run_ = &runs_->emplace_back();
+  run_->path = path_;
+  run_->name = path_.substr(path_.find_last_of('/') + 1);
+  if (run_->name.size() > 6 && run_->name.ends_with(".jsonl")) run_->name.resize(run_->name.size() - 6);
+  ended_ = false;
+}
+
+void RunReader::end_run() {
+  if (!ended_) {
+    run_->status = "unfinished";
+    run_->notes.push_back("the log has no end record: the training still runs, or was killed");
+  }
+  for (const TensorRecord& tensor : run_->tensors)
+    if (tensor.last_op >= run_->ops.size()) {  // without operations there is no axis to draw tensors on
+      run_->notes.push_back("the plan in the log is not whole and is not drawn");
+      run_->tensors.clear();
+      break;
+    }
+}
+
 std::string RunReader::run_record() {
   const uint64_t found = whole("schema");
   if (wrong_.empty() && found != schema)
     return "the log has schema " + std::to_string(found) + ", and this program reads 1; use the version that wrote it";
+  const std::string side = text("side", false);
+  if (!side.empty() && !run_->settings.empty()) {  // the next side of a comparison, not a training that is taken up again
+    end_run();
+    begin_run();
+  }
+  run_->side = side;
+  run_->compared_with = text("compared_with", false);
+  if (!side.empty()) run_->name = side;
   run_->command = text("command");
   run_->model = text("model");
   run_->device = text("device");
@@ -116,7 +149,8 @@ std::string RunReader::run_record() {
 }
 
 std::string RunReader::step_record() {
-  run_->steps.push_back({whole("step"), number("loss"), number("seconds")});
+  run_->steps.push_back({whole("step"), number("loss"), number("seconds"), number("loss_difference", false),
+                         number("weights_distance", false)});
   return wrong_;
 }
 
@@ -227,6 +261,7 @@ ExitCode RunReader::take(std::string_view line, bool is_whole_line) {
 }
 
 ExitCode RunReader::read() {
+  begin_run();
   struct Close {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
@@ -264,16 +299,7 @@ ExitCode RunReader::read() {
     complain("%s is empty; expected a run log of lean-train (--log FILE.jsonl)", path_.c_str());
     return ExitCode::data;
   }
-  if (!ended_) {
-    run_->status = "unfinished";
-    run_->notes.push_back("the log has no end record: the training still runs, or was killed");
-  }
-  for (const TensorRecord& tensor : run_->tensors)
-    if (tensor.last_op >= run_->ops.size()) {  // without operations there is no axis to draw tensors on
-      run_->notes.push_back("the plan in the log is not whole and is not drawn");
-      run_->tensors.clear();
-      break;
-    }
+  end_run();
   return ExitCode::ok;
 }
 
@@ -297,11 +323,6 @@ double Run::samples_per_second() const {
   return std::isfinite(rate) ? rate : batch / median_step_seconds;
 }
 
-ExitCode read_run(const std::string& path, Run* run) {
-  run->path = path;
-  run->name = path.substr(path.find_last_of('/') + 1);
-  if (run->name.size() > 6 && run->name.ends_with(".jsonl")) run->name.resize(run->name.size() - 6);
-  return RunReader(path, run).read();
-}
+ExitCode read_runs(const std::string& path, std::vector<Run>* runs) { return RunReader(path, runs).read(); }
 
 }  // namespace lt::tool

@@ -17,6 +17,7 @@ inline constexpr double no_number = std::numeric_limits<double>::quiet_NaN();
 struct StepRecord {
   uint64_t step = 0;
   double loss = no_number, seconds = no_number;
+  double loss_difference = no_number, weights_distance = no_number;  // of a comparison's side, from its base
 };
 
 struct EpochRecord {
@@ -47,6 +48,7 @@ struct Run {
   std::string path;
   std::string name;  // the file's, without folders and ".jsonl"; whoever reads several makes them differ
   std::string command, model, device, device_name, kernels, precision, data;
+  std::string side, compared_with;  // of `compare`: the side's name, and its base's ("" of the base); both "" of a training
   double batch = no_number, arena_bytes = no_number;
   std::vector<std::pair<std::string, std::string>> settings;  // the run record's, in its order, as text
   std::vector<StepRecord> steps;
@@ -65,8 +67,8 @@ struct Run {
   double samples_per_second() const;
 };
 
-// Says what is wrong, with file and line, where the result is not ok: io where the file cannot be read, data where it is no
-// run log. A last line that is cut short becomes a note.
-ExitCode read_run(const std::string& path, Run* run);
+// Appends the run of a log, or the sides of a comparison's. Says what is wrong, with file and line, where the result is not
+// ok: io where the file cannot be read, data where it is no run log. A last line that is cut short becomes a note.
+ExitCode read_runs(const std::string& path, std::vector<Run>* runs);
 
 }  // namespace lt::tool
