@@ -53,6 +53,8 @@ class RunLog {
   // One record an operation ("op") and one a tensor ("plan"): what lives where, from which operation to which.
   void plan(const lt_plan* plan);
   void step(const lt_report& report);
+  // A step of a model that is not trained.
+  void batch(uint64_t step, double seconds, uint32_t images);
   void epoch(const lt_report& train, const lt_report& test);
   // One record ("mistakes") a sample. Images travel with it, as base64 of their bytes, channel by channel, so that a report
   // needs no data set.

@@ -40,7 +40,8 @@ std::unique_ptr<Kernel> make_own(const KernelRequest& request) {
     case OpKind::embedding:
     case OpKind::embedding_backward:
     case OpKind::embedding_catch_up:
-    case OpKind::ctc: break;
+    case OpKind::ctc:
+    case OpKind::average_pool: break;
   }
   (void)fail(Status::unsupported, "%s: there is no CUDA kernel for operation kind %s", request.op->layer.c_str(),
              op_kind_name(request.op->kind));
@@ -70,6 +71,11 @@ Status parse_kernel_choice(const std::string& name, KernelChoice* choice) {
 std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, KernelChoice choice) {
   if (is_of_sequences(request)) {
     (void)fail(Status::unsupported, "%s: the CUDA device has no kernels for sequences; take --device cpu",
+               request.op->layer.c_str());
+    return nullptr;
+  }
+  if (request.op->residual != no_tensor) {
+    (void)fail(Status::unsupported, "%s: the CUDA device has no convolution with a residual; take --device cpu",
                request.op->layer.c_str());
     return nullptr;
   }

@@ -56,6 +56,8 @@ class Session {
   Status flush(Report* report);
   Status evaluate(Split split, Report* report);
   Status predict(const void* x, uint32_t n, float* probabilities, size_t floats);
+  // The outputs as they are.
+  Status forward(const void* x, uint32_t n, float* y, size_t floats);
 
   const Parameter* parameter(const char* name) const;
   Status read(const char* name, float* values, size_t floats);
@@ -90,6 +92,7 @@ class Session {
   };
   Course course() const;
   Status gather(const Dataset& dataset, RunArguments* run);
+  Status check_trains() const;
   Status check_label_bytes() const;
   Status check_words(RunArguments* run);
   Status train_kept(uint64_t most, Report* report);
