@@ -11,6 +11,7 @@ extern const DatasetFormat mnist;
 extern const DatasetFormat sequences;
 extern const DatasetFormat synthetic_digits;
 extern const DatasetFormat synthetic_images;
+extern const DatasetFormat synthetic_pictures;
 extern const DatasetFormat synthetic_reviews;
 extern const DatasetFormat toy_sequences, toy_sequences_ctc;
 

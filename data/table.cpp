@@ -12,6 +12,7 @@ const DatasetFormat* const dataset_table[] = {&data::mnist,
                                               &data::sequences,
                                               &data::synthetic_digits,
                                               &data::synthetic_images,
+                                              &data::synthetic_pictures,
                                               &data::synthetic_reviews,
                                               &data::toy_sequences,
                                               &data::toy_sequences_ctc};

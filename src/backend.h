@@ -44,8 +44,10 @@ struct DeviceInfo {
 // What an operation will need, for at most Program::micro_batch samples.
 struct OpNeeds {
   uint64_t scratch_bytes = 0;  // shared with all other ops; contents undefined when the op starts
-  uint64_t saved_bytes = 0;    // kept from a forward op to its backward op
-  char kernel[48] = "";        // which kernel serves it, such as "highway conv2d AVX3"
+  // Kept from a forward op to its backward op; in inference programs from run to run, undefined after an upload of
+  // parameters.
+  uint64_t saved_bytes = 0;
+  char kernel[48] = "";  // which kernel serves it, such as "highway conv2d AVX3"
 };
 
 // A walk over a data set that the executor keeps: whole batches of `batch` samples, one after the other from `position` on,

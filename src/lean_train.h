@@ -265,6 +265,8 @@ LT_API lt_status lt_session_flush(lt_session *session, lt_report *out);
 LT_API lt_status lt_session_eval(lt_session *session, lt_split split, lt_report *out);
 /* Class probabilities of n raw samples: y is [n][classes]. */
 LT_API lt_status lt_session_predict(lt_session *session, const void *x, uint32_t n, float *y, size_t y_floats);
+/* The network's outputs for n raw samples as they are, logits or features: y is [n][classes]. */
+LT_API lt_status lt_session_forward(lt_session *session, const void *x, uint32_t n, float *y, size_t y_floats);
 /* Parameters by name, in PyTorch's shapes and order: "conv1.weight" is [out][in][row][column]. */
 LT_API uint32_t    lt_session_tensor_count(const lt_session *session);
 LT_API const char *lt_session_tensor_name(const lt_session *session, uint32_t index);

@@ -11,6 +11,7 @@ const char* op_kind_name(OpKind kind) {
     case OpKind::linear_backward: return "linear_backward";
     case OpKind::activation: return "activation";
     case OpKind::activation_backward: return "activation_backward";
+    case OpKind::average_pool: return "average_pool";
     case OpKind::recurrent: return "recurrent";
     case OpKind::recurrent_backward: return "recurrent_backward";
     case OpKind::embedding: return "embedding";

@@ -76,13 +76,15 @@ enum class OpKind : uint8_t {
   input,   // raw samples -> y: (value * scale - mean[c]) / deviation[c], planar [channel][row][column] bytes or floats to
            // NHWC; where y is a sequence, [sample][time][feature] to [time][sample][feature]. The samples are
            // RunArguments::x, or those that a kept data set has at RunArguments::position
-  conv2d,  // y = dropout(relu(max_pool(x * weight + bias))), each part after the sum only where the op says so
+  conv2d,  // y = dropout(relu(max_pool(x * weight + bias))), each part after the sum only where the op says so; or
+           // y = relu(x * weight + bias + residual)
   conv2d_backward,
   linear,  // y = dropout(relu(x weight + bias))
   linear_backward,
   activation,  // y = dropout(relu(max_pool(x))), what could not be joined to a product
   activation_backward,
-  recurrent,  // y = a GRU's or LSTM's outputs over the sequence x, of one direction or both
+  average_pool,  // y = the mean of x over all its pixels, channel by channel; of inference programs alone
+  recurrent,     // y = a GRU's or LSTM's outputs over the sequence x, of one direction or both
   recurrent_backward,
   embedding,              // y[time][sample] = the weight's row of the word x[time][sample]
   embedding_backward,     // dy -> dweight, or the update of the rows that occur: see Op::last_steps
@@ -167,7 +169,10 @@ struct Op {
 
   // Tensors; no_tensor where there is none.
   TensorId x = no_tensor, y = no_tensor, weight = no_tensor, bias = no_tensor, argmax = no_tensor, mask = no_tensor,
-           saved = no_tensor;  // what the backend asked to keep from forward to backward
+           saved = no_tensor;  // what the backend asked to keep from forward to backward or, in inference, from run to run
+  // conv2d of inference programs: has y's extent, and may be y itself, whose elements are then each read before they are
+  // written. Such an op has no pool and no dropout.
+  TensorId residual = no_tensor;
   TensorId dx = no_tensor, dy = no_tensor, dweight = no_tensor, dbias = no_tensor;
   RecurrentWeights weights[2], dweights[2];  // by direction
   // A micro-batch's raw samples (input: staging_x), labels (input and loss) and lengths (input, and where has_lengths)
@@ -175,7 +180,8 @@ struct Op {
   TensorId staging_x = no_tensor, staging_labels = no_tensor, staging_lengths = no_tensor;
   TensorId statistics = no_tensor;  // one Statistics: written by the loss, read by updates, folded ones too
   // Updates: the blocks, from their beginning. `state` is no_tensor, v (momentum), or m with `state2` = v (Adam). Folded
-  // updates: the weight itself and its parts of the state; no gradients.
+  // updates: the weight itself and its parts of the state; no gradients. Products of inference programs in bf16: the weight
+  // itself, whose copy `weight` is.
   TensorId parameters = no_tensor, gradients = no_tensor, state = no_tensor, state2 = no_tensor;
   // bf16: the parameters rounded to bfloat16, in the same places of a block of their own; written by the update, and by the
   // device after parameters were uploaded.
@@ -205,6 +211,9 @@ struct Program {
   uint32_t forward_end = 0, backward_end = 0, step_end = 0;
   uint32_t micro_batch = 0;  // most samples in one run
   bool frugal = false;       // memory is scarce: devices choose small scratch, even where that keeps fewer threads busy
+  // A forward pass without a loss, and nothing behind it. Weights change by uploads alone, so that a kernel may make what
+  // it wants of them once (see OpNeeds::saved_bytes).
+  bool inference = false;
   WeightLayout weight_layout = WeightLayout::in_out;
   uint64_t scratch_offset = 0, scratch_bytes = 0;  // shared by all ops, one after the other
   uint64_t region_bytes = 0;

@@ -10,6 +10,7 @@ void add_mnist_command(CLI::App& app, int* exit_code);
 void add_cifar10_command(CLI::App& app, int* exit_code);
 void add_imdb_command(CLI::App& app, int* exit_code);
 void add_rnn_command(CLI::App& app, int* exit_code);
+void add_resnet50_command(CLI::App& app, int* exit_code);
 void add_predict_command(CLI::App& app, int* exit_code);
 void add_train_command(CLI::App& app, int* exit_code);
 void add_bench_command(CLI::App& app, int* exit_code);

@@ -23,6 +23,7 @@ constexpr const char* examples =
     "  lean-train mnist --plan               see its memory, to the byte, before it starts\n"
     "  lean-train cifar10                    train a classifier of colour pictures\n"
     "  lean-train rnn                        time a recurrent network\n"
+    "  lean-train resnet50                   compute features of pictures\n"
     "  lean-train mnist --help               every option of a training\n"
     "  lean-train predict FILE               what a trained model makes of samples\n"
     "  lean-train devices                    what this machine can compute on\n";
@@ -98,6 +99,7 @@ int run(int argc, char** argv) {
   add_cifar10_command(app, &exit_status);
   add_imdb_command(app, &exit_status);
   add_rnn_command(app, &exit_status);
+  add_resnet50_command(app, &exit_status);
   add_predict_command(app, &exit_status);
   add_train_command(app, &exit_status);
   add_inspect_command(app, &exit_status);

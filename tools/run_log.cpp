@@ -158,6 +158,13 @@ void RunLog::step(const lt_report& report, double loss_difference, double weight
   write(record.line());
 }
 
+void RunLog::batch(uint64_t step, double seconds, uint32_t images) {
+  if (fd_ < 0) return;
+  JsonRecord record("step");
+  record.whole("step", step).number("seconds", seconds).whole("images", images);
+  write(record.line());
+}
+
 void RunLog::epoch(const lt_report& train, const lt_report& test) {
   if (fd_ < 0) return;
   JsonRecord record("epoch");

@@ -57,6 +57,8 @@ class RunLog {
   void step(const lt_report& report);
   // The same of a side of a comparison: how far it is from the base by then; NaN where that was not looked at.
   void step(const lt_report& report, double loss_difference, double weights_distance);
+  // A step of a model that is not trained.
+  void batch(uint64_t step, double seconds, uint32_t images);
   void epoch(const lt_report& train, const lt_report& test);
   // One record ("mistakes") a sample. Images travel with it, as base64 of their bytes, channel by channel, so that a report
   // needs no data set.

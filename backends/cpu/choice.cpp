@@ -10,6 +10,10 @@ namespace lt::cpu {
 namespace {
 
 std::unique_ptr<Kernel> make_onednn(const Program& program, const KernelRequest& request) {
+  if (request.op->residual != no_tensor) {
+    (void)fail(Status::unsupported, "%s: no convolution with a residual by oneDNN", request.op->layer.c_str());
+    return nullptr;
+  }
   const OneDnn* library = nullptr;
   return ok(OneDnn::open(&library)) ? library->make_kernel(program, request) : nullptr;
 }

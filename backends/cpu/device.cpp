@@ -40,7 +40,7 @@ class CpuExecutor final : public HostExecutor {
   Status run(uint32_t first, uint32_t last, const RunArguments& arguments) override {
     LT_TRY(check_run(program_, first, last, arguments));
     const KernelContext context{&program_, &arguments, pool_.get(), region_};
-    refresh_copies(context);
+    if (copies_are_stale_) take_weights(context);
     for (uint32_t i = first; i < last; ++i) {
       kernels_[i]->run(context);
       LT_TRY(kernels_[i]->outcome());
@@ -49,12 +49,14 @@ class CpuExecutor final : public HostExecutor {
   }
 
  private:
-  // bf16: what was uploaded is rounded for the products, once and in front of the next run.
-  void refresh_copies(const KernelContext& context) {
-    if (!copies_are_stale_) return;
+  // What was uploaded is rounded for the products (bf16) and prepared by the kernels (inference), once and in front of the
+  // next run.
+  void take_weights(const KernelContext& context) {
     for (const Op& op : program_.ops)
       if (op.copies != no_tensor)
         round_(context.at<float>(op.parameters), op.parameter_elements, context.at<Bf16>(op.copies));
+    if (program_.inference)
+      for (const auto& kernel : kernels_) kernel->take_weights(context);
     copies_are_stale_ = false;
   }
 

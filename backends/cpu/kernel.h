@@ -35,6 +35,9 @@ class Kernel {
  public:
   virtual ~Kernel() = default;
   virtual void run(const KernelContext& context) = 0;
+  // Of inference programs alone: in front of the first run, and of the first one after parameters were uploaded. Makes what
+  // it keeps of the weight in Op::saved.
+  virtual void take_weights(const KernelContext&) {}
   virtual uint64_t scratch_bytes() const { return 0; }
   virtual uint64_t saved_bytes() const { return 0; }
   // Ok, or what went wrong in the runs so far: own kernels cannot fail, a library's may. Asked by the executor after a run.
@@ -52,7 +55,7 @@ struct KernelRequest {
 
 // Whether some of what passes through the op, or its weight, is bfloat16: such an op is for kernels that know it.
 inline bool has_bf16(const Program& program, const Op& op) {
-  for (const TensorId id : {op.x, op.y, op.weight, op.dx, op.dy})
+  for (const TensorId id : {op.x, op.y, op.residual, op.weight, op.dx, op.dy})
     if (id != no_tensor && program.tensors[id].dtype == DType::bf16) return true;
   return false;
 }

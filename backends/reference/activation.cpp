@@ -1,5 +1,5 @@
-// Max-pool, ReLU and dropout and their ways back, as parts and as operations of their own. See ops.h for memory and
-// threads.
+// Max-pool, ReLU and dropout and their ways back, as parts and as operations of their own; the mean over all pixels. See
+// ops.h for memory and threads.
 #include <cmath>
 #include <cstring>
 
@@ -101,6 +101,20 @@ void activation_backward(const Op& op, const Context& context) {
                           context.row<uint8_t>(op.mask, sample, mask_row_bytes(y_elements)), op.has_pool ? dz : dx);
     if (op.has_pool)
       max_unpool(dz, context.row<uint8_t>(op.argmax, sample, y_elements), op.x_extent, op.pool, op.y_extent, dx);
+  }
+}
+
+uint64_t average_pool_scratch_bytes(const Op& op) { return Scratch::bytes<double>(op.y_extent.elements()); }
+
+void average_pool(const Op& op, const Context& context) {
+  const uint64_t channels = op.x_extent.channels, pixels = op.x_extent.elements() / channels;
+  double* sums = context.scratch().take<double>(channels);
+  for (uint32_t sample = 0; sample < context.arguments->samples; ++sample) {
+    const float* x = context.row<float>(op.x, sample, op.x_extent.elements());
+    std::memset(sums, 0, channels * sizeof(double));
+    for (uint64_t pixel = 0; pixel < pixels; ++pixel) add_scaled(sums, 1, 1, x + pixel * channels, 1, channels);
+    float* y = context.row<float>(op.y, sample, channels);
+    for (uint64_t c = 0; c < channels; ++c) y[c] = static_cast<float>(sums[c] / static_cast<double>(pixels));
   }
 }
 

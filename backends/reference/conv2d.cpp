@@ -1,5 +1,5 @@
-// Convolution, bias, max-pool, ReLU and dropout in one operation, composed sample by sample, and the way back. See ops.h
-// for memory and threads.
+// Convolution, bias, residual, max-pool, ReLU and dropout in one operation, composed sample by sample, and the way back.
+// See ops.h for memory and threads.
 #include <cstring>
 
 #include "backends/reference/ops.h"
@@ -51,6 +51,10 @@ void conv2d(const Op& op, const Context& context) {
         add_scaled(sums + y_pixel * channels, 1, static_cast<double>(x[x_pixel * x_channels + c]),
                    weight + (k + c) * strides.input, strides.output, channels);
     });
+    if (op.residual != no_tensor) {
+      const float* residual = context.row<float>(op.residual, sample, y_elements);
+      for (uint64_t e = 0; e < y_elements; ++e) sums[e] += static_cast<double>(residual[e]);
+    }
     store_sums(sums, z_elements, false, op.has_pool ? z : y);
     if (op.has_pool)
       max_pool(z, op.conv_extent, op.pool, op.y_extent, y, context.row<uint8_t>(op.argmax, sample, y_elements));

@@ -41,6 +41,7 @@ class ReferenceExecutor final : public HostExecutor {
       case OpKind::linear_backward: return linear_backward(op, context);
       case OpKind::activation: return activation(op, context);
       case OpKind::activation_backward: return activation_backward(op, context);
+      case OpKind::average_pool: return average_pool(op, context);
       case OpKind::recurrent: return recurrent(op, context);
       case OpKind::recurrent_backward: return recurrent_backward(op, context);
       case OpKind::embedding: return embedding(op, context);
@@ -81,6 +82,7 @@ class ReferenceDevice final : public Device {
       case OpKind::linear: needs->scratch_bytes = linear_scratch_bytes(op); break;
       case OpKind::linear_backward: needs->scratch_bytes = linear_backward_scratch_bytes(op, program.micro_batch); break;
       case OpKind::activation_backward: needs->scratch_bytes = activation_backward_scratch_bytes(op); break;
+      case OpKind::average_pool: needs->scratch_bytes = average_pool_scratch_bytes(op); break;
       case OpKind::recurrent:
         needs->scratch_bytes = recurrent_scratch_bytes(op);
         needs->saved_bytes = recurrent_saved_bytes(op, program.micro_batch);

@@ -11,6 +11,8 @@ void each_narrow(const Program& program, const Op& op, const Call& call) {
   for (const TensorId id :
        {op.x, op.y, op.weight, op.weights[0].ih, op.weights[0].hh, op.weights[1].ih, op.weights[1].hh, op.dx, op.dy})
     if (id != no_tensor && program.tensors[id].dtype == DType::bf16) call(id);
+  if (op.residual != no_tensor && op.residual != op.y && program.tensors[op.residual].dtype == DType::bf16)
+    call(op.residual);
 }
 
 uint64_t float_bytes(const Tensor& tensor) { return Scratch::bytes<float>(tensor.bytes / sizeof(Bf16)); }

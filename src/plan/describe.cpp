@@ -22,6 +22,7 @@ std::string op_title(const Op& op) {
   if (op.only_last_step) title += ", last step";
   if (op.rows_per_sample > 1) title += " of " + std::to_string(op.rows_per_sample) + " steps";
   if (op.has_bias) title += " + bias";
+  if (op.residual != no_tensor) title += " + residual";
   if (op.has_pool) title += " + max_pool";
   if (op.has_relu) title += " + relu";
   if (op.dropout > 0) title += " + dropout";
@@ -64,7 +65,11 @@ std::string plan_text(const Plan& plan) {
   append(&text, "%s on %s: %" PRIu64 " parameters, %s", plan.recipe.name.c_str(), plan.device_name.c_str(),
          plan.parameter_count(),
          plan.recipe.batch == 0 ? "full batch" : ("batch " + std::to_string(plan.recipe.batch)).c_str());
-  append(&text, ", micro-batch %u, optimizer %s", program.micro_batch, optimizer_name(plan.recipe.optimizer));
+  append(&text, ", micro-batch %u", program.micro_batch);
+  if (program.inference)
+    text += ", inference alone";
+  else
+    append(&text, ", optimizer %s", optimizer_name(plan.recipe.optimizer));
   for (const std::string& layer : folded_layers(program)) append(&text, ", folded into %s", layer.c_str());
   text += "\n\n";
   append(&text, "%-12s %14s %14s\n", "segment", "offset", "bytes");

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/base/checked.h"
+#include "src/plan/join_bottleneck.h"
 
 namespace lt {
 namespace {
@@ -74,18 +75,19 @@ struct Flow {
 
 Status join_conv2d(const Recipe& recipe, const Flow& flow, size_t* next, JoinedLayer* result) {
   const Layer& layer = recipe.layers[(*next)++];
-  Op& op = result->op;
-  op.kind = OpKind::conv2d;
-  op.conv = layer.window;
-  op.has_bias = layer.bias;
-  LT_TRY(window_extent(layer, flow.extent, &op.conv_extent));
-  op.conv_extent.channels = layer.out;
-  op.y_extent = op.conv_extent;
-  const uint64_t window = uint64_t{layer.window.kernel} * layer.window.kernel;
-  result->fan_in = window * flow.extent.channels;
-  result->fan_out = window * layer.out;
-  LT_TRY(check_size(layer, result->fan_in, layer.out, op.y_extent.elements()));
-  return join_epilogue(recipe, true, next, &op);
+  LT_TRY(join_convolution(layer, flow.extent, result));
+  if (*next < recipe.layers.size() && recipe.layers[*next].kind == LayerKind::batch_norm) {
+    const Layer& norm = recipe.layers[(*next)++];
+    if (layer.bias)
+      return fail(Status::argument,
+                  "layer %s: a batch_norm behind a conv2d takes the place of its bias: give %s bias = false",
+                  norm.name.c_str(), layer.name.c_str());
+    result->op.has_bias = true;
+    result->bias_init = Init::zeros;
+    result->batch_norm = norm.name;
+    result->epsilon = norm.epsilon;
+  }
+  return join_epilogue(recipe, true, next, &result->op);
 }
 
 // Of a sequence every step is multiplied.
@@ -188,9 +190,21 @@ Status check_flow(const Layer& layer, const Flow& flow) {
   }
 }
 
+// What has no way back is for inference alone.
+Status check_use(const Recipe& recipe) {
+  for (const Layer& layer : recipe.layers)
+    if (!recipe.inference && (layer.kind == LayerKind::batch_norm || layer.kind == LayerKind::average_pool ||
+                              layer.kind == LayerKind::bottleneck))
+      return fail(Status::argument,
+                  "layer %s: %s is computed here, not trained: give the recipe a table [inference] in place of [training]",
+                  layer.name.c_str(), layer_kind_name(layer.kind));
+  return Status::ok;
+}
+
 // What a loss takes: cross_entropy a vector, ctc a sequence.
 Status check_loss(const Recipe& recipe, const Flow& flow) {
   const Extent& extent = flow.extent;
+  if (recipe.inference) return Status::ok;
   if (recipe.loss == LossKind::ctc) {
     if (flow.steps == 0 || extent.channels < 2)
       return fail(
@@ -214,8 +228,25 @@ Status check_loss(const Recipe& recipe, const Flow& flow) {
 
 }  // namespace
 
+Status join_convolution(const Layer& layer, const Extent& x, JoinedLayer* result) {
+  Op& op = result->op;
+  op.kind = OpKind::conv2d;
+  op.conv = layer.window;
+  op.has_bias = layer.bias;
+  LT_TRY(window_extent(layer, x, &op.conv_extent));
+  op.conv_extent.channels = layer.out;
+  op.y_extent = op.conv_extent;
+  const uint64_t window = uint64_t{layer.window.kernel} * layer.window.kernel;
+  result->fan_in = window * x.channels;
+  result->fan_out = window * layer.out;
+  result->init = layer.init;
+  result->bias_init = layer.bias_init;
+  return check_size(layer, result->fan_in, layer.out, op.y_extent.elements());
+}
+
 Status join_layers(const Recipe& recipe, std::vector<JoinedLayer>* joined) {
   joined->clear();
+  LT_TRY(check_use(recipe));
   joined->push_back(input_layer(recipe));
   Flow flow{recipe.input, joined->front().y_steps, recipe.vocabulary != 0};
   for (size_t next = 0; next < recipe.layers.size();) {
@@ -237,9 +268,19 @@ Status join_layers(const Recipe& recipe, std::vector<JoinedLayer>* joined) {
       case LayerKind::gru:
       case LayerKind::lstm: LT_TRY(join_recurrent(recipe, flow, &next, joined)); break;
       case LayerKind::embedding: LT_TRY(join_embedding(recipe, flow, &next, &result)); break;
+      case LayerKind::bottleneck: LT_TRY(join_bottleneck(layer, flow.extent, result.op.layer_index, joined)); break;
+      case LayerKind::average_pool:
+        result.op.kind = OpKind::average_pool;
+        result.op.y_extent = {1, 1, flow.extent.channels};
+        break;
+      case LayerKind::batch_norm:
+        return fail(Status::argument, "layer %s: batch_norm stands directly behind a conv2d layer, into which it is folded",
+                    layer.name.c_str());
       case LayerKind::last_step: break;  // refused by check_flow
     }
-    const bool pushed = layer.kind == LayerKind::gru || layer.kind == LayerKind::lstm;
+    if (layer.kind == LayerKind::bottleneck || layer.kind == LayerKind::average_pool) ++next;
+    const bool pushed =
+        layer.kind == LayerKind::gru || layer.kind == LayerKind::lstm || layer.kind == LayerKind::bottleneck;
     if (!pushed) joined->push_back(std::move(result));
     // A product's extents are those of a row.
     const JoinedLayer& last = joined->back();

@@ -13,6 +13,8 @@ Parameter weight_of(const JoinedLayer& layer, std::string name, uint64_t out, Ex
   weight.fan_out = layer.fan_out;
   weight.out = out;
   weight.in_extent = in;
+  weight.batch_norm = layer.batch_norm;
+  weight.epsilon = layer.epsilon;
   return weight;
 }
 

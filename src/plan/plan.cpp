@@ -44,11 +44,16 @@ uint32_t first_micro_batch(uint32_t batch) {
 
 }  // namespace
 
-uint32_t Plan::classes() const { return program.ops[program.forward_end - 1].x_extent.channels; }
+uint32_t Plan::classes() const {
+  const Op& last = program.ops[program.forward_end - 1];
+  return recipe.inference ? static_cast<uint32_t>(last.y_extent.elements()) : last.x_extent.channels;
+}
 
 uint64_t Plan::parameter_count() const {
   uint64_t count = 0;
-  for (const Parameter& parameter : parameters) count += parameter.elements();
+  // A batch norm trains a factor and a summand; they come as one bias.
+  for (const Parameter& parameter : parameters)
+    count += parameter.elements() * (parameter.is_bias && !parameter.batch_norm.empty() ? 2 : 1);
   return count;
 }
 

@@ -27,6 +27,10 @@ struct Parameter {
   // out alone.
   uint64_t out = 0;
   Extent in_extent;  // conv2d: {kernel, kernel, in channels}; linear: the extent that was flattened; recurrent: {1, 1, in}
+  // Of a convolution with a batch norm: weight and bias are what comes of both; files have the convolution's weight and the
+  // norm's own tensors, "bn1.weight", "bn1.bias", "bn1.running_mean" and "bn1.running_var".
+  std::string batch_norm;
+  double epsilon = 0;
   bool is_bias = false;  // or an embedding's table: one row of numbers in PyTorch's order, float in bf16 too
   uint64_t elements() const { return is_bias ? out : out * fan_in; }
 };
@@ -59,7 +63,7 @@ struct Plan {
   bool shuffle = true, dropout = true, skip_bad = false;
   uint64_t fold_least_bytes = fold_least_bytes_default;  // as requested
 
-  uint32_t classes() const;
+  uint32_t classes() const;  // numbers of the output; of a sequence those of a step
   uint64_t parameter_count() const;
   uint64_t sample_bytes() const { return recipe.input.elements() * dtype_bytes(recipe.input_type); }
 };

@@ -16,9 +16,20 @@ class Builder {
   }
 
   void build() {
-    add_statistics();
+    program_.inference = plan_.recipe.inference;
+    if (!program_.inference) add_statistics();
     add_parameters();
     for (size_t i = 0; i < joined_.size(); ++i) add_forward(i);
+    if (program_.inference)
+      program_.forward_end = program_.backward_end = program_.step_end = op_count();
+    else
+      add_training();
+    add_staging();
+    find_lifetimes();
+  }
+
+ private:
+  void add_training() {
     add_loss();
     program_.forward_end = op_count();
     for (size_t i = joined_.size(); i-- > 1;)
@@ -27,11 +38,8 @@ class Builder {
     add_update();
     program_.step_end = op_count();
     add_catch_up();
-    add_staging();
-    find_lifetimes();
   }
 
- private:
   uint32_t op_count() const { return static_cast<uint32_t>(program_.ops.size()); }
 
   TensorId add(std::string name, Segment segment, DType dtype, uint64_t sample_elements, uint64_t bytes) {
@@ -64,8 +72,8 @@ class Builder {
     parameter.tensor = add(parameter.name, Segment::parameters, DType::f32, 0, bytes);
     folded_.resize(program_.tensors.size(), false);
     const Device& device = *plan_.device;
-    const bool may_fold =
-        plan_.recipe.batch != 0 && plan_.recipe.batch <= program_.micro_batch && plan_.fold_least_bytes != fold_nothing;
+    const bool may_fold = !program_.inference && plan_.recipe.batch != 0 && plan_.recipe.batch <= program_.micro_batch &&
+                          plan_.fold_least_bytes != fold_nothing;
     const bool wants_linear = layer == OpKind::linear && !parameter.is_bias && bytes >= plan_.fold_least_bytes;
     const bool wants_embedding = layer == OpKind::embedding && plan_.recipe.optimizer == OptimizerKind::adam;
     folded_[parameter.tensor] = may_fold && ((wants_linear && device.folds_updates(OpKind::linear_backward)) ||
@@ -94,13 +102,15 @@ class Builder {
     }
     lay_out_parameters();
     plan_.parameter_block = add("parameters", Segment::parameters, DType::f32, 0, parameter_bytes_);
-    plan_.gradient_block = add("gradients", Segment::activations, DType::f32, 0, updated_bytes_);
+    if (!program_.inference) plan_.gradient_block = add("gradients", Segment::activations, DType::f32, 0, updated_bytes_);
     gradients_.assign(program_.tensors.size(), no_tensor);
     for (const Parameter& parameter : plan_.parameters) {
       program_.tensors[parameter.tensor].part_of = plan_.parameter_block;
-      if (!folded_[parameter.tensor]) gradients_[parameter.tensor] = add_part(parameter, ".gradient", plan_.gradient_block);
+      if (!program_.inference && !folded_[parameter.tensor])
+        gradients_[parameter.tensor] = add_part(parameter, ".gradient", plan_.gradient_block);
     }
     if (bf16()) add_copies();
+    if (program_.inference) return;
     if (plan_.recipe.optimizer != OptimizerKind::sgd)
       plan_.state_block = add("state.first", Segment::state, DType::f32, 0, parameter_bytes_);
     if (plan_.recipe.optimizer == OptimizerKind::adam)
@@ -143,12 +153,17 @@ class Builder {
     const JoinedLayer& layer = joined_[i];
     Op op = layer.op;
     const uint64_t elements = op.y_extent.elements() * op.rows_per_sample;
-    op.x = plan_.logits;  // the output so far
-    const TensorId y = op.kind == OpKind::input && op.x_dtype == DType::i32
-                           ? add_activation(op.layer, DType::i32, elements)
-                           : add_flow(op.layer, elements, i + 1 == joined_.size());
-    op.y = add_sequence(y, layer.y_steps);
-    if (op.has_pool) op.argmax = add_activation(op.layer + ".argmax", DType::u8, elements);
+    op.x = layer.x_from == no_layer ? plan_.logits : outputs_[layer.x_from];
+    // A sum takes the place of its summand, which nothing else reads.
+    if (layer.residual_from != no_layer) op.residual = outputs_[layer.residual_from];
+    if (i + 1 != joined_.size()) op.y = op.residual;
+    if (op.y == no_tensor)
+      op.y = op.kind == OpKind::input && op.x_dtype == DType::i32 ? add_activation(op.layer, DType::i32, elements)
+                                                                  : add_flow(op.layer, elements, i + 1 == joined_.size());
+    add_sequence(op.y, layer.y_steps);
+    outputs_.push_back(op.y);
+    if (program_.inference) op.dropout = 0;
+    if (op.has_pool && !program_.inference) op.argmax = add_activation(op.layer + ".argmax", DType::u8, elements);
     if (op.dropout > 0) op.mask = add_activation(op.layer + ".mask", DType::u8, mask_row_bytes(elements));
     uint32_t parameter = first_parameter_[i];
     for (TensorId* const place : parameter_places(&op)) {
@@ -159,6 +174,11 @@ class Builder {
       op.rows = add(op.layer + ".rows", Segment::activations, DType::i32, 0,
                     (uint64_t{op.x_extent.height} * program_.micro_batch + 1) * sizeof(int32_t));
     if (op.kind == OpKind::recurrent && program_.ops.back().kind == OpKind::embedding) op.rows = program_.ops.back().rows;
+    if (program_.inference && bf16() && op.weight != no_tensor) {
+      op.parameters = plan_.parameters[first_parameter_[i]].tensor;
+      op.parameter_elements = plan_.parameters[first_parameter_[i]].elements();
+      op.copies = op.weight;
+    }
     if (op.kind == OpKind::embedding && folded_[op.weight]) defer_update(plan_.parameters[first_parameter_[i]], &op);
     if (op.kind == OpKind::input) plan_.input = op.y;
     plan_.logits = op.y;
@@ -288,7 +308,7 @@ class Builder {
   void add_staging() {
     plan_.slot_samples[0] = program_.micro_batch;
     plan_.slot_samples[1] = plan_.recipe.batch == 0 ? program_.micro_batch : plan_.recipe.batch;
-    for (int slot = 0; slot < 2; ++slot) {
+    for (int slot = 0; slot < (program_.inference ? 1 : 2); ++slot) {
       const std::string name = "staging." + std::to_string(slot);
       plan_.slot_x[slot] =
           add(name + ".x", Segment::staging, plan_.recipe.input_type, 0, plan_.sample_bytes() * plan_.slot_samples[slot]);
@@ -300,7 +320,8 @@ class Builder {
     Op& input = program_.ops.front();
     input.staging_x = plan_.slot_x[0];
     input.staging_lengths = plan_.slot_lengths;
-    input.staging_labels = program_.ops[program_.forward_end - 1].staging_labels = plan_.slot_labels[0];
+    input.staging_labels = plan_.slot_labels[0];
+    if (!program_.inference) program_.ops[program_.forward_end - 1].staging_labels = plan_.slot_labels[0];
     for (Op& op : program_.ops)
       if (op.has_lengths) op.staging_lengths = plan_.slot_lengths;
   }
@@ -317,8 +338,8 @@ class Builder {
     for (uint32_t i = 0; i < op_count(); ++i) {
       const Op& op = program_.ops[i];
       for (const TensorId id :
-           {op.x, op.y, op.weight, op.bias, op.argmax, op.mask, op.saved, op.dx, op.dy, op.dweight, op.dbias, op.statistics,
-            op.parameters, op.gradients, op.state, op.state2, op.copies, op.last_steps, op.rows})
+           {op.x, op.y, op.residual, op.weight, op.bias, op.argmax, op.mask, op.saved, op.dx, op.dy, op.dweight, op.dbias,
+            op.statistics, op.parameters, op.gradients, op.state, op.state2, op.copies, op.last_steps, op.rows})
         use(id, i);
       for (const RecurrentWeights* list : {op.weights, op.dweights})
         for (const RecurrentWeights* w = list; w != list + 2; ++w)
@@ -346,6 +367,7 @@ class Builder {
   uint64_t updated_bytes_ = 0;             // of what the update op changes: its beginning
   std::vector<uint32_t> first_parameter_;  // by joined layer, in plan_.parameters
   std::vector<bool> folded_;               // by the parameter's tensor: whether its backward op changes it
+  std::vector<TensorId> outputs_;          // by joined layer
   TensorId gradient_ = no_tensor;          // of the output that the next backward op starts from
   std::vector<TensorId> gradients_;        // by the parameter's tensor, or its copy's
   TensorId copy_block_ = no_tensor;
@@ -373,7 +395,8 @@ Status program_prepare(Plan* plan) {
     saved.name = program.ops[i].layer + ".saved";
     saved.dtype = DType::u8;
     saved.bytes = saved_bytes;
-    saved.first_op = saved.last_op = i;
+    saved.first_op = program.inference ? 0 : i;
+    saved.last_op = program.inference ? static_cast<uint32_t>(program.ops.size()) - 1 : i;
     const auto id = static_cast<TensorId>(program.tensors.size());
     program.ops[i].saved = id;
     for (uint32_t k = program.forward_end; k < program.backward_end; ++k)

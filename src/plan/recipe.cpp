@@ -18,14 +18,27 @@ namespace {
 template <class Kind>
 using Names = std::initializer_list<std::pair<const char*, Kind>>;
 
-const Names<LayerKind> layer_kinds = {
-    {"conv2d", LayerKind::conv2d},   {"max_pool", LayerKind::max_pool},   {"relu", LayerKind::relu},
-    {"dropout", LayerKind::dropout}, {"linear", LayerKind::linear},       {"gru", LayerKind::gru},
-    {"lstm", LayerKind::lstm},       {"last_step", LayerKind::last_step}, {"embedding", LayerKind::embedding}};
+const Names<LayerKind> layer_kinds = {{"conv2d", LayerKind::conv2d},
+                                      {"max_pool", LayerKind::max_pool},
+                                      {"relu", LayerKind::relu},
+                                      {"dropout", LayerKind::dropout},
+                                      {"linear", LayerKind::linear},
+                                      {"gru", LayerKind::gru},
+                                      {"lstm", LayerKind::lstm},
+                                      {"last_step", LayerKind::last_step},
+                                      {"embedding", LayerKind::embedding},
+                                      {"batch_norm", LayerKind::batch_norm},
+                                      {"average_pool", LayerKind::average_pool},
+                                      {"bottleneck", LayerKind::bottleneck}};
 const Names<LossKind> losses = {{"cross_entropy", LossKind::cross_entropy}, {"ctc", LossKind::ctc}};
 const Names<OptimizerKind> optimizers = {
     {"sgd", OptimizerKind::sgd}, {"momentum", OptimizerKind::momentum}, {"adam", OptimizerKind::adam}};
 const Names<Init> inits = {{"torch", Init::torch}, {"xavier", Init::xavier}, {"he", Init::he}, {"zeros", Init::zeros}};
+const Names<Init> conv2d_inits = {{"torch", Init::torch},
+                                  {"xavier", Init::xavier},
+                                  {"he", Init::he},
+                                  {"zeros", Init::zeros},
+                                  {"he_normal_fan_out", Init::he_normal_fan_out}};
 const Names<Init> embedding_inits = {{"normal", Init::normal}, {"uniform", Init::uniform}, {"zeros", Init::zeros}};
 const Names<bool> last_batches = {{"keep", false}, {"drop", true}};
 const Names<DType> input_types = {{"u8", DType::u8}, {"f32", DType::f32}};
@@ -223,6 +236,24 @@ Status parse_training(const toml::table& table, const char* origin, Recipe* reci
   return section.finish();
 }
 
+Status parse_inference(const toml::table& table, const char* origin, Recipe* recipe) {
+  Section section(table, origin, "[inference]");
+  recipe->inference = true;
+  LT_TRY(section.integer("batch", true, 1, recipe_max_batch, &recipe->batch));
+  return section.finish();
+}
+
+Status parse_bottleneck(Section* section, Layer* layer) {
+  layer->bias = false;
+  layer->init = Init::he_normal_fan_out;
+  layer->bias_init = Init::zeros;
+  LT_TRY(section->integer("width", true, 1, recipe_max_dimension, &layer->width));
+  LT_TRY(section->integer("out_channels", true, 1, recipe_max_dimension, &layer->out));
+  LT_TRY(section->integer("blocks", true, 1, recipe_max_stack, &layer->blocks));
+  LT_TRY(section->integer("stride", false, 1, 255, &layer->window.stride));
+  return section->number("epsilon", 1e-30, 1, &layer->epsilon);
+}
+
 Status parse_layer(const toml::table& table, const char* origin, size_t index, Layer* layer) {
   Section section(table, origin, "[[layer]] " + std::to_string(index + 1));
   LT_TRY(section.choice("type", layer_kinds, true, &layer->kind));
@@ -230,7 +261,10 @@ Status parse_layer(const toml::table& table, const char* origin, size_t index, L
   const bool weighted = layer->kind == LayerKind::conv2d || layer->kind == LayerKind::linear;
   const bool recurrent = layer->kind == LayerKind::gru || layer->kind == LayerKind::lstm;
   const bool embedding = layer->kind == LayerKind::embedding;
-  LT_TRY(section.text("name", weighted || recurrent || embedding, &layer->name));
+  const bool batch_norm = layer->kind == LayerKind::batch_norm, bottleneck = layer->kind == LayerKind::bottleneck;
+  LT_TRY(section.text("name", weighted || recurrent || embedding || batch_norm || bottleneck, &layer->name));
+  if (batch_norm) LT_TRY(section.number("epsilon", 1e-30, 1, &layer->epsilon));
+  if (bottleneck) LT_TRY(parse_bottleneck(&section, layer));
   if (embedding) {
     layer->init = Init::normal;
     LT_TRY(section.integer("features", true, 1, recipe_max_dimension, &layer->out));
@@ -251,9 +285,11 @@ Status parse_layer(const toml::table& table, const char* origin, size_t index, L
   }
   if (layer->kind == LayerKind::conv2d)
     LT_TRY(section.integer("padding", false, 0, layer->window.kernel - 1, &layer->window.padding));
+  if (layer->kind == LayerKind::max_pool)
+    LT_TRY(section.integer("padding", false, 0, layer->window.kernel / 2, &layer->window.padding));
   if (weighted) {
     LT_TRY(section.truth("bias", &layer->bias));
-    LT_TRY(section.choice("init", inits, false, &layer->init));
+    LT_TRY(section.choice("init", layer->kind == LayerKind::conv2d ? conv2d_inits : inits, false, &layer->init));
     if (layer->init == Init::zeros) layer->bias_init = Init::zeros;
     LT_TRY(section.choice("bias_init", inits, false, &layer->bias_init));
   }
@@ -320,13 +356,17 @@ Status recipe_parse(std::string_view text, const char* origin, Recipe* recipe) {
   LT_TRY(section.text("data", false, &result.data));
   const toml::node* input = section.take("input");
   const toml::node* training = section.take("training");
+  const toml::node* inference = section.take("inference");
   const toml::node* layers = section.take("layer");
   LT_TRY(section.finish());
   if (!input || !input->is_table()) return fail(Status::argument, "recipe %s: the table [input] is missing", origin);
-  if (!training || !training->is_table())
-    return fail(Status::argument, "recipe %s: the table [training] is missing", origin);
+  if (training && inference)
+    return fail(Status::argument, "recipe %s: has both [training] and [inference]; a model is for one of them", origin);
+  const toml::node* const use = training ? training : inference;
+  if (!use || !use->is_table())
+    return fail(Status::argument, "recipe %s: the table [training] is missing (or [inference], to compute alone)", origin);
   LT_TRY(parse_input(*input->as_table(), origin, &result));
-  LT_TRY(parse_training(*training->as_table(), origin, &result));
+  LT_TRY((training ? parse_training : parse_inference)(*use->as_table(), origin, &result));
   LT_TRY(parse_layers(layers, origin, &result));
   *recipe = std::move(result);
   return Status::ok;

@@ -12,25 +12,42 @@
 
 namespace lt {
 
-enum class LayerKind : uint8_t { conv2d, max_pool, relu, dropout, linear, gru, lstm, last_step, embedding };
+// batch_norm, average_pool and bottleneck are of recipes for inference alone.
+enum class LayerKind : uint8_t {
+  conv2d,
+  max_pool,
+  relu,
+  dropout,
+  linear,
+  gru,
+  lstm,
+  last_step,
+  embedding,
+  batch_norm,    // behind a conv2d without a bias, into which it is folded
+  average_pool,  // over all pixels
+  bottleneck,    // blocks of three convolutions with a sum around them: join_bottleneck.h
+};
 // cross_entropy: softmax, one class a sample; ctc: connectionist temporal classification, a list of labels a sample.
 enum class LossKind : uint8_t { cross_entropy, ctc };
 enum class OptimizerKind : uint8_t { sgd, momentum, adam };
 // `torch` is uniform in +-1/sqrt(fan_in), PyTorch's default for convolutions and linear layers; `xavier` uniform in
 // +-sqrt(6/(fan_in + fan_out)) (Glorot & Bengio 2010); `he` uniform in +-sqrt(6/fan_in) (He et al. 2015). Of embeddings
-// alone: `normal` with deviation 1, PyTorch's default, and `uniform` in +-0.05, Keras'.
-enum class Init : uint8_t { torch, xavier, he, zeros, normal, uniform };
+// alone: `normal` with deviation 1, PyTorch's default, and `uniform` in +-0.05, Keras'. `he_normal_fan_out`, of
+// convolutions: normal with deviation sqrt(2/fan_out), what torchvision's ResNets start from.
+enum class Init : uint8_t { torch, xavier, he, zeros, normal, uniform, he_normal_fan_out };
 
 struct Layer {
   LayerKind kind{};
   std::string name;
-  uint32_t out = 0;  // channels of conv2d, features of linear and embedding
-  Window window;     // conv2d, max_pool
+  uint32_t out = 0;  // channels of conv2d and bottleneck, features of linear and embedding
+  Window window;     // conv2d, max_pool; the stride of a bottleneck's first block
   bool bias = true;  // conv2d, linear, gru, lstm
   double rate = 0;   // dropout
   // gru, lstm: a stack of `layers`, each of `units` in one direction or in both
   uint32_t units = 0, layers = 1;
   bool bidirectional = false;
+  uint32_t width = 0, blocks = 1;  // bottleneck: channels between its first convolution and its last
+  double epsilon = 1e-5;           // batch_norm, and those of a bottleneck
   Init init = Init::torch, bias_init = Init::torch;
 };
 
@@ -44,6 +61,7 @@ struct Recipe {
   bool lengths = true;      // of sequences: each as long as the data set says; false: all have all steps
   double scale = 1;         // the network sees (value * scale - mean[c]) / deviation[c]
   std::vector<double> mean, deviation;
+  bool inference = false;        // [inference] in place of [training]: of what follows, `batch` alone
   uint32_t batch = 64;           // 0: the whole training set in one step
   bool drop_last_batch = false;  // an epoch's last batch, where it would be short: left out, or trained on
   uint32_t epochs = 1;

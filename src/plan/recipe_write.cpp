@@ -32,6 +32,7 @@ const char* init_name(Init init) {
     case Init::zeros: return "zeros";
     case Init::normal: return "normal";
     case Init::uniform: return "uniform";
+    case Init::he_normal_fan_out: return "he_normal_fan_out";
   }
   return "";
 }
@@ -47,7 +48,15 @@ std::string layer_text(const Layer& layer) {
     field("kernel", std::to_string(layer.window.kernel));
     field("stride", std::to_string(layer.window.stride));
   }
-  if (layer.kind == LayerKind::conv2d) field("padding", std::to_string(layer.window.padding));
+  if (layer.kind == LayerKind::conv2d || (layer.kind == LayerKind::max_pool && layer.window.padding != 0))
+    field("padding", std::to_string(layer.window.padding));
+  if (layer.kind == LayerKind::bottleneck) {
+    field("width", std::to_string(layer.width));
+    field("out_channels", std::to_string(layer.out));
+    field("blocks", std::to_string(layer.blocks));
+    field("stride", std::to_string(layer.window.stride));
+  }
+  if (layer.kind == LayerKind::bottleneck || layer.kind == LayerKind::batch_norm) field("epsilon", number(layer.epsilon));
   if (layer.kind == LayerKind::conv2d || layer.kind == LayerKind::linear) {
     field("bias", layer.bias ? "true" : "false");
     field("init", quoted(init_name(layer.init)));
@@ -64,6 +73,19 @@ std::string layer_text(const Layer& layer) {
     field("init", quoted(init_name(layer.init)));
   }
   if (layer.kind == LayerKind::dropout) field("rate", number(layer.rate));
+  return text;
+}
+
+std::string training_text(const Recipe& recipe) {
+  std::string text = "\n[training]\nbatch = " + (recipe.batch == 0 ? quoted("all") : std::to_string(recipe.batch)) +
+                     (recipe.drop_last_batch ? "\nlast_batch = \"drop\"" : "") +
+                     (recipe.loss == LossKind::ctc ? "\nloss = \"ctc\"\nlabels = " + std::to_string(recipe.labels) : "") +
+                     "\nepochs = " + std::to_string(recipe.epochs) +
+                     "\noptimizer = " + quoted(optimizer_name(recipe.optimizer)) + "\nlr = " + number(recipe.lr) + "\n";
+  if (recipe.optimizer == OptimizerKind::momentum) text += "momentum = " + number(recipe.momentum) + "\n";
+  if (recipe.optimizer == OptimizerKind::adam)
+    text += "beta1 = " + number(recipe.beta1) + "\nbeta2 = " + number(recipe.beta2) +
+            "\nepsilon = " + number(recipe.epsilon) + "\n";
   return text;
 }
 
@@ -85,15 +107,7 @@ std::string recipe_write(const Recipe& recipe) {
     text += "type = " + quoted(recipe.input_type == DType::u8 ? "u8" : "f32") + "\nscale = " + number(recipe.scale) + "\n";
   if (!recipe.mean.empty()) text += "mean = " + numbers(recipe.mean) + "\n";
   if (!recipe.deviation.empty()) text += "deviation = " + numbers(recipe.deviation) + "\n";
-  text += "\n[training]\nbatch = " + (recipe.batch == 0 ? quoted("all") : std::to_string(recipe.batch)) +
-          (recipe.drop_last_batch ? "\nlast_batch = \"drop\"" : "") +
-          (recipe.loss == LossKind::ctc ? "\nloss = \"ctc\"\nlabels = " + std::to_string(recipe.labels) : "") +
-          "\nepochs = " + std::to_string(recipe.epochs) + "\noptimizer = " + quoted(optimizer_name(recipe.optimizer)) +
-          "\nlr = " + number(recipe.lr) + "\n";
-  if (recipe.optimizer == OptimizerKind::momentum) text += "momentum = " + number(recipe.momentum) + "\n";
-  if (recipe.optimizer == OptimizerKind::adam)
-    text += "beta1 = " + number(recipe.beta1) + "\nbeta2 = " + number(recipe.beta2) +
-            "\nepsilon = " + number(recipe.epsilon) + "\n";
+  text += (recipe.inference ? "\n[inference]\nbatch = " + std::to_string(recipe.batch) + "\n" : training_text(recipe));
   for (const Layer& layer : recipe.layers) text += layer_text(layer);
   return text;
 }

@@ -119,6 +119,10 @@ Status checkpoint_load(const char* path, const Plan& plan, const TrainingData& d
 // Whether a reader's file is a whole checkpoint of a version that is known.
 Status checkpoint_check(const SafetensorsReader& reader);
 // The weights alone are there and have the model's shapes; `found` in the order of the plan's parameters.
+// Null for a bias that is a batch norm's.
 Status weights_find(const SafetensorsReader& reader, const Plan& plan, std::vector<const SafetensorsEntry*>* found);
+// One tensor of floats, by name and dims.
+Status weights_find_tensor(const SafetensorsReader& reader, const Plan& plan, const std::string& name,
+                           const std::vector<uint64_t>& dims, const SafetensorsEntry** found);
 
 }  // namespace lt

@@ -139,8 +139,10 @@ Status read_place(const char* path, const Fields& fields, uint32_t epoch_samples
   return Status::ok;
 }
 
-Status find_tensor(const SafetensorsReader& reader, const Plan& plan, const std::string& name,
-                   const std::vector<uint64_t>& dims, const SafetensorsEntry** found) {
+}  // namespace
+
+Status weights_find_tensor(const SafetensorsReader& reader, const Plan& plan, const std::string& name,
+                           const std::vector<uint64_t>& dims, const SafetensorsEntry** found) {
   const char* const path = reader.file().path().c_str();
   const SafetensorsEntry* entry = reader.find(name);
   if (!entry)
@@ -154,12 +156,11 @@ Status find_tensor(const SafetensorsReader& reader, const Plan& plan, const std:
   return Status::ok;
 }
 
-}  // namespace
-
 Status weights_find(const SafetensorsReader& reader, const Plan& plan, std::vector<const SafetensorsEntry*>* found) {
   for (const Parameter& parameter : plan.parameters) {
     found->emplace_back();
-    LT_TRY(find_tensor(reader, plan, parameter.name, parameter.dims, &found->back()));
+    if (parameter.is_bias && !parameter.batch_norm.empty()) continue;
+    LT_TRY(weights_find_tensor(reader, plan, parameter.name, parameter.dims, &found->back()));
   }
   return Status::ok;
 }
@@ -201,7 +202,7 @@ Status checkpoint_load(const char* path, const Plan& plan, const TrainingData& d
   std::vector<const SafetensorsEntry*> found(tensors.size());
   uint64_t largest = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
-    LT_TRY(find_tensor(reader, plan, tensors[i].name, tensors[i].parameter->dims, &found[i]));
+    LT_TRY(weights_find_tensor(reader, plan, tensors[i].name, tensors[i].parameter->dims, &found[i]));
     largest = std::max(largest, tensors[i].parameter->elements());
   }
   // Files written here are read in place; others may hold their numbers at odd addresses.

@@ -78,6 +78,7 @@ Status Session::create(std::shared_ptr<const Plan> plan, void* arena, size_t byt
 Status Session::bind(Split split, const Dataset* dataset) {
   const DatasetInfo& info = dataset->info();
   const Recipe& recipe = plan_->recipe;
+  if (split == Split::train) LT_TRY(check_trains());
   LT_TRY(check_samples(info, recipe));
   if (info.classes > plan_->classes())
     return fail(Status::mismatch, "%s has %u classes, model %s has %u outputs", info.name, info.classes,
@@ -273,8 +274,16 @@ Status Session::labels_from_bytes(const uint8_t* labels, uint32_t n, int slot) {
   return Status::ok;
 }
 
+// Against what a model for inference has not: a loss, and anything to save but what was loaded.
+Status Session::check_trains() const {
+  if (!plan_->program.inference) return Status::ok;
+  return fail(Status::state, "model %s is for inference alone ([inference] in its recipe): its outputs can be computed",
+              plan_->recipe.name.c_str());
+}
+
 // Bytes are labels of one class a sample.
 Status Session::check_label_bytes() const {
+  LT_TRY(check_trains());
   if (plan_->recipe.labels == 1) return Status::ok;
   return fail(Status::state, "model %s takes %u labels a sample: give them by a data set", plan_->recipe.name.c_str(),
               plan_->recipe.labels);

@@ -61,6 +61,8 @@ class Session {
   Status flush(Report* report);
   Status evaluate(Split split, Report* report);
   Status predict(const void* x, uint32_t n, float* probabilities, size_t floats);
+  // The outputs as they are.
+  Status forward(const void* x, uint32_t n, float* y, size_t floats);
 
   const Parameter* parameter(const char* name) const;
   Status read(const char* name, float* values, size_t floats);
@@ -101,6 +103,7 @@ class Session {
   Status read_samples(const Dataset& dataset, RunArguments* run);
   Status gather(const Dataset& dataset, RunArguments* run);  // and checked
   Status check_kept(const Dataset& dataset);
+  Status check_trains() const;
   Status check_label_bytes() const;
   Status check_words(RunArguments* run);
   Status train_kept(uint64_t most, Report* report);

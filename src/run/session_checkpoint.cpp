@@ -33,6 +33,7 @@ Status Session::know_data() {
 }
 
 Status Session::save_to(const char* path, uint32_t keep) {
+  LT_TRY(check_trains());
   if (keep > checkpoints_kept_most)
     return fail(Status::argument, "%u older checkpoints: at most %u are kept", keep, checkpoints_kept_most);
   saver_.reset();  // and its lock
@@ -55,6 +56,7 @@ Status Session::checkpoint() {
 Status Session::checkpoint_finish() { return saver_ ? saver_->finish() : Status::ok; }
 
 Status Session::save(const char* path) {
+  LT_TRY(check_trains());
   CheckpointWriter writer(*plan_);
   LT_TRY(writer.prepare(path, 0));
   LT_TRY(know_data());
@@ -64,6 +66,7 @@ Status Session::save(const char* path) {
 }
 
 Status Session::load(const char* path) {
+  LT_TRY(check_trains());
   LT_TRY(know_data());
   TrainingPlace place;
   LT_TRY(checkpoint_load(path, *plan_, data_, datasets_[0] ? course().epoch_samples : 0, executor_.get(), &place));

@@ -30,6 +30,7 @@ Status Session::evaluate_fed(Split split, Statistics* statistics, double* wait_s
 
 Status Session::evaluate(Split split, Report* report) {
   const Dataset* dataset = datasets_[static_cast<int>(split)];
+  LT_TRY(check_trains());
   if (!dataset) return fail(Status::state, "no %s set is bound", split_name(split));
   const double start = now_seconds();
   double wait_seconds = 0;
@@ -54,11 +55,11 @@ Status Session::evaluate(Split split, Report* report) {
   return Status::ok;
 }
 
-Status Session::predict(const void* x, uint32_t n, float* probabilities, size_t floats) {
-  const uint32_t classes = plan_->classes();
-  if (floats != uint64_t{n} * classes)
-    return fail(Status::argument, "room for %zu probabilities, %u samples of %u classes have %" PRIu64, floats, n, classes,
-                uint64_t{n} * classes);
+Status Session::forward(const void* x, uint32_t n, float* y, size_t floats) {
+  const uint32_t outputs = plan_->classes();
+  if (floats != uint64_t{n} * outputs)
+    return fail(Status::argument, "room for %zu numbers, %u samples of %u outputs have %" PRIu64, floats, n, outputs,
+                uint64_t{n} * outputs);
   const Program& program = plan_->program;
   if (program.tensors[plan_->logits].time_steps != 0)
     return fail(Status::unsupported,
@@ -70,16 +71,23 @@ Status Session::predict(const void* x, uint32_t n, float* probabilities, size_t 
     run.x = static_cast<const std::byte*>(x) + first * plan_->sample_bytes();
     LT_TRY(check_words(&run));
     LT_TRY(executor_->run(0, program.forward_end, run));
-    float* const rows = probabilities + uint64_t{first} * classes;
-    LT_TRY(executor_->download(plan_->logits, 0, rows, uint64_t{run.samples} * classes * sizeof(float)));
+    LT_TRY(executor_->download(plan_->logits, 0, y + uint64_t{first} * outputs,
+                               uint64_t{run.samples} * outputs * sizeof(float)));
     LT_TRY(executor_->synchronize());
-    for (uint32_t i = 0; i < run.samples; ++i) {
-      float* const row = rows + uint64_t{i} * classes;
-      const double largest = *std::max_element(row, row + classes);
-      double sum = 0;
-      for (uint32_t c = 0; c < classes; ++c) sum += std::exp(row[c] - largest);
-      for (uint32_t c = 0; c < classes; ++c) row[c] = static_cast<float>(std::exp(row[c] - largest) / sum);
-    }
+  }
+  return Status::ok;
+}
+
+Status Session::predict(const void* x, uint32_t n, float* probabilities, size_t floats) {
+  LT_TRY(check_trains());
+  LT_TRY(forward(x, n, probabilities, floats));
+  const uint32_t classes = plan_->classes();
+  for (uint32_t i = 0; i < n; ++i) {
+    float* const row = probabilities + uint64_t{i} * classes;
+    const double largest = *std::max_element(row, row + classes);
+    double sum = 0;
+    for (uint32_t c = 0; c < classes; ++c) sum += std::exp(row[c] - largest);
+    for (uint32_t c = 0; c < classes; ++c) row[c] = static_cast<float>(std::exp(row[c] - largest) / sum);
   }
   return Status::ok;
 }

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "src/base/safetensors_checksum.h"
+#include "src/run/batch_norm.h"
 #include "src/run/checkpoint.h"
 #include "src/run/session.h"
 #include "src/run/weights.h"
@@ -50,16 +51,26 @@ Status Session::load_weights(const char* path, uint32_t* ignored) {
     return fail(Status::format, "%s: has lost its checksum; take another copy of it", path);
   std::vector<const SafetensorsEntry*> found;
   LT_TRY(weights_find(reader, *plan_, &found));
+  std::vector<BatchNormTensors> norms(found.size());
+  size_t used = 0;
+  for (size_t i = 0; i < found.size(); ++i) {
+    const Parameter& parameter = plan_->parameters[i];
+    used += found[i] != nullptr;
+    if (parameter.batch_norm.empty()) continue;
+    LT_TRY(batch_norm_find(reader, *plan_, parameter, &norms[i]));
+    used += parameter.is_bias ? 4 : 0;
+  }
   uint64_t largest = 0;
   for (const Parameter& parameter : plan_->parameters) largest = std::max(largest, parameter.elements());
   LT_TRY(bring_up_to_date());
   std::vector<float> values(largest);
   for (size_t i = 0; i < found.size(); ++i) {
-    std::memcpy(values.data(), found[i]->bytes, found[i]->end - found[i]->begin);
+    if (found[i] != nullptr) std::memcpy(values.data(), found[i]->bytes, found[i]->end - found[i]->begin);
+    if (norms[i].weight != nullptr) batch_norm_fold(plan_->parameters[i], norms[i], values.data());
     LT_TRY(weights_write(*plan_, plan_->parameters[i], values.data(), executor_.get()));
   }
   // A checkpoint's optimizer state is nothing foreign.
-  size_t foreign = reader.entries().size() - found.size();
+  size_t foreign = reader.entries().size() - used;
   for (const SafetensorsEntry& entry : reader.entries())
     foreign -= has_checksum && entry.name.starts_with(optimizer_prefix);
   if (ignored) *ignored = static_cast<uint32_t>(foreign);

@@ -56,6 +56,7 @@ Status upload_pieces(const Parameter& parameter, WeightPlace place, Executor* ex
   return executor->synchronize();
 }
 
+// The bound of uniform numbers, or the deviation of normal ones.
 float initial_bound(const Parameter& parameter) {
   const auto fan_in = static_cast<double>(parameter.init_bound_in), fan_out = static_cast<double>(parameter.fan_out);
   switch (parameter.init) {
@@ -64,6 +65,8 @@ float initial_bound(const Parameter& parameter) {
     case Init::he: return static_cast<float>(std::sqrt(6 / fan_in));
     case Init::uniform: return 0.05f;
     case Init::normal: return 1;
+    // A norm that nothing was seen by yet has mean 0 and variance 1.
+    case Init::he_normal_fan_out: return static_cast<float>(std::sqrt(2 / fan_out) / std::sqrt(1 + parameter.epsilon));
     case Init::zeros: return 0;
   }
   return 0;
@@ -96,8 +99,8 @@ Status weights_initialize(const Plan& plan, uint32_t index, Executor* executor) 
                                            static_cast<uint32_t>(random_block)),
                             plan.seed);
       }
-      buffer[i] = parameter.init == Init::normal ? normal_number(random, draw)
-                                                 : bound * (2 * philox_uniform(random.v[draw % 4]) - 1);
+      const bool normal = parameter.init == Init::normal || parameter.init == Init::he_normal_fan_out;
+      buffer[i] = bound * (normal ? normal_number(random, draw) : 2 * philox_uniform(random.v[draw % 4]) - 1);
     }
   });
 }

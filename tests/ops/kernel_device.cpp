@@ -24,11 +24,14 @@ class KernelExecutor final : public Executor {
 
   Status run(uint32_t first, uint32_t last, const RunArguments& arguments) override {
     const cpu::KernelContext context{&program_, &arguments, pool_.get(), region_};
+    if (std::exchange(has_new_weights_, false))
+      for (const auto& kernel : kernels_) kernel->take_weights(context);
     for (uint32_t i = first; i < last; ++i) kernels_[i]->run(context);
     return Status::ok;
   }
   Status upload(TensorId destination, uint64_t offset_bytes, const void* source, uint64_t bytes) override {
     std::memcpy(region_ + program_.tensors[destination].offset + offset_bytes, source, bytes);
+    has_new_weights_ = program_.inference;
     return Status::ok;
   }
   Status download(TensorId source, uint64_t offset_bytes, void* destination, uint64_t bytes) override {
@@ -43,6 +46,7 @@ class KernelExecutor final : public Executor {
   std::byte* region_;
   std::unique_ptr<cpu::ThreadPool> pool_;
   std::vector<std::unique_ptr<cpu::Kernel>> kernels_;
+  bool has_new_weights_ = false;
 };
 
 class KernelDevice final : public Device {

@@ -77,6 +77,17 @@ OpCase input_case(Extent x, DType x_dtype) {
   return c;
 }
 
+OpCase average_pool_case(Extent x) {
+  OpCase c;
+  c.op.kind = OpKind::average_pool;
+  c.op.x_extent = x;
+  c.op.y_extent = {1, 1, x.channels};
+  c.inference = true;
+  c.training = false;
+  c.name = "average_pool_" + text(x);
+  return c;
+}
+
 OpCase sequence_linear_case(uint32_t time_steps, uint32_t in, uint32_t out) {
   OpCase c = linear_case(in, out);
   c.time_steps = c.op.rows_per_sample = time_steps;

@@ -192,6 +192,41 @@ void add_conv2d(Cases* cases) {
   cases->add_chunks(conv2d_case({56, 48, 9}, 17, {1, 1, 0}));
 }
 
+// Convolutions as programs for inference have them: weights prepared once, by batches of 8 and more, and residuals.
+void add_inference(Cases* cases) {
+  struct Shape {
+    Extent x;
+    uint32_t out;
+    Window conv, pool;
+  };
+  using Residual = OpCase::Residual;
+  const Shape shapes[] = {{{7, 5, 16}, 64, {1, 1, 0}, no_pool},   {{9, 7, 33}, 50, {1, 2, 0}, no_pool},
+                          {{1, 1, 130}, 17, {1, 1, 0}, no_pool},  {{14, 13, 64}, 256, {1, 1, 0}, no_pool},
+                          {{15, 30, 40}, 48, {1, 3, 0}, no_pool}, {{10, 9, 35}, 64, {3, 1, 1}, no_pool},
+                          {{9, 11, 32}, 33, {3, 2, 1}, no_pool},  {{7, 7, 128}, 128, {3, 1, 1}, no_pool},
+                          {{21, 19, 3}, 64, {7, 2, 3}, {3, 2, 1}}};
+  for (const Shape& shape : shapes)
+    for (const Residual residual : {Residual::none, Residual::apart, Residual::in_y})
+      for (const uint32_t samples : {1u, 9u}) {
+        if (residual != Residual::none && shape.pool.kernel != 0) continue;
+        OpCase c = conv2d_case(shape.x, shape.out, shape.conv, shape.pool);
+        c.inference = c.op.has_bias = true;
+        c.training = false;
+        c.op.has_relu = residual != Residual::none || samples == 1;
+        c.residual = residual;
+        c.micro_batch = c.samples = c.batch_samples = samples;
+        const char* const sums[] = {"", "_residual", "_residual_in_y"};
+        c.name += std::string("_inference_of") + std::to_string(samples) + sums[static_cast<int>(residual)];
+        cases->add(c);
+        c.fill = Fill::integers;
+        cases->add(c, "_integers");
+      }
+  for (const Extent& x : {Extent{1, 1, 1}, Extent{7, 7, 2048}, Extent{3, 5, 37}}) cases->add(average_pool_case(x));
+  OpCase features = average_pool_case({4, 4, 24});
+  features.logits = true;
+  cases->add(features, "_logits");
+}
+
 void add_activation(Cases* cases) {
   const std::pair<Extent, Window> shapes[] = {
       {{1, 1, 1}, no_pool},    {{1, 1, 17}, no_pool},     {{3, 5, 65}, no_pool},   {{4, 4, 64}, {2, 2, 0}},
@@ -412,6 +447,7 @@ std::vector<OpCase> all_cases() {
   add_input(&cases);
   add_linear(&cases);
   add_conv2d(&cases);
+  add_inference(&cases);
   add_activation(&cases);
   add_sequences(&cases);
   add_recurrent(&cases);

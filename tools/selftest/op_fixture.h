@@ -66,6 +66,9 @@ struct OpCase {
                             // the op says otherwise
   bool deferred = false;    // embeddings: Op::last_steps
   bool rows_once = false;   // embeddings and recurrent operations: Op::rows
+  // A program for inference; conv2d: with a residual, which may lie in y.
+  bool inference = false;
+  enum class Residual : uint8_t { none, apart, in_y } residual = Residual::none;
   uint64_t seed = 1, step = 3;
 };
 
@@ -75,6 +78,7 @@ OpCase linear_case(uint32_t in, uint32_t out);
 OpCase activation_case(Extent x, Window pool = {0, 0, 0});
 OpCase backward_case(OpCase forward);
 OpCase input_case(Extent x, DType x_dtype);
+OpCase average_pool_case(Extent x);
 // A linear layer over every step of a sequence, and recurrent ones. Of these `dweight` has parts: see part_names.
 OpCase sequence_linear_case(uint32_t time_steps, uint32_t in, uint32_t out);
 OpCase recurrent_case(Cell cell, uint32_t time_steps, uint32_t features, uint32_t units, uint32_t directions);
@@ -133,6 +137,7 @@ class OpRun {
   void add_embedding(Op* op);
   void lay_out();
   Status exchange(bool to_device);
+  Status give_weights();
   void fill_tensor(const Tensor& tensor);
   void fill_whole_numbers(const Tensor& tensor);
   void fill_labels();

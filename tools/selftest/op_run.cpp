@@ -78,6 +78,7 @@ void OpRun::FreeRegion::operator()(std::byte* region) const { std::free(region);
 
 OpRun::OpRun(const Device& device, const OpCase& op_case) : case_(op_case) {
   program_.micro_batch = case_.micro_batch;
+  program_.inference = case_.inference;
   program_.weight_layout = device.weight_layout();
   narrow_ = case_.precision == Precision::bf16;
   if (case_.op.has_lengths)
@@ -127,7 +128,8 @@ bool OpRun::is_narrow(const std::string& name) const {
   if (is_loss(case_.op.kind)) return name == "dx";
   if (case_.op.vocabulary != 0) return name == "y" || name == "dy";
   if (name == "y" && case_.logits) return false;
-  return name == "x" || name == "y" || name == "dx" || name == "dy" || name.starts_with("weight") || name == "copies";
+  return name == "x" || name == "y" || name == "residual" || name == "dx" || name == "dy" || name.starts_with("weight") ||
+         name == "copies";
 }
 
 TensorId OpRun::add(const std::string& name, DType dtype, uint64_t sample_elements, uint64_t elements) {
@@ -140,6 +142,7 @@ TensorId OpRun::add(const std::string& name, DType dtype, uint64_t sample_elemen
   if (sample_elements != 0 && (name == "y" || name == "dy") && !case_.op.only_last_step)
     tensor.time_steps = case_.time_steps;
   if (name.starts_with("staging")) tensor.segment = Segment::staging;
+  if (case_.inference && (name == "weight" || name == "bias")) tensor.segment = Segment::parameters;
   tensor.bytes = (sample_elements == 0 ? elements : sample_elements * case_.micro_batch) * dtype_bytes(dtype);
   program_.tensors.push_back(tensor);
   return static_cast<TensorId>(program_.tensors.size() - 1);
@@ -189,15 +192,18 @@ void OpRun::add_tensors() {
                             : uint64_t{op.conv.kernel} * op.conv.kernel * op.x_extent.channels * op.conv_extent.channels;
       break;
     case OpKind::activation_backward: backward = true; [[fallthrough]];
-    case OpKind::activation: break;
+    case OpKind::activation:
+    case OpKind::average_pool: break;
     case OpKind::recurrent_backward: backward = true; [[fallthrough]];
     case OpKind::recurrent: recurrent = true; break;
   }
-  if (product || backward || recurrent || op.kind == OpKind::activation) {
+  if (product || backward || recurrent || op.kind == OpKind::activation || op.kind == OpKind::average_pool) {
     op.x = add("x", DType::f32, x_elements, 0);
     op.y = add("y", DType::f32, y_elements, 0);
+    if (case_.residual == OpCase::Residual::in_y) op.residual = op.y;
+    if (case_.residual == OpCase::Residual::apart) op.residual = add("residual", DType::f32, y_elements, 0);
     if (case_.rows_once) op.rows = add("rows", DType::i32, 0, uint64_t{op.x_extent.height} * case_.micro_batch + 1);
-    if (op.has_pool) op.argmax = add("argmax", DType::u8, y_elements, 0);
+    if (op.has_pool && !case_.inference) op.argmax = add("argmax", DType::u8, y_elements, 0);
     if (op.dropout != 0) op.mask = add("mask", DType::u8, mask_row_bytes(y_elements), 0);
     const uint64_t bias_elements = product ? op.y_extent.channels : 0;
     if (product) op.weight = add("weight", DType::f32, 0, weight_elements);
@@ -275,7 +281,8 @@ void OpRun::fill_tensor(const Tensor& tensor) {
   if (is_recurrent && name == "rows") return fill_rows(tensor);
   const bool added_to = case_.accumulate && (name.starts_with("dweight") || name.starts_with("dbias"));
   if (name == "last_steps" || (name == "x" && tensor.dtype == DType::i32)) return fill_whole_numbers(tensor);
-  const bool output = is_output(name, false) || (is_output(name, true) && !added_to);
+  const bool summand = name == "y" && case_.residual == OpCase::Residual::in_y;
+  const bool output = (is_output(name, false) && !summand) || (is_output(name, true) && !added_to);
   if (output || (tensor.dtype != DType::f32 && tensor.dtype != DType::bf16)) return;
   // Samples past the run's stay NaN.
   const uint64_t n =
@@ -315,9 +322,21 @@ RunArguments OpRun::arguments() const {
   return arguments;
 }
 
+// As whoever loads a model does, by which kernels learn that there are new ones.
+Status OpRun::give_weights() {
+  for (TensorId id = 0; id < program_.tensors.size(); ++id) {
+    const Tensor& t = program_.tensors[id];
+    if (t.segment != Segment::parameters) continue;
+    const std::vector<std::byte> values(region_.get() + t.offset, region_.get() + t.offset + t.bytes);
+    LT_TRY(executor_->upload(id, 0, values.data(), values.size()));
+  }
+  return Status::ok;
+}
+
 void OpRun::run(uint32_t first, uint32_t last, const RunArguments& arguments) {
   std::memset(region_.get() + program_.scratch_offset, untouched, program_.scratch_bytes);
   Status status = exchange(true);
+  if (ok(status) && case_.inference) status = give_weights();
   if (ok(status)) status = executor_->run(first, last, arguments);
   if (ok(status)) status = executor_->synchronize();
   if (ok(status)) status = exchange(false);

@@ -148,7 +148,7 @@ bool conv2d_served(const Program& program, const Op& op, Unit unit, highway::Con
   if (!ok(highway::conv2d_shape(op, shape))) return false;
   const bool plain_pool = !shape->has_pool || (shape->pool_kernel == shape->pool_stride && shape->pool_padding == 0);
   const bool backward = op.kind == OpKind::conv2d_backward;
-  bool served = program.weight_layout == WeightLayout::in_out && plain_pool;
+  bool served = program.weight_layout == WeightLayout::in_out && plain_pool && op.residual == no_tensor;
   for (const TensorId id : {op.x, op.y, op.weight, op.dy, op.dx})
     served = served && (id == no_tensor || program.tensors[id].dtype == DType::bf16);
   if (backward) served = served && shape->stride == 1 && shape->padding < shape->kernel;

@@ -7,6 +7,8 @@
 #include "backends/cpu/highway/conv2d_backward.h"
 #include "backends/cpu/highway/conv2d_forward.h"
 #include "backends/cpu/highway/conv2d_op.h"
+#include "backends/cpu/highway/conv2d_pointwise.h"
+#include "backends/cpu/highway/conv2d_residual.h"
 #include "backends/cpu/highway/conv2d_shape.h"
 #include "backends/cpu/highway/conv2d_weights.h"
 #include "backends/cpu/highway/conv2d_winograd_op.h"
@@ -19,8 +21,9 @@ namespace {
 
 class Conv2d final : public Conv2dOp {
  public:
-  Conv2d(const KernelRequest& request, const Conv2dShape& shape, Target target)
+  Conv2d(const Program& program, const KernelRequest& request, const Conv2dShape& shape, Target target)
       : Conv2dOp(request, shape, target),
+        keeps_(keeps_weights(program, request)),
         pack_(for_target(conv2d_pack_table, target)),
         forward_(for_target(conv2d_forward_table, target)),
         pack_blocks_(for_target(conv2d_pack_blocks_table, target)(shape)),
@@ -29,20 +32,33 @@ class Conv2d final : public Conv2dOp {
     std::snprintf(name_, sizeof name_, "highway conv2d %s", target_name(target));
   }
 
+  void take_weights(const KernelContext& context) override {
+    if (keeps_) pack(context, context.at<float>(op_.saved));
+  }
+
   void run(const KernelContext& context) override {
-    float* const packed = context.scratch<float>();
-    const float* const weight = context.at<float>(op_.weight);
-    context.pool->run(pack_blocks_, [&](uint32_t block, uint32_t) { pack_(shape_, weight, bias(context), block, packed); });
+    float* const scratch = context.scratch<float>();
+    float* const packed = keeps_ ? context.at<float>(op_.saved) : scratch + threads_ * thread_floats_;
+    if (!keeps_) pack(context, packed);
     context.pool->run(context.arguments->samples, [&](uint32_t sample, uint32_t thread) {
-      forward_(shape_, x(context, sample), packed, relu(*context.arguments),
-               packed + packed_floats_ + thread * thread_floats_, y(context, sample), argmax(context, sample));
+      forward_(shape_, x(context, sample), packed, relu(*context.arguments), scratch + thread * thread_floats_,
+               y(context, sample), argmax(context, sample));
       drop(context, sample);
     });
   }
 
-  uint64_t scratch_bytes() const override { return (packed_floats_ + threads_ * thread_floats_) * sizeof(float); }
+  uint64_t scratch_bytes() const override {
+    return ((keeps_ ? 0 : packed_floats_) + threads_ * thread_floats_) * sizeof(float);
+  }
+  uint64_t saved_bytes() const override { return keeps_ ? packed_floats_ * sizeof(float) : 0; }
 
  private:
+  void pack(const KernelContext& context, float* packed) const {
+    const float* const weight = context.at<float>(op_.weight);
+    context.pool->run(pack_blocks_, [&](uint32_t block, uint32_t) { pack_(shape_, weight, bias(context), block, packed); });
+  }
+
+  const bool keeps_;
   Conv2dPack* const pack_;
   Conv2dForward* const forward_;
   const uint32_t pack_blocks_;
@@ -239,6 +255,13 @@ class Conv2dWeights final : public Kernel {
 // Behind a pool, most gradients are zero; with many input channels the parts' sums are large.
 bool weights_serve(const Conv2dShape& s, const Op& op) { return !s.has_pool && op.dx == no_tensor && s.in_channels < 16; }
 
+// In inference the transformed weights, four times as many as there were, are to be worth their memory and their way from
+// it. Training's batches are large, and its weights are transformed anew each time.
+bool winograd_pays(const Program& program, const KernelRequest& request, const Conv2dShape& shape) {
+  constexpr uint64_t enough_tiles = 64;
+  return !program.inference || uint64_t{winograd_forward_shape(shape).tiles()} * request.micro_batch >= enough_tiles;
+}
+
 // Checks what both directions need; false with a sentence where there is no code.
 bool shape_of(const Program& program, const KernelRequest& request, Target target, Conv2dShape* shape) {
   if (!target_supported(target)) {
@@ -257,8 +280,12 @@ bool shape_of(const Program& program, const KernelRequest& request, Target targe
 std::unique_ptr<Kernel> make_conv2d(const Program& program, const KernelRequest& request, Target target) {
   Conv2dShape shape;
   if (!shape_of(program, request, target, &shape)) return nullptr;
-  if (winograd_serves_forward(shape)) return make_conv2d_winograd(request, shape, target);
-  return std::make_unique<Conv2d>(request, shape, target);
+  const bool pointwise = pointwise_serves(*request.op);
+  if (pointwise) return make_conv2d_pointwise(program, request, shape, target);
+  if (request.op->residual != no_tensor) return make_conv2d_residual(program, request, target);
+  if (winograd_serves_forward(shape) && winograd_pays(program, request, shape))
+    return make_conv2d_winograd(program, request, shape, target);
+  return std::make_unique<Conv2d>(program, request, shape, target);
 }
 
 std::unique_ptr<Kernel> make_conv2d_backward(const Program& program, const KernelRequest& request, Target target) {

@@ -14,6 +14,13 @@ namespace lt::cpu::highway {
 
 constexpr uint64_t align_floats(uint64_t floats) { return align_up(floats, tensor_alignment / sizeof(float)); }
 
+// Whether a kernel keeps its weights as it wants them, from run to run: where they do not change, and where there are
+// samples enough that memory is not for the weights alone.
+inline bool keeps_weights(const Program& program, const KernelRequest& request) {
+  constexpr uint32_t enough_samples = 8;
+  return program.inference && !request.frugal && request.micro_batch >= enough_samples;
+}
+
 // What the direct form and Winograd's share: the tensors, and dropout behind them.
 class Conv2dOp : public Kernel {
  public:

@@ -36,10 +36,16 @@ class WinogradPass {
            float* scratch, const Finish& finish) const {
     pack(pool, weight, bias, scratch);
     tensors.packed = scratch;
+    convolve(pool, tensors, samples, scratch + weight_floats_, finish);
+  }
+  // The same with weights that are packed already; scratch: the threads'.
+  template <class Finish>
+  void convolve(ThreadPool* pool, const WinogradTensors& tensors, uint32_t samples, float* scratch,
+                const Finish& finish) const {
     const uint32_t each = samples_of_block(samples);
     pool->run(static_cast<uint32_t>(divide_up(samples, each)), [&](uint32_t block, uint32_t thread) {
       const uint32_t first = block * each, count = std::min(each, samples - first);
-      convolve_(shape_, layout_, from_sample(tensors, first), count, scratch + weight_floats_ + thread * thread_floats_);
+      convolve_(shape_, layout_, from_sample(tensors, first), count, scratch + thread * thread_floats_);
       finish(first, count);
     });
   }
@@ -70,22 +76,38 @@ class WinogradPass {
 
 class Conv2dWinograd final : public Conv2dOp {
  public:
-  Conv2dWinograd(const KernelRequest& request, const Conv2dShape& shape, Target target)
-      : Conv2dOp(request, shape, target), pass_(winograd_forward_shape(shape), request.threads, target) {
+  Conv2dWinograd(const Program& program, const KernelRequest& request, const Conv2dShape& shape, Target target)
+      : Conv2dOp(request, shape, target),
+        keeps_(keeps_weights(program, request)),
+        pass_(winograd_forward_shape(shape), request.threads, target) {
     std::snprintf(name_, sizeof name_, "highway conv2d winograd %s", target_name(target));
   }
 
-  void run(const KernelContext& context) override {
-    const WinogradTensors tensors{x(context, 0),           nullptr, nullptr, y(context, 0), argmax(context, 0),
-                                  relu(*context.arguments)};
-    pass_.run(context.pool, context.at<float>(op_.weight), bias(context), tensors, context.arguments->samples,
-              context.scratch<float>(), [&](uint32_t first, uint32_t count) {
-                for (uint32_t sample = first; sample < first + count; ++sample) drop(context, sample);
-              });
+  void take_weights(const KernelContext& context) override {
+    if (keeps_) pass_.pack(context.pool, context.at<float>(op_.weight), bias(context), context.at<float>(op_.saved));
   }
-  uint64_t scratch_bytes() const override { return pass_.scratch_floats() * sizeof(float); }
+
+  void run(const KernelContext& context) override {
+    WinogradTensors tensors{x(context, 0), nullptr, nullptr, y(context, 0), argmax(context, 0), relu(*context.arguments)};
+    const uint32_t samples = context.arguments->samples;
+    const auto finish = [&](uint32_t first, uint32_t count) {
+      for (uint32_t sample = first; sample < first + count; ++sample) drop(context, sample);
+    };
+    if (!keeps_) {
+      pass_.run(context.pool, context.at<float>(op_.weight), bias(context), tensors, samples, context.scratch<float>(),
+                finish);
+      return;
+    }
+    tensors.packed = context.at<float>(op_.saved);
+    pass_.convolve(context.pool, tensors, samples, context.scratch<float>(), finish);
+  }
+  uint64_t scratch_bytes() const override {
+    return (pass_.scratch_floats() - (keeps_ ? pass_.weight_floats() : 0)) * sizeof(float);
+  }
+  uint64_t saved_bytes() const override { return keeps_ ? pass_.weight_floats() * sizeof(float) : 0; }
 
  private:
+  const bool keeps_;
   const WinogradPass pass_;
 };
 
@@ -253,8 +275,9 @@ class Conv2dWinogradBackward final : public Kernel {
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_conv2d_winograd(const KernelRequest& request, const Conv2dShape& shape, Target target) {
-  return std::make_unique<Conv2dWinograd>(request, shape, target);
+std::unique_ptr<Kernel> make_conv2d_winograd(const Program& program, const KernelRequest& request, const Conv2dShape& shape,
+                                             Target target) {
+  return std::make_unique<Conv2dWinograd>(program, request, shape, target);
 }
 
 std::unique_ptr<Kernel> make_conv2d_winograd_backward(const KernelRequest& request, const Conv2dShape& shape,

@@ -11,7 +11,8 @@
 namespace lt::cpu::highway {
 
 // For shapes that winograd_serves_forward, winograd_serves_backward.
-std::unique_ptr<Kernel> make_conv2d_winograd(const KernelRequest& request, const Conv2dShape& shape, Target target);
+std::unique_ptr<Kernel> make_conv2d_winograd(const Program& program, const KernelRequest& request, const Conv2dShape& shape,
+                                             Target target);
 std::unique_ptr<Kernel> make_conv2d_winograd_backward(const KernelRequest& request, const Conv2dShape& shape,
                                                       Target target);
 

@@ -26,6 +26,7 @@ std::unique_ptr<Kernel> make_float_kernel(const Program& program, const KernelRe
     case OpKind::linear_backward: return make_linear_backward(program, request, target);
     case OpKind::activation: return make_activation(program, request, target);
     case OpKind::activation_backward: return make_activation_backward(program, request, target);
+    case OpKind::average_pool: return make_average_pool(program, request, target);
     case OpKind::embedding: return make_embedding(program, request, target);
     case OpKind::embedding_backward: return make_embedding_backward(program, request, target);
     case OpKind::embedding_catch_up: return make_embedding_catch_up(program, request, target);

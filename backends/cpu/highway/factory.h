@@ -18,6 +18,7 @@ std::unique_ptr<Kernel> make_float_kernel(const Program& program, const KernelRe
 std::unique_ptr<Kernel> make_input(const Program&, const KernelRequest&, Target);
 std::unique_ptr<Kernel> make_activation(const Program&, const KernelRequest&, Target);
 std::unique_ptr<Kernel> make_activation_backward(const Program&, const KernelRequest&, Target);
+std::unique_ptr<Kernel> make_average_pool(const Program&, const KernelRequest&, Target);
 std::unique_ptr<Kernel> make_softmax_cross_entropy(const Program&, const KernelRequest&, Target);
 std::unique_ptr<Kernel> make_ctc(const Program&, const KernelRequest&, Target);
 std::unique_ptr<Kernel> make_embedding(const Program&, const KernelRequest&, Target);

@@ -32,7 +32,8 @@ class ThroughFloat final : public Kernel {
     const bool backward = op_.dy != no_tensor;
     inner_.weight_layout = program.weight_layout;
     inner_.frugal = request.frugal;
-    for (TensorId* id : {&op_.x, &op_.dy, &op_.argmax, &op_.mask, &op_.bias, &op_.dweight, &op_.dbias, &op_.dx, &op_.y})
+    for (TensorId* id :
+         {&op_.x, &op_.residual, &op_.dy, &op_.argmax, &op_.mask, &op_.bias, &op_.dweight, &op_.dbias, &op_.dx, &op_.y})
       add(program, id, id == &op_.dx || (id == &op_.y && !backward) ? &results_ : &inputs_);
     // Of a folded update, whose copies are the weight in the caller's program.
     for (TensorId* id : {&op_.parameters, &op_.state, &op_.state2, &op_.statistics, &op_.copies})
@@ -173,6 +174,7 @@ bool goes_through_float(const Program& program, const Op& op) {
     case OpKind::linear_backward:
     case OpKind::activation:
     case OpKind::activation_backward:
+    case OpKind::average_pool:
     case OpKind::recurrent:
     case OpKind::recurrent_backward: return has_bf16(program, op);
     default: return false;
