@@ -133,6 +133,16 @@ lt_status lt_session_predict(lt_session* session, const void* x, uint32_t n, flo
   });
 }
 
+lt_status lt_session_predict_split(lt_session* session, lt_split split, uint64_t first, uint32_t n, float* y,
+                                   size_t y_floats) {
+  return guarded([&] {
+    LT_NOT_NULL(session);
+    LT_NOT_NULL(y);
+    LT_TRY(check_split(split));
+    return session->session->predict_split(to_split(split), first, n, y, y_floats);
+  });
+}
+
 uint32_t lt_session_tensor_count(const lt_session* session) {
   return session ? static_cast<uint32_t>(session->session->plan().parameters.size()) : 0;
 }

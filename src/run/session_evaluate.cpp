@@ -42,7 +42,6 @@ Status Session::evaluate(Split split, Report* report) {
   if (statistics.non_finite != 0)
     return fail(Status::numeric, "evaluation after step %" PRIu64 ": the loss of %" PRIu64 " samples is NaN or infinite",
                 step_, statistics.non_finite);
-  if (split == Split::test && epoch_end_ == EpochEnd::reached) epoch_end_ = EpochEnd::evaluated;
   *report = {};
   report->step = step_;
   report->epoch = epoch_;
@@ -51,10 +50,18 @@ Status Session::evaluate(Split split, Report* report) {
   report->accuracy = static_cast<double>(statistics.correct) / count;
   report->seconds = now_seconds() - start;
   report->data_wait_seconds = wait_seconds;
+  if (split == Split::test && epoch_end_ == EpochEnd::reached) {
+    epoch_end_ = EpochEnd::evaluated;
+    if (best_epoch_ == 0 || report->accuracy > best_test_accuracy_) {
+      best_epoch_ = epoch_;
+      best_test_accuracy_ = report->accuracy;
+    }
+  }
   return Status::ok;
 }
 
-Status Session::predict(const void* x, uint32_t n, float* probabilities, size_t floats) {
+template <class Fetch>
+Status Session::predict_each(uint32_t n, const Fetch& fetch, float* probabilities, size_t floats) {
   const uint32_t classes = plan_->classes();
   if (floats != uint64_t{n} * classes)
     return fail(Status::argument, "room for %zu probabilities, %u samples of %u classes have %" PRIu64, floats, n, classes,
@@ -67,8 +74,7 @@ Status Session::predict(const void* x, uint32_t n, float* probabilities, size_t 
   RunArguments run;
   for (uint32_t first = 0; first < n; first += run.samples) {
     run = arguments(std::min(program.micro_batch, n - first), first, n, false);
-    run.x = static_cast<const std::byte*>(x) + first * plan_->sample_bytes();
-    LT_TRY(check_words(&run));
+    LT_TRY(fetch(first, &run));
     LT_TRY(executor_->run(0, program.forward_end, run));
     float* const rows = probabilities + uint64_t{first} * classes;
     LT_TRY(executor_->download(plan_->logits, 0, rows, uint64_t{run.samples} * classes * sizeof(float)));
@@ -82,6 +88,28 @@ Status Session::predict(const void* x, uint32_t n, float* probabilities, size_t 
     }
   }
   return Status::ok;
+}
+
+Status Session::predict(const void* x, uint32_t n, float* probabilities, size_t floats) {
+  const auto fetch = [this, x](uint32_t first, RunArguments* run) {
+    run->x = static_cast<const std::byte*>(x) + first * plan_->sample_bytes();
+    return check_words(run);
+  };
+  return predict_each(n, fetch, probabilities, floats);
+}
+
+Status Session::predict_split(Split split, uint64_t first, uint32_t n, float* probabilities, size_t floats) {
+  const Dataset* dataset = datasets_[static_cast<int>(split)];
+  if (!dataset) return fail(Status::state, "no %s set is bound", split_name(split));
+  const uint64_t count = dataset->info().count;
+  if (first > count || n > count - first)
+    return fail(Status::argument, "samples %" PRIu64 " to %" PRIu64 " asked for, the %s set has %" PRIu64, first, first + n,
+                split_name(split), count);
+  const auto fetch = [this, dataset, begin = static_cast<uint32_t>(first)](uint32_t done, RunArguments* run) {
+    for (uint32_t i = 0; i < run->samples; ++i) indices_[i] = begin + done + i;
+    return gather(*dataset, run);
+  };
+  return predict_each(n, fetch, probabilities, floats);
 }
 
 }  // namespace lt
