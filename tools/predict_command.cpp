@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cinttypes>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "tools/commands.h"
@@ -103,7 +104,11 @@ ExitCode predict(const Options& options) {
     const SessionPtr session_owner(session);
     if (const lt_status status = lt_session_load_weights(session, options.file.c_str(), nullptr))
       return failed(status, Stage::weights);
-    return predict_text(session, info, {options.data, options.vocabulary, options.json});
+    const char *const hash = lt_file_text(file, "vocabulary_hash"), *const data = lt_file_text(file, "data");
+    const bool synthetic = data != nullptr && std::string_view(data) == "synthetic";
+    return predict_text(
+        session, info,
+        {options.data, options.vocabulary, options.file, hash != nullptr ? hash : "", synthetic, options.json});
   }
   Samples samples;
   const lt_split split = options.split == "train" ? LT_TRAIN : LT_TEST;

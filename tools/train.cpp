@@ -33,6 +33,7 @@
 #include "tools/summary.h"
 #include "tools/terminal.h"
 #include "tools/text.h"
+#include "tools/vocabulary.h"
 
 namespace lt::tool {
 namespace {
@@ -197,6 +198,8 @@ bool Training::open_session() {
   }
   if (!options_.resume.empty() && !resume()) return false;
   if (const lt_status status = checkpoints_.open(session)) return fail(status, Stage::save);
+  if (const char* const words = source_.train_info.vocabulary_hash; *words != '\0' && !options_.save.empty())
+    keep_vocabulary(source_.folder, words, options_.save);
   return open_log();
 }
 

@@ -93,7 +93,7 @@ class Onnx(Case):
         x = self.numbers.integers(0, 256, (5, 3, 32, 32), dtype=numpy.uint8)
         for i, image in enumerate(x): image[i % 3] //= 1 + i  # of noise alone the averages are the same
         with open(self.path("batch.bin"), "wb") as file: file.write(b"".join(bytes([i]) + image.tobytes() for i, image in enumerate(x)))
-        self.train("cifar10", "--steps", "6", "--lr", "0.1")
+        self.train("cifar10", "--steps", "30", "--lr", "0.03")
         self.agree(self.export(), x, self.predicted("--data", self.path("batch.bin")))
 
     def test_imdb(self):
