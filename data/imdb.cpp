@@ -5,8 +5,8 @@
 //   SPLIT.words    U16 [...]          numbers of words, all reviews unpadded and uncut, each from its 1 (start) on
 //   SPLIT.labels   U8  [reviews]      1 positive, 0 negative
 //
-// and in __metadata__ "format": "lean-train words 1", "vocabulary": numbers are below it, at most 65536, and "xxh3_128":
-// the hash, in hex digits, of all bytes behind the header.
+// and in __metadata__ "format": "lean-train words 1", "vocabulary": numbers are below it, at most 65536, "xxh3_128": the
+// hash, in hex digits, of all bytes behind the header, and (not in older files) "vocabulary_hash": that of imdb-words.txt.
 #include <charconv>
 #include <cstring>
 #include <string>
@@ -15,6 +15,7 @@
 #include "data/formats.h"
 #include "data/hash.h"
 #include "data/reviews.h"
+#include "src/base/digest.h"
 #include "src/base/safetensors.h"
 
 namespace lt::data {
@@ -73,6 +74,11 @@ Status check_header(const SafetensorsReader& reader, uint32_t* vocabulary) {
       *vocabulary > 65536) {
     return fail(Status::format, "%s: its vocabulary is \"%.40s\", expected %u to 65536; %s", path,
                 text ? text->c_str() : "", review_first_word + 1u, again);
+  }
+  const std::string* const hash = reader.metadata("vocabulary_hash");
+  if (hash && (hash->size() != digest_digits || hash->find_first_not_of("0123456789abcdef") != std::string::npos)) {
+    return fail(Status::format, "%s: its vocabulary_hash is \"%.40s\", expected %zu hex digits; %s", path, hash->c_str(),
+                digest_digits, again);
   }
   return Status::ok;
 }
@@ -138,6 +144,7 @@ class Imdb final : public ReviewDataset {
  public:
   Imdb(SafetensorsReader reader, uint32_t vocabulary, const ReviewArrays& arrays) : reader_(std::move(reader)) {
     set("imdb", reader_.file().path().c_str(), vocabulary, arrays);
+    if (const std::string* hash = reader_.metadata("vocabulary_hash")) set_vocabulary_hash(hash->c_str());
     reader_.file().advise_all_needed();
   }
 

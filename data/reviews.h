@@ -29,6 +29,8 @@ class ReviewDataset : public Dataset {
  protected:
   // `place` is what errors name first. Both have to outlive the object.
   void set(const char* name, const char* place, uint32_t vocabulary, const ReviewArrays& arrays);
+  // 32 hex digits, which have to outlive the object too.
+  void set_vocabulary_hash(const char* digits) { info_.vocabulary_hash = digits; }
   // Called before every touch of the arrays.
   virtual Status check_bytes() const { return Status::ok; }
 

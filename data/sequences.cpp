@@ -94,6 +94,7 @@ class Sequences final : public Dataset {
     info_.name = "sequences";
     info_.extent = {static_cast<uint32_t>(sequences.shape[1]), static_cast<uint32_t>(sequences.shape[2]), 1};
     info_.x_dtype = sequences.type == ElementType::u8 ? DType::u8 : DType::f32;
+    info_.has_lengths = files_.has_lengths;
     info_.count = sequences.shape[0];
     int64_t highest = 0;
     for (uint64_t i = 0; i < info_.count; ++i) highest = std::max(highest, files_.labels.integer(i));

@@ -160,6 +160,7 @@ typedef struct {
     uint64_t count, sample_bytes;
     uint32_t channels, height, width, classes; /* of sequences: height = time steps, width = features      */
     uint32_t vocabulary;  /* not 0: samples are int32_t words below this, zeros behind the last one         */
+    char     vocabulary_hash[40]; /* hex digits of the words' own file (XXH3-128), or "" where none is known */
 } lt_dataset_info;
 
 typedef struct {
@@ -265,6 +266,8 @@ LT_API lt_status lt_session_flush(lt_session *session, lt_report *out);
 LT_API lt_status lt_session_eval(lt_session *session, lt_split split, lt_report *out);
 /* Class probabilities of n raw samples: y is [n][classes]. */
 LT_API lt_status lt_session_predict(lt_session *session, const void *x, uint32_t n, float *y, size_t y_floats);
+/* The same of samples first .. first + n - 1 of a bound split; of sequences each ends where its data set says. */
+LT_API lt_status lt_session_predict_split(lt_session *session, lt_split split, uint64_t first, uint32_t n, float *y, size_t y_floats);
 /* The network's outputs for n raw samples as they are, logits or features: y is [n][classes]. */
 LT_API lt_status lt_session_forward(lt_session *session, const void *x, uint32_t n, float *y, size_t y_floats);
 /* Parameters by name, in PyTorch's shapes and order: "conv1.weight" is [out][in][row][column]. */

@@ -19,5 +19,6 @@ void add_inspect_command(CLI::App& app, int* exit_code);
 void add_devices_command(CLI::App& app, int* exit_code);
 void add_selftest_command(CLI::App& app, int* exit_code);
 void add_report_command(CLI::App& app, int* exit_code);
+void add_export_command(CLI::App& app, int* exit_code);
 
 }  // namespace lt::tool

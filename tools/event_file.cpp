@@ -16,39 +16,7 @@
 namespace lt::tool {
 namespace {
 
-constexpr size_t event_limit = 1024;  // bytes; ours have five scalars at most, of some 40 bytes each
-
-// Bytes in the protocol buffers' wire form. What does not fit is cut, which the limit excludes.
-class Wire {
- public:
-  void varint(uint64_t value) {
-    for (; value >= 0x80; value >>= 7) byte(static_cast<uint8_t>(value | 0x80));
-    byte(static_cast<uint8_t>(value));
-  }
-  void key(unsigned field, unsigned type) { varint(field << 3 | type); }
-  template <class T>
-  void fixed(T value) {  // the hosts are little-endian
-    char raw[sizeof value];
-    std::memcpy(raw, &value, sizeof value);
-    text({raw, sizeof value});
-  }
-  void text(std::string_view bytes) {
-    for (const char c : bytes) byte(static_cast<uint8_t>(c));
-  }
-  void nested(unsigned field, std::string_view bytes) {
-    key(field, 2);
-    varint(bytes.size());
-    text(bytes);
-  }
-  std::string_view view() const { return {bytes_, size_}; }
-
- private:
-  void byte(uint8_t value) {
-    if (size_ < sizeof bytes_) bytes_[size_++] = static_cast<char>(value);
-  }
-  char bytes_[event_limit];
-  size_t size_ = 0;
-};
+constexpr size_t event_bytes = 1024;  // ours have five scalars at most, of some 40 bytes each
 
 constexpr std::array<uint32_t, 256> crc_table = [] {
   std::array<uint32_t, 256> table{};
@@ -92,23 +60,21 @@ bool EventFile::open(const std::string& folder) {
           std::to_string(getpid());
   fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd_ < 0) return false;
-  Wire event;
-  event.key(1, 1);
-  event.fixed(wall_time());
-  event.nested(3, "brain.Event:2");
-  write_record(event.view());
+  for (ProtobufWriter* const writer : {&value_, &summary_, &event_, &record_}) writer->reserve(event_bytes);
+  event_.real(1, wall_time());
+  event_.text(3, "brain.Event:2");
+  write_record(event_.view());
   return true;
 }
 
 void EventFile::write_record(std::string_view data) {
   if (fd_ < 0 || failed_) return;
-  Wire length, record;
-  length.fixed(uint64_t{data.size()});
-  record.text(length.view());
-  record.fixed(masked_crc(length.view()));
-  record.text(data);
-  record.fixed(masked_crc(data));
-  const int error = write_all(fd_, record.view().data(), record.view().size());
+  record_.clear();
+  record_.raw(uint64_t{data.size()});
+  record_.raw(masked_crc(record_.view()));
+  record_.raw_text(data);
+  record_.raw(masked_crc(data));
+  const int error = write_all(fd_, record_.view().data(), record_.size());
   if (error == 0) return;
   failed_ = true;
   complain("cannot write %s: %s; the training goes on without it", path_.c_str(), std::strerror(error));
@@ -116,20 +82,18 @@ void EventFile::write_record(std::string_view data) {
 
 void EventFile::write(uint64_t step, const Scalar* scalars, size_t count) {
   if (fd_ < 0) return;
-  Wire event, summary;
+  summary_.clear();
   for (size_t i = 0; i < count; ++i) {
-    Wire value;
-    value.nested(1, scalars[i].tag);
-    value.key(2, 5);
-    value.fixed(static_cast<float>(scalars[i].value));
-    summary.nested(1, value.view());
+    value_.clear();
+    value_.text(1, scalars[i].tag);
+    value_.real(2, static_cast<float>(scalars[i].value));
+    summary_.text(1, value_.view());
   }
-  event.key(1, 1);
-  event.fixed(wall_time());
-  event.key(2, 0);
-  event.varint(step);
-  event.nested(5, summary.view());
-  write_record(event.view());
+  event_.clear();
+  event_.real(1, wall_time());
+  event_.integer(2, static_cast<int64_t>(step));
+  event_.text(5, summary_.view());
+  write_record(event_.view());
 }
 
 void EventFile::step(const lt_report& report) {

@@ -1,5 +1,5 @@
-// Scalars in a file that TensorBoard opens: loss, accuracy and rates over the steps. Written with write(2) from a fixed
-// buffer, an event at a time; nothing is allocated after open(). A failing file never ends the training: it is said once,
+// Scalars in a file that TensorBoard opens: loss, accuracy and rates over the steps. Written with write(2) from reserved
+// buffers, an event at a time; nothing is allocated after open(). A failing file never ends the training: it is said once,
 // and the exit code tells. Main thread.
 //
 // The file is a row of TFRecords (TensorFlow, tf_record.proto's neighbours), little-endian:
@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "src/lean_train.h"
+#include "tools/protobuf_writer.h"
 
 namespace lt::tool {
 
@@ -45,6 +46,7 @@ class EventFile {
   void write_record(std::string_view data);
 
   std::string path_;
+  ProtobufWriter value_, summary_, event_, record_;
   int fd_ = -1;
   bool failed_ = false;
 };

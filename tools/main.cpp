@@ -103,6 +103,7 @@ int run(int argc, char** argv) {
   add_predict_command(app, &exit_status);
   add_train_command(app, &exit_status);
   add_inspect_command(app, &exit_status);
+  add_export_command(app, &exit_status);
   add_devices_command(app, &exit_status);
   add_bench_command(app, &exit_status);
   add_compare_command(app, &exit_status);

@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <cinttypes>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "tools/commands.h"
 #include "tools/confusion.h"
 #include "tools/exit_code.h"
 #include "tools/handles.h"
+#include "tools/predict_images.h"
 #include "tools/predict_text.h"
+#include "tools/prediction_lines.h"
 #include "tools/samples.h"
 #include "tools/terminal.h"
 
@@ -23,12 +26,13 @@ constexpr const char* examples =
     "  lean-train predict digits.safetensors --data MNIST/raw > digits.csv\n"
     "  lean-train predict digits.safetensors --data t10k-images-idx3-ubyte --json\n"
     "  lean-train predict digits.safetensors --confusion\n"
+    "  lean-train predict pictures.safetensors --data photos --skip-bad\n"
     "  lean-train predict reviews.safetensors --data - < review.txt\n";
 
 struct Options {
   std::string file, data, vocabulary, device, kernels, split = "test";
   uint32_t threads = 0;
-  bool json = false, confusion = false, quiet = false;
+  bool json = false, confusion = false, quiet = false, skip_bad = false;
 };
 
 ExitCode failed(lt_status status, Stage stage) {
@@ -36,58 +40,25 @@ ExitCode failed(lt_status status, Stage stage) {
   return exit_code(status, stage);
 }
 
-// One sample's line: its number, its label where it is known, the likeliest class, and all probabilities.
-class Lines {
- public:
-  Lines(const Options& options, bool labelled, uint32_t classes)
-      : json_(options.json), labelled_(labelled), classes_(classes) {}
-
-  void head(StandardOutput* out) const {
-    if (json_) return;
-    std::string line = labelled_ ? "index,label,predicted" : "index,predicted";
-    for (uint32_t c = 0; c < classes_; ++c) line += ",p" + std::to_string(c);
-    out->write(line + "\n");
-  }
-
-  void sample(uint64_t index, uint32_t label, uint32_t predicted, const float* probabilities, StandardOutput* out) const {
-    std::string line = (json_ ? "{\"index\":" : "") + std::to_string(index);
-    if (labelled_) line += (json_ ? ",\"label\":" : ",") + std::to_string(label);
-    line += (json_ ? ",\"predicted\":" : ",") + std::to_string(predicted);
-    if (json_) line += ",\"probabilities\":[";
-    for (uint32_t c = 0; c < classes_; ++c) {
-      char text[40];
-      std::snprintf(text, sizeof text, "%s%.9g", json_ && c == 0 ? "" : ",", static_cast<double>(probabilities[c]));
-      line += text;
-    }
-    out->write(line + (json_ ? "]}\n" : "\n"));
-  }
-
- private:
-  bool json_, labelled_;
-  uint32_t classes_;
-};
-
 ExitCode predict_all(lt_session* session, const Samples& samples, uint32_t classes, const Options& options) {
   StandardOutput out;
   Confusion confusion(classes);
-  const Lines lines(options, samples.labelled, classes);
-  std::vector<uint8_t> x(samples_at_a_time * samples.info.sample_bytes);
+  const PredictionLines lines(options.json, samples.labelled, false, classes);
   std::vector<uint32_t> labels(samples_at_a_time);
   std::vector<float> probabilities(uint64_t{samples_at_a_time} * classes);
   if (!options.confusion) lines.head(&out);
   for (uint64_t first = 0; first < samples.info.count; first += samples_at_a_time) {
     const auto n = static_cast<uint32_t>(std::min<uint64_t>(samples_at_a_time, samples.info.count - first));
     for (uint32_t i = 0; i < n; ++i)
-      if (const lt_status status =
-              lt_dataset_read(samples.dataset.get(), first + i, &x[i * samples.info.sample_bytes], &labels[i]))
+      if (const lt_status status = lt_dataset_read(samples.dataset.get(), first + i, nullptr, &labels[i]))
         return failed(status, Stage::data);
     const size_t floats = uint64_t{n} * classes;
-    if (const lt_status status = lt_session_predict(session, x.data(), n, probabilities.data(), floats))
+    if (const lt_status status = lt_session_predict_split(session, LT_TEST, first, n, probabilities.data(), floats))
       return failed(status, Stage::session);
     for (uint32_t i = 0; i < n; ++i) {
       const float* const row = &probabilities[uint64_t{i} * classes];
-      const auto predicted = static_cast<uint32_t>(std::max_element(row, row + classes) - row);
-      options.confusion ? confusion.add(labels[i], predicted) : lines.sample(first + i, labels[i], predicted, row, &out);
+      options.confusion ? confusion.add(labels[i], likeliest(row, classes))
+                        : lines.sample(first + i, labels[i], {}, row, &out);
     }
   }
   if (options.confusion) options.json ? confusion.print_json(&out) : confusion.print(&out);
@@ -109,6 +80,19 @@ ExitCode predict(const Options& options) {
   const PlanPtr plan_owner(plan);
   lt_plan_info info = sized<lt_plan_info>();
   if (const lt_status status = lt_plan_get(plan, &info)) return failed(status, Stage::plan);
+  if (takes_images(info, options.data)) {
+    if (options.confusion) {
+      complain("%s: images bear no labels, without which nothing can be said of mistakes; leave out --confusion",
+               options.data.c_str());
+      return ExitCode::usage;
+    }
+    lt_session* session = nullptr;
+    if (const lt_status status = lt_session_create(plan, nullptr, 0, &session)) return failed(status, Stage::session);
+    const SessionPtr session_owner(session);
+    if (const lt_status status = lt_session_load_weights(session, options.file.c_str(), nullptr))
+      return failed(status, Stage::weights);
+    return predict_images(session, info, {options.data, options.json, options.skip_bad, options.quiet});
+  }
   if (*info.data == '\0') {
     complain("%s: its recipe names no kind of data: samples for it are given through the C API alone",
              options.file.c_str());
@@ -120,7 +104,11 @@ ExitCode predict(const Options& options) {
     const SessionPtr session_owner(session);
     if (const lt_status status = lt_session_load_weights(session, options.file.c_str(), nullptr))
       return failed(status, Stage::weights);
-    return predict_text(session, info, {options.data, options.vocabulary, options.json});
+    const char *const hash = lt_file_text(file, "vocabulary_hash"), *const data = lt_file_text(file, "data");
+    const bool synthetic = data != nullptr && std::string_view(data) == "synthetic";
+    return predict_text(
+        session, info,
+        {options.data, options.vocabulary, options.file, hash != nullptr ? hash : "", synthetic, options.json});
   }
   Samples samples;
   const lt_split split = options.split == "train" ? LT_TRAIN : LT_TEST;
@@ -150,9 +138,10 @@ void add_predict_command(CLI::App& app, int* exit_code) {
   CLI::App* const command = app.add_subcommand("predict", "Say what a checkpoint's model makes of samples");
   command->add_option("CHECKPOINT", options->file, "As --save wrote it")->required();
   command
-      ->add_option(
-          "--data", options->data,
-          "A folder as for the training, a file of samples (IDX images, a CIFAR-10 batch), or a text (- reads stdin)")
+      ->add_option("--data", options->data,
+                   "A folder as for the training, a folder of JPEG and PNG images, a file of samples (IDX images, a "
+                   "CIFAR-10 batch), or a text "
+                   "(- reads stdin)")
       ->type_name("DIR|FILE");
   command->add_option("--vocabulary", options->vocabulary, "For texts: the imdb-words.txt of lean-train data prepare imdb")
       ->type_name("FILE");
@@ -162,6 +151,8 @@ void add_predict_command(CLI::App& app, int* exit_code) {
   command->add_flag("--confusion", options->confusion, "The confusion matrix, precision and recall instead of each sample")
       ->disable_flag_override();
   command->add_flag("--json", options->json, "One JSON object a line instead of CSV")->disable_flag_override();
+  command->add_flag("--skip-bad", options->skip_bad, "Leave broken images out, and list them, instead of stopping")
+      ->disable_flag_override();
   command->add_flag("--quiet", options->quiet, "Say nothing but errors and results")->disable_flag_override();
   command->add_option("--device", options->device, "Where to compute [auto]")->type_name("auto|cpu|cuda[:N]|reference");
   command->add_option("--kernels", options->kernels, "Whose code computes [auto]")

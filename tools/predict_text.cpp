@@ -3,10 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "tools/data_source.h"
@@ -14,59 +12,38 @@
 #include "tools/read_file.h"
 #include "tools/review_words.h"
 #include "tools/terminal.h"
+#include "tools/vocabulary.h"
 
 namespace lt::tool {
 namespace {
 
-constexpr uint64_t text_limit_bytes = 16 << 20, vocabulary_limit_bytes = 256 << 20;
-constexpr int32_t start_of_review = 1, unknown_word = 2, first_word = 4;
+constexpr uint64_t text_limit_bytes = 16 << 20;
+constexpr int32_t start_of_review = 1, unknown_word = 2;
 
-// The first `most` bytes. False, the reason said.
-bool read_bytes(const std::string& path, uint64_t most, std::string* bytes) {
-  const int error = read_file(path, most, bytes);
-  if (error != 0) complain("cannot read %s: %s", path.c_str(), std::strerror(error));
-  return error == 0;
-}
-
-// The numbers of the words, as `data prepare` gave them.
-class Vocabulary {
- public:
-  bool read(const std::string& path) {
-    if (!read_bytes(path, vocabulary_limit_bytes, &text_)) return false;
-    int32_t number = first_word;
-    for (size_t begin = 0; begin < text_.size() && number < static_cast<int32_t>(review_vocabulary); ++number) {
-      const size_t tab = text_.find('\t', begin), end = text_.find('\n', begin);
-      if (tab == std::string::npos || end == std::string::npos || tab > end || tab == begin) {
-        complain("%s, line %d: expected a word, a tab and its count; make it again with lean-train data prepare imdb",
-                 path.c_str(), number - first_word + 1);
-        return false;
-      }
-      numbers_.emplace(std::string_view(text_).substr(begin, tab - begin), number);
-      begin = end + 1;
-    }
-    if (numbers_.empty()) complain("%s: holds no words", path.c_str());
-    return !numbers_.empty();
-  }
-  int32_t number(std::string_view word) const {
-    const auto found = numbers_.find(word);
-    return found == numbers_.end() ? unknown_word : found->second;
-  }
-
- private:
-  std::string text_;  // which the keys lie in
-  std::unordered_map<std::string_view, int32_t> numbers_;
-};
-
-// Given, or beside the reviews where a training would look for them.
+// Given, or beside the checkpoint, or beside the reviews where a training would look for them.
 bool find_vocabulary(const TextOptions& options, Vocabulary* vocabulary) {
   if (!options.vocabulary.empty()) return vocabulary->read(options.vocabulary);
-  const std::string folder = data_folder("imdb", "");
-  for (const char* below : {"/", "/aclImdb/", "/imdb/", "/imdb/aclImdb/"}) {
-    const std::string path = folder + below + review_vocabulary_name;
-    if (!folder.empty() && access(path.c_str(), R_OK) == 0) return vocabulary->read(path);
-  }
+  const std::string beside = vocabulary_beside(options.checkpoint);
+  const std::string path = access(beside.c_str(), R_OK) == 0 ? beside : vocabulary_in(data_folder("imdb", ""));
+  if (!path.empty()) return vocabulary->read(path);
   complain(
       "the numbers of the words are not known: give the %s that lean-train data prepare imdb writes, with --vocabulary",
+      review_vocabulary_name);
+  return false;
+}
+
+// Whether these are the words that the model was trained on.
+bool is_the_models(const TextOptions& options, const Vocabulary& vocabulary) {
+  if (options.vocabulary_hash.empty()) {
+    complain("%s: does not say which words it was trained on; those of %s may be others", options.checkpoint.c_str(),
+             vocabulary.path().c_str());
+    return true;
+  }
+  if (options.vocabulary_hash == vocabulary.digits()) return true;
+  complain(
+      "%s: is another vocabulary than that of %s: XXH3-128 %s, the model was trained on %s; give the %s of its data, with "
+      "--vocabulary",
+      vocabulary.path().c_str(), options.checkpoint.c_str(), vocabulary.digits().c_str(), options.vocabulary_hash.c_str(),
       review_vocabulary_name);
   return false;
 }
@@ -81,7 +58,14 @@ bool takes_text(const std::string& kind, const std::string& data) {
 ExitCode predict_text(lt_session* session, const lt_plan_info& info, const TextOptions& options) {
   Vocabulary vocabulary;
   std::string text;
-  if (!find_vocabulary(options, &vocabulary) || !read_bytes(options.data, text_limit_bytes, &text)) return ExitCode::data;
+  if (options.synthetic) {
+    complain("%s: was trained on the built-in reviews, which are made of numbers: no text can be told in them",
+             options.checkpoint.c_str());
+    return ExitCode::data;
+  }
+  if (!find_vocabulary(options, &vocabulary) || !is_the_models(options, vocabulary) ||
+      !read_input(options.data, text_limit_bytes, &text))
+    return ExitCode::data;
 
   // The last words, zeros behind fewer: as the reviews that the model was trained on.
   KerasWords splitter;

@@ -10,7 +10,10 @@ namespace lt::tool {
 
 struct TextOptions {
   std::string data;        // a file, or "-" for stdin
-  std::string vocabulary;  // the imdb-words.txt of `data prepare`; empty: beside the reviews that a training would find
+  std::string vocabulary;  // the imdb-words.txt of `data prepare`; empty: beside the checkpoint, or the reviews that a
+                           // training would find
+  std::string checkpoint, vocabulary_hash;  // of the words it was trained on; empty: it does not say
+  bool synthetic = false;                   // it was trained on the built-in reviews
   bool json = false;
 };
 

@@ -6,7 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <vector>
+
+#include "tools/terminal.h"
 
 namespace lt::tool {
 
@@ -25,6 +28,13 @@ int read_file(const std::string& path, uint64_t most, std::string* bytes) {
   }
   if (fd != STDIN_FILENO) close(fd);
   return error;
+}
+
+bool read_input(const std::string& path, uint64_t most, std::string* text) {
+  text->clear();
+  const int error = read_file(path, most, text);
+  if (error != 0) complain("cannot read %s: %s", path.c_str(), std::strerror(error));
+  return error == 0;
 }
 
 }  // namespace lt::tool

@@ -26,7 +26,7 @@ bool refuse(lt_status status, const std::string& path, ExitCode* code) {
 // Whether the command line asks for the model of the file.
 bool is_asked_for(const TrainOptions& options, const std::string& model) {
   if (options.recipe_given) return options.recipe == model;
-  return options.command == "train" || model.starts_with(options.command + "/");
+  return options.command == "train" || model == options.command || model.starts_with(options.command + "/");
 }
 
 bool is_toml(const TrainOptions& options) {

@@ -15,6 +15,14 @@
 #include "tools/replacement.h"
 
 namespace lt::tool {
+
+std::string vocabulary_digits(std::string_view text) {
+  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
+  char digits[33];
+  std::snprintf(digits, sizeof digits, "%016" PRIx64 "%016" PRIx64, hash.high64, hash.low64);
+  return digits;
+}
+
 namespace {
 
 constexpr uint32_t start_of_review = 1, out_of_vocabulary = 2, first_rank = 4;
@@ -55,11 +63,13 @@ class Vocabulary {
   }
   size_t size() const { return words_.size(); }
 
-  Fetched write(const std::string& path) const {
+  // `digits`: of the file's hash.
+  Fetched write(const std::string& path, std::string* digits) const {
     Replacement file(path);
     std::string lines;
     for (const uint32_t identity : order_)
       lines += *words_[identity].word + "\t" + std::to_string(words_[identity].count) + "\n";
+    *digits = vocabulary_digits(lines);
     file.write(reinterpret_cast<const uint8_t*>(lines.data()), lines.size());
     if (!file.good() || !file.commit()) return file.failed();
     return {};
@@ -93,7 +103,8 @@ struct Tensor {
   size_t count, element_bytes;
 };
 
-Fetched write_words(const SplitWords (&splits)[2], size_t different, const std::string& path) {
+Fetched write_words(const SplitWords (&splits)[2], size_t different, const std::string& vocabulary_hash,
+                    const std::string& path) {
   // By falling alignment: each tensor begins at a multiple of its elements' size.
   const auto& [train, test] = splits;
   const Tensor tensors[] = {{"train.offsets", "I64", train.offsets.data(), train.offsets.size(), 8},
@@ -109,8 +120,8 @@ Fetched write_words(const SplitWords (&splits)[2], size_t different, const std::
   char text[256];
   std::snprintf(text, sizeof text,
                 "{\"__metadata__\":{\"format\":\"lean-train words 1\",\"vocabulary\":\"%u\",\"words\":\"%zu\","
-                "\"xxh3_128\":\"%016" PRIx64 "%016" PRIx64 "\"}",
-                review_vocabulary, different, hash.high64, hash.low64);
+                "\"xxh3_128\":\"%016" PRIx64 "%016" PRIx64 "\",\"vocabulary_hash\":\"%s\"}",
+                review_vocabulary, different, hash.high64, hash.low64, vocabulary_hash.c_str());
   std::string header = text;
   size_t at = 0;
   for (const Tensor& tensor : tensors) {
@@ -175,8 +186,10 @@ Fetched write_review_words(std::vector<Review>* reviews, const std::string& fold
   if (!ranked) rank();
   written->different = vocabulary.size();
   written->replaced = splitter.replaced();
-  if (Fetched result = vocabulary.write(folder + "/" + review_vocabulary_name); result.result != Fetched::ok) return result;
-  return write_words(splits, vocabulary.size(), folder + "/" + review_words_name);
+  std::string digits;
+  if (Fetched result = vocabulary.write(folder + "/" + review_vocabulary_name, &digits); result.result != Fetched::ok)
+    return result;
+  return write_words(splits, vocabulary.size(), digits, folder + "/" + review_words_name);
 }
 
 }  // namespace lt::tool

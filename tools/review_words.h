@@ -10,7 +10,8 @@
 //   SPLIT.words    U16 [...]          all reviews, each from its 1 on, unpadded and uncut
 //   SPLIT.labels   U8  [reviews]      1 positive, 0 negative
 // and in __metadata__ "format": "lean-train words 1", "vocabulary": "30000" (numbers are below it), "words": how many
-// different ones there were, "xxh3_128": the hash, in hex digits, of all bytes behind the header. In Python:
+// different ones there were, "xxh3_128": the hash, in hex digits, of all bytes behind the header, "vocabulary_hash": the same
+// hash of the text file's bytes, by which a model finds out whether it is asked in the words that it learned. In Python:
 //
 //   from safetensors.numpy import load_file
 //   a = load_file("imdb-words.safetensors"); begin, end = a["train.offsets"][7:9]; review = a["train.words"][begin:end]
@@ -22,6 +23,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tools/data_download.h"
@@ -37,6 +39,9 @@ struct ReviewWords {
   uint64_t reviews = 0, words = 0, different = 0;  // `different`: in the set to train on
   uint64_t replaced = 0;                           // places that are no UTF-8, read as U+FFFD
 };
+
+// What a vocabulary is known by: 32 hex digits of the XXH3-128 of its text file's bytes.
+std::string vocabulary_digits(std::string_view text);
 
 // `reviews` as list_reviews and unpack_reviews order them; their texts are gone afterwards. Both files appear whole, the
 // vocabulary first. progress is told how many reviews are done.

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -31,6 +32,7 @@
 #include "tools/summary.h"
 #include "tools/terminal.h"
 #include "tools/text.h"
+#include "tools/vocabulary.h"
 #include "tools/what.h"
 
 namespace lt::tool {
@@ -177,6 +179,8 @@ bool Training::open_session() {
   }
   if (!options_.resume.empty() && !resume()) return false;
   if (const lt_status status = checkpoints_.open(session)) return fail(status, Stage::save);
+  if (const char* const words = source_.train_info.vocabulary_hash; *words != '\0' && !options_.save.empty())
+    keep_vocabulary(source_.folder, words, options_.save);
   return open_log();
 }
 
@@ -202,6 +206,11 @@ bool Training::resume() {
   end_.steps = facts_.resumed_step = resumed_place_.step;
   const bool ended = resumed_place_.batch == resumed_place_.batches;
   end_.epochs = resumed_place_.epoch - (ended ? 0 : 1);
+  if (const char* const best = lt_file_text(resumed_.get(), "best_epoch"); best != nullptr && *best != '0') {
+    const char* const accuracy = lt_file_text(resumed_.get(), "best_test_accuracy");
+    end_.best_epoch = std::strtoull(best, nullptr, 10);
+    end_.best_test_accuracy = accuracy != nullptr ? std::strtod(accuracy, nullptr) : -1;
+  }
   if (!options_.quiet) {
     say("resumed: %s, after step %" PRIu64 " (epoch %" PRIu64 ", step %" PRIu64 " of %" PRIu64 ")", path,
         resumed_place_.step, resumed_place_.epoch, resumed_place_.batch, resumed_place_.batches);

@@ -145,6 +145,16 @@ lt_status lt_session_predict(lt_session* session, const void* x, uint32_t n, flo
   });
 }
 
+lt_status lt_session_predict_split(lt_session* session, lt_split split, uint64_t first, uint32_t n, float* y,
+                                   size_t y_floats) {
+  return guarded([&] {
+    LT_NOT_NULL(session);
+    LT_NOT_NULL(y);
+    LT_TRY(check_split(split));
+    return session->session->predict_split(to_split(split), first, n, y, y_floats);
+  });
+}
+
 lt_status lt_session_forward(lt_session* session, const void* x, uint32_t n, float* y, size_t y_floats) {
   return guarded([&] {
     LT_NOT_NULL(session);

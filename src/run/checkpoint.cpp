@@ -135,6 +135,7 @@ void CheckpointWriter::compose_header(const TrainingPlace& place, const Training
   Varying varying(header_.data() + 8 + head_.size());
   varying.text("data", data.name.c_str());
   varying.text("data_hash", data.hash.c_str());
+  varying.text("vocabulary_hash", data.vocabulary_hash.c_str());
   varying.number("step", place.step);
   varying.number("epoch", place.epoch);
   varying.number("position", place.position);
@@ -142,6 +143,8 @@ void CheckpointWriter::compose_header(const TrainingPlace& place, const Training
   varying.number("epoch_samples", place.epoch_samples);
   varying.number("epoch_loss_sum", place.epoch_loss_sum);
   varying.number("epoch_correct", place.epoch_correct);
+  varying.number("best_epoch", place.best_epoch);
+  varying.number("best_test_accuracy", place.best_test_accuracy);
   char* const tail = varying.end();
   std::memcpy(tail, tail_.data(), tail_.size());
   std::memset(tail + tail_.size(), ' ', static_cast<size_t>(header_.data() + header_.size() - tail) - tail_.size());
@@ -180,7 +183,8 @@ Status CheckpointWriter::write_file(Executor* executor, const TrainingPlace& pla
 }
 
 Status CheckpointWriter::write(Executor* executor, const TrainingPlace& place, const TrainingData& data) {
-  if (data.name.size() > checkpoint_name_most || data.hash.size() > digest_digits)
+  if (data.name.size() > checkpoint_name_most || data.hash.size() > digest_digits ||
+      data.vocabulary_hash.size() > digest_digits)
     return fail(Status::internal, "the data's name \"%s\" is longer than a checkpoint takes", data.name.c_str());
   const Status before = finish();
   char error[error_text_bytes];

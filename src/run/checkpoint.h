@@ -8,10 +8,12 @@
 //   model, recipe  the recipe's name, and the recipe as it is in effect (TOML) but for the number of epochs
 //   precision, seed, shuffle, dropout; skip_bad where it is "true"
 //   data           name of the training set, or "" where batches were the caller's; data_hash: 32 digits
+//   vocabulary_hash   of words: 32 digits of the file that tells them, or "" where there is none
 //   step, epoch    steps done; passes finished
 //   position       samples of the present pass that were used
 //   epoch_end      "no"; "reached" where the last step ended a pass; "evaluated" where the test set was gone over since
 //   epoch_samples, epoch_loss_sum, epoch_correct   sums over the pass, or over the one just ended
+//   best_epoch, best_test_accuracy   the pass after which the test set was answered best, and how well; 0 before the first
 //
 // No time, path, device, number of threads or version, and no word on when the training shall end: equal states are equal
 // bytes.
@@ -45,11 +47,13 @@ struct TrainingPlace {
   EpochEnd epoch_end = EpochEnd::no;
   uint64_t epoch_samples = 0, epoch_correct = 0;
   double epoch_loss_sum = 0;
+  uint64_t best_epoch = 0;  // 0: none was tested after
+  double best_test_accuracy = 0;
 };
 
-// The training set: its name, and 32 digits of its hash; both empty where there is none.
+// The training set: its name, and 32 digits of its hash; both empty where there is none. Of words their file's hash.
 struct TrainingData {
-  std::string name, hash;
+  std::string name, hash, vocabulary_hash;
 };
 
 inline constexpr char checkpoint_version[] = "checkpoint 1", optimizer_prefix[] = "optimizer.";

@@ -28,6 +28,8 @@ class Fields {
     return Status::ok;
   }
 
+  bool has(const char* key) const { return reader_.metadata(key) != nullptr; }
+
   template <class Number>
   Status number(const char* key, Number most, Number* value) const {
     std::string found;
@@ -127,6 +129,10 @@ Status read_place(const char* path, const Fields& fields, uint32_t epoch_samples
   LT_TRY(fields.number("epoch_samples", UINT64_MAX, &result.epoch_samples));
   LT_TRY(fields.number("epoch_correct", result.epoch_samples, &result.epoch_correct));
   LT_TRY(fields.number("epoch_loss_sum", 1e300, &result.epoch_loss_sum));
+  if (fields.has("best_epoch")) {  // older files have none
+    LT_TRY(fields.number("best_epoch", result.epoch, &result.best_epoch));
+    LT_TRY(fields.number("best_test_accuracy", 1.0, &result.best_test_accuracy));
+  }
   std::string end;
   LT_TRY(fields.text("epoch_end", &end));
   if (end != "no" && end != "reached" && end != "evaluated")

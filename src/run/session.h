@@ -61,6 +61,7 @@ class Session {
   Status flush(Report* report);
   Status evaluate(Split split, Report* report);
   Status predict(const void* x, uint32_t n, float* probabilities, size_t floats);
+  Status predict_split(Split split, uint64_t first, uint32_t n, float* probabilities, size_t floats);
   // The outputs as they are.
   Status forward(const void* x, uint32_t n, float* y, size_t floats);
 
@@ -107,6 +108,9 @@ class Session {
   Status check_label_bytes() const;
   Status check_words(RunArguments* run);
   Status train_kept(uint64_t most, Report* report);
+  // The outputs for n samples; fetch(first, &arguments) provides those of each micro-batch.
+  template <class Fetch>
+  Status forward_each(uint32_t n, const Fetch& fetch, float* y, size_t floats);
   Status evaluate_fed(Split split, Statistics* statistics, double* wait_seconds);
   void begin_pass();
   void take_in(const Statistics& sum, uint64_t samples, double seconds, double wait_seconds);
@@ -133,6 +137,8 @@ class Session {
   EpochEnd epoch_end_ = EpochEnd::no;
   Report epoch_sums_;  // the epoch_* fields so far; kept after a pass until the next step
   double epoch_correct_ = 0, epoch_loss_sum_ = 0;
+  uint64_t best_epoch_ = 0;  // after which the test set was answered best; 0: none yet
+  double best_test_accuracy_ = 0;
   TrainingData data_;  // of the bound training set, once it is known
   std::unique_ptr<CheckpointWriter> saver_;
   std::atomic<bool> stop_{false};

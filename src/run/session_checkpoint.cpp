@@ -17,6 +17,8 @@ TrainingPlace Session::training_place() const {
   place.epoch_samples = epoch_sums_.epoch_samples;
   place.epoch_correct = static_cast<uint64_t>(epoch_correct_);
   place.epoch_loss_sum = epoch_loss_sum_;
+  place.best_epoch = best_epoch_;
+  place.best_test_accuracy = best_test_accuracy_;
   return place;
 }
 
@@ -29,6 +31,7 @@ Status Session::know_data() {
   digest_text(hash, digits);
   data_.hash = digits;
   data_.name = datasets_[0]->info().name;
+  data_.vocabulary_hash = datasets_[0]->info().vocabulary_hash;
   return Status::ok;
 }
 
@@ -43,6 +46,7 @@ Status Session::save_to(const char* path, uint32_t keep) {
   // A checkpoint allocates nothing.
   data_.name.reserve(checkpoint_name_most);
   data_.hash.reserve(digest_digits);
+  data_.vocabulary_hash.reserve(digest_digits);
   return Status::ok;
 }
 
@@ -78,6 +82,8 @@ Status Session::load(const char* path) {
   epoch_sums_.epoch_samples = place.epoch_samples;
   epoch_correct_ = static_cast<double>(place.epoch_correct);
   epoch_loss_sum_ = place.epoch_loss_sum;
+  best_epoch_ = place.best_epoch;
+  best_test_accuracy_ = place.best_test_accuracy;
   pushed_ = 0;
   return Status::ok;
 }

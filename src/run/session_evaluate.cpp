@@ -43,7 +43,6 @@ Status Session::evaluate(Split split, Report* report) {
   if (statistics.non_finite != 0)
     return fail(Status::numeric, "evaluation after step %" PRIu64 ": the loss of %" PRIu64 " samples is NaN or infinite",
                 step_, statistics.non_finite);
-  if (split == Split::test && epoch_end_ == EpochEnd::reached) epoch_end_ = EpochEnd::evaluated;
   *report = {};
   report->step = step_;
   report->epoch = epoch_;
@@ -52,10 +51,18 @@ Status Session::evaluate(Split split, Report* report) {
   report->accuracy = static_cast<double>(statistics.correct) / count;
   report->seconds = now_seconds() - start;
   report->data_wait_seconds = wait_seconds;
+  if (split == Split::test && epoch_end_ == EpochEnd::reached) {
+    epoch_end_ = EpochEnd::evaluated;
+    if (best_epoch_ == 0 || report->accuracy > best_test_accuracy_) {
+      best_epoch_ = epoch_;
+      best_test_accuracy_ = report->accuracy;
+    }
+  }
   return Status::ok;
 }
 
-Status Session::forward(const void* x, uint32_t n, float* y, size_t floats) {
+template <class Fetch>
+Status Session::forward_each(uint32_t n, const Fetch& fetch, float* y, size_t floats) {
   const uint32_t outputs = plan_->classes();
   if (floats != uint64_t{n} * outputs)
     return fail(Status::argument, "room for %zu numbers, %u samples of %u outputs have %" PRIu64, floats, n, outputs,
@@ -68,8 +75,7 @@ Status Session::forward(const void* x, uint32_t n, float* y, size_t floats) {
   RunArguments run;
   for (uint32_t first = 0; first < n; first += run.samples) {
     run = arguments(std::min(program.micro_batch, n - first), first, n, false);
-    run.x = static_cast<const std::byte*>(x) + first * plan_->sample_bytes();
-    LT_TRY(check_words(&run));
+    LT_TRY(fetch(first, &run));
     LT_TRY(executor_->run(0, program.forward_end, run));
     LT_TRY(executor_->download(plan_->logits, 0, y + uint64_t{first} * outputs,
                                uint64_t{run.samples} * outputs * sizeof(float)));
@@ -78,17 +84,47 @@ Status Session::forward(const void* x, uint32_t n, float* y, size_t floats) {
   return Status::ok;
 }
 
-Status Session::predict(const void* x, uint32_t n, float* probabilities, size_t floats) {
-  LT_TRY(check_trains());
-  LT_TRY(forward(x, n, probabilities, floats));
-  const uint32_t classes = plan_->classes();
-  for (uint32_t i = 0; i < n; ++i) {
-    float* const row = probabilities + uint64_t{i} * classes;
+Status Session::forward(const void* x, uint32_t n, float* y, size_t floats) {
+  const auto fetch = [this, x](uint32_t first, RunArguments* run) {
+    run->x = static_cast<const std::byte*>(x) + first * plan_->sample_bytes();
+    return check_words(run);
+  };
+  return forward_each(n, fetch, y, floats);
+}
+
+namespace {
+// Logits of n samples to probabilities, in place.
+void softmax_rows(uint32_t n, uint32_t classes, float* rows) {
+  for (float* row = rows; row != rows + uint64_t{n} * classes; row += classes) {
     const double largest = *std::max_element(row, row + classes);
     double sum = 0;
     for (uint32_t c = 0; c < classes; ++c) sum += std::exp(row[c] - largest);
     for (uint32_t c = 0; c < classes; ++c) row[c] = static_cast<float>(std::exp(row[c] - largest) / sum);
   }
+}
+}  // namespace
+
+Status Session::predict(const void* x, uint32_t n, float* probabilities, size_t floats) {
+  LT_TRY(check_trains());
+  LT_TRY(forward(x, n, probabilities, floats));
+  softmax_rows(n, plan_->classes(), probabilities);
+  return Status::ok;
+}
+
+Status Session::predict_split(Split split, uint64_t first, uint32_t n, float* probabilities, size_t floats) {
+  LT_TRY(check_trains());
+  const Dataset* dataset = datasets_[static_cast<int>(split)];
+  if (!dataset) return fail(Status::state, "no %s set is bound", split_name(split));
+  const uint64_t count = dataset->info().count;
+  if (first > count || n > count - first)
+    return fail(Status::argument, "samples %" PRIu64 " to %" PRIu64 " asked for, the %s set has %" PRIu64, first, first + n,
+                split_name(split), count);
+  const auto fetch = [this, dataset, begin = static_cast<uint32_t>(first)](uint32_t done, RunArguments* run) {
+    for (uint32_t i = 0; i < run->samples; ++i) indices_[i] = begin + done + i;
+    return gather(*dataset, run);
+  };
+  LT_TRY(forward_each(n, fetch, probabilities, floats));
+  softmax_rows(n, plan_->classes(), probabilities);
   return Status::ok;
 }
 

@@ -90,6 +90,17 @@ class Checkpoints(Case):
         self.assertIn("nothing is left to do", self.does("mnist", "--resume", self.path("part"), "--epochs", "2").stderr)
         self.assertIn("nothing is left to do", self.does("mnist", "--resume", self.path("part"), "--steps", "5").stderr)
 
+    def test_the_best_accuracy_is_that_of_the_whole_training(self):
+        """And not of what was done since the last --resume."""
+        saved = self.path("F")
+        self.does("mnist", "--model", "nn", "--epochs", "5", "--save", saved, "--log", self.path("one.jsonl"), "--quiet")
+        first = self.kind("end", "one.jsonl")[0]
+        self.assertEqual(first["best_test_accuracy"], max(record["test_accuracy"] for record in self.kind("epoch", "one.jsonl")))
+        # Nothing is left to train: the best of the resumed part alone would be none.
+        done = self.does("mnist", "--resume", saved, "--epochs", "5", "--json", "--quiet")
+        end = json.loads(done.stdout)
+        self.assertEqual((end["best_test_accuracy"], end["best_epoch"]), (first["best_test_accuracy"], first["best_epoch"]))
+
     def test_stop_prints_the_line_that_goes_on(self):
         self.does("train", self.recipe, "--epochs", "20", "--save", self.path("whole"), "--quiet")
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):

@@ -166,11 +166,15 @@ class Reviews(unittest.TestCase):
         self.write_reviews(32)
         data = self.path("aclImdb")
         self.ok(run("imdb", "--device", "reference", "--data", data, "--steps", "1", "--save", self.path("weights")))
+        self.assertEqual(read(self.path("weights.words.txt")), read(data + "/imdb-words.txt"))
+        beside = self.ok(run("predict", self.path("weights"), "--data", "-", "--device", "reference", stdin="A superb film, unheardof.")).stdout
+        os.remove(self.path("weights.words.txt"))
         result = run("predict", self.path("weights"), "--data", "-", "--device", "reference", stdin="a superb film")
         self.assertEqual(result.returncode, 3)
         self.assertIn("--vocabulary", result.stderr)
         arguments = ("predict", self.path("weights"), "--vocabulary", data + "/imdb-words.txt", "--device", "reference", "--data")
         said = self.ok(run(*arguments, "-", stdin="A superb film, unheardof.")).stdout
+        self.assertEqual(said, beside)
         self.assertRegex(said, r"^(positive|negative) (0\.[5-9]\d{3}|1\.0000)\n$")
         with open(self.path("text"), "w") as file:
             file.write("A superb film, unheardof.")
@@ -179,6 +183,46 @@ class Reviews(unittest.TestCase):
         self.assertEqual((about["words"], about["unknown_words"]), (4, 1))
         self.assertEqual(run(*arguments, "-", stdin=" .. ").returncode, 3)
         self.assertEqual(run(*arguments, self.path("nowhere")).returncode, 3)
+
+    def test_words_of_another_vocabulary_are_refused(self):
+        self.write_reviews(32)
+        data = self.path("aclImdb")
+        self.ok(run("imdb", "--device", "reference", "--data", data, "--steps", "1", "--save", self.path("weights")))
+        texts = json.loads(self.ok(run("inspect", self.path("weights"), "--json")).stdout)["metadata"]
+        self.assertRegex(texts["vocabulary_hash"], "^[0-9a-f]{32}$")
+        other = self.path("other.txt")
+        with open(other, "w") as file: file.write(read(data + "/imdb-words.txt").replace("superb", "tedious"))
+        arguments = ("predict", self.path("weights"), "--device", "reference", "--data", "-")
+        result = run(*arguments, "--vocabulary", other, stdin="a superb film")
+        self.assertEqual(result.returncode, 3)
+        for word in (other, self.path("weights"), texts["vocabulary_hash"]): self.assertIn(word, result.stderr)
+        # One that came to lie beside the checkpoint is no other.
+        os.replace(other, self.path("weights.words.txt"))
+        result = run(*arguments, stdin="a superb film")
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("weights.words.txt: is another vocabulary", result.stderr)
+        # The next training puts its own there.
+        self.ok(run("imdb", "--device", "reference", "--data", data, "--resume", self.path("weights"), "--steps", "2", "--save", self.path("weights")))
+        self.ok(run(*arguments, stdin="a superb film"))
+
+    def test_files_prepared_before_there_was_a_hash(self):
+        self.write_reviews(32)
+        data = self.path("aclImdb")
+        self.ok(run("data", "prepare", "imdb", data))
+        with open(data + "/imdb-words.safetensors", "rb") as file: content = file.read()
+        at = content.index(b',"vocabulary_hash"')
+        end = content.index(b'"}', at) + 1
+        with open(data + "/imdb-words.safetensors", "wb") as file: file.write(content[:at] + b" " * (end - at) + content[end:])
+        self.ok(run("imdb", "--device", "reference", "--data", data, "--steps", "1", "--save", self.path("weights")))
+        self.assertFalse(os.path.exists(self.path("weights.words.txt")))
+        result = self.ok(run("predict", self.path("weights"), "--vocabulary", data + "/imdb-words.txt", "--device", "reference", "--data", "-", stdin="fine"))
+        self.assertIn("does not say which words", result.stderr)
+
+    def test_built_in_reviews_have_no_words(self):
+        self.ok(run("imdb", "--device", "reference", "--steps", "1", "--save", self.path("weights")))
+        result = run("predict", self.path("weights"), "--data", "-", stdin="fine")
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("built-in reviews", result.stderr)
 
 
 if __name__ == "__main__":

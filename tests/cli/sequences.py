@@ -93,6 +93,16 @@ class Sequences(unittest.TestCase):
         self.assertEqual(self.losses(self.train()), losses)
         self.assertNotEqual(self.losses(self.train()), self.losses(self.train("gru", "reference", "--seed", "2")))
 
+    def test_lengths_are_those_of_the_files(self):
+        """With every sample's length written as 10 it has other ends, and other losses; `predict` is as right as the evaluation."""
+        self.write()
+        records = self.train("gru", "reference", "--save", self.path("F"))
+        done = run("predict", self.path("F"), "--data", self.folder, "--device", "reference", "--quiet")
+        rows = [line.split(",") for line in done.stdout.splitlines()[1:]]
+        self.assertAlmostEqual(sum(row[1] == row[2] for row in rows) / len(rows), records[-1]["test_accuracy"])
+        for split in ("train", "test"): os.remove(self.path(f"{split}-lengths.npy"))
+        self.assertNotEqual(self.losses(self.train()), self.losses(records))
+
     def test_a_batch_in_parts_is_the_batch(self):
         self.write()
         whole = self.train()

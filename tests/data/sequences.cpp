@@ -223,6 +223,7 @@ TEST_F(Sequences, AreReadWithZerosBehindTheirEnd) {
   EXPECT_EQ(x, (std::vector<float>{200, 201, 210, 211, 100, 101, 0, 0, 0, 1, 10, 11, 100, 101, 0, 0}));
   EXPECT_EQ(std::vector<int32_t>(labels, labels + 4), (std::vector<int32_t>{5, 0, 2, 0}));
   EXPECT_EQ(std::vector<uint32_t>(lengths, lengths + 4), (std::vector<uint32_t>{2, 1, 2, 1}));
+  EXPECT_TRUE(info.has_lengths);
   const uint32_t past = 3;
   EXPECT_EQ(dataset_->read(&past, 1, x.data(), labels), Status::argument);
   EXPECT_EQ(dataset_->lengths(&past, 1, lengths), Status::argument);
@@ -244,6 +245,7 @@ TEST_F(Sequences, MayBeBytesOfFullLengthInIdxBesideIt) {
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(x), 6), "defabc");
   EXPECT_EQ(labels[1], 1);
   EXPECT_EQ(lengths[0], 3u);
+  EXPECT_FALSE(dataset_->info().has_lengths);
   EXPECT_EQ(format_.open(parent.path().c_str(), Split::train, 1, &dataset_), Status::io);
   EXPECT_NE(std::string(last_error()).find("train-sequences.npy"), std::string::npos) << last_error();
 }

@@ -172,6 +172,10 @@ TEST_P(Api, Learns) {
     correct += row[labels_[i]] >= *std::max_element(row, row + classes);
   }
   EXPECT_NEAR(correct / static_cast<double>(sample_count), last.accuracy, 1e-9);
+  std::vector<float> part(3 * classes);
+  ASSERT_EQ(lt_session_predict_split(s.get(), LT_TEST, 5, 3, part.data(), part.size()), LT_OK) << lt_last_error();
+  EXPECT_EQ(part, std::vector<float>(&probabilities[5 * classes], &probabilities[8 * classes]));
+  EXPECT_EQ(lt_session_predict_split(s.get(), LT_TEST, sample_count - 2, 3, part.data(), part.size()), LT_ERR_ARG);
 }
 
 TEST_P(Api, ThreeWaysGiveTheSameBits) {
@@ -448,6 +452,7 @@ TEST_P(Api, BadArgumentsAreRefused) {
   ASSERT_EQ(lt_session_create(p.get(), nullptr, 0, &unbound), LT_OK);
   EXPECT_EQ(lt_session_step(unbound, &r), LT_ERR_STATE);
   EXPECT_EQ(lt_session_eval(unbound, LT_TEST, &r), LT_ERR_STATE);
+  EXPECT_EQ(lt_session_predict_split(unbound, LT_TEST, 0, 1, &value, 1), LT_ERR_STATE);
   lt_session_free(unbound);
   lt_session_free(nullptr);
   lt_plan_free(nullptr);
