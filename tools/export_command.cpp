@@ -52,11 +52,13 @@ ExitCode export_onnx(const std::string& path, const std::string& out, bool quiet
     return failed(status, Stage::weights);
   std::string text, why;
   if (const lt_status status = lt_plan_recipe(plan, append, &text)) return failed(status, Stage::plan);
+  lt_plan_info info = sized<lt_plan_info>();
+  if (const lt_status status = lt_plan_get(plan, &info)) return failed(status, Stage::plan);
   Recipe recipe;
   if (!ok(recipe_parse(text, path.c_str(), &recipe))) return failed(LT_ERR_INTERNAL, Stage::plan);
 
   OnnxFile onnx;
-  if (const lt_status status = onnx_model(recipe, session, &onnx, &why))
+  if (const lt_status status = onnx_model(recipe, info.classes, session, &onnx, &why))
     return failed(status, Stage::plan, path + ": " + why);
   onnx.text("model", recipe.name);
   // As in the checkpoint: the number of samples at a time above is of no meaning to others.

@@ -44,9 +44,9 @@ ExitCode predict_images(lt_session* session, const lt_plan_info& info, const Ima
     return ExitCode::data;
   }
   if (!options.quiet)
-    say("model: %s on %s, %s; data: %s of %s, shorter side to %u, the middle %u x %u of it", info.model, info.device,
-        info.precision, format_count_of(reader.names().size(), "image").c_str(), options.folder.c_str(), asked.shorter_side,
-        asked.side, asked.side);
+    say("model: %s on %s, %s; data: %s of %s, the middle %u x %u where the shorter side has %u, decoded by %s", info.model,
+        info.device, info.precision, format_count_of(reader.names().size(), "image").c_str(), options.folder.c_str(),
+        asked.side, asked.side, asked.shorter_side, format_count_of(reader.threads(), "thread").c_str());
   StandardOutput out;
   const PredictionLines lines(options.json, false, true, info.classes);
   std::vector<uint8_t> x(images_at_a_time * info.sample_bytes);

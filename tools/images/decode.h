@@ -2,14 +2,12 @@
 // Image.open(...).convert("RGB") gives, which torchvision's data sets take. Told apart by their first bytes, not by their
 // names.
 //
-//   JPEG   baseline and progressive, of 8 bits; grey is repeated; CMYK, taken to be stored inverted as Adobe's programs do,
-//   is
-//          (255 - c) * (255 - k) / 255 for each ink
-//   PNG    all kinds; grey is repeated, palettes are looked up, alpha and transparency dropped (no background is blended
-//   in), of 16
-//          bits the upper 8 taken (Pillow's old versions cut grey ones off at 255 instead), interlaced files put together
-//          first
-//   EXIF's orientation is not applied, as torchvision does not.
+//   JPEG  baseline and progressive, of 8 bits. Grey is repeated. CMYK is taken to be stored inverted, as Adobe's programs
+//         do; a colour is then (255 - ink) * (255 - black) / 255.
+//   PNG   all kinds. Grey is repeated, palettes are looked up, alpha and transparency dropped (no background is blended
+//         in), of 16 bits the upper 8 taken (old versions of Pillow cut grey ones off at 255 instead).
+//
+// EXIF's orientation is not applied, as torchvision does not.
 //
 // Any thread; several at a time. What a file can make a decoder reserve is bounded by the limits below, before it is
 // reserved.

@@ -1,12 +1,16 @@
 // The images of a folder, one after the other, as a network takes them: decoded and resampled by threads of the reader's
-// own, ahead of whoever asks for them.
+// own, ahead of whoever asks for them. Pixels are bytes as in the files: a recipe's [input] says how they are scaled (for
+// networks trained on ImageNet scale 1/255, mean [0.485, 0.456, 0.406], deviation [0.229, 0.224, 0.225]).
 //
 // Order: the files NAME.jpg, .jpeg and .png (in any case) that lie in the folder itself, in byte order of their names,
-// whatever the number of threads. Other files are counted and left out. Threads: `threads` of them decode, until the last
-// image is done or the reader goes; `next` is for one thread at a time. Memory: `ahead` images of channels * side * side
-// bytes; for each thread its file's bytes (file_bytes_most at most), what the decoder may reserve (decode.h) and some rows
-// (resample.h); and the names. A file that is broken, or gone since the folder was listed, ends the reading, or is left out
-// and listed (`skip_bad`).
+// whatever the number of threads. Other files are counted and left out.
+//
+// Threads: `threads` of them decode, until the last image is done or the reader goes; `next` is for one thread at a time.
+//
+// Memory: `ahead` images of channels * side * side bytes; for each thread its file's bytes (file_bytes_most at most), what
+// the decoder may reserve (decode.h) and some rows (resample.h); and the names.
+//
+// A file that is broken, or gone since the folder was listed, ends the reading, or is left out and listed (`skip_bad`).
 #pragma once
 
 #include <condition_variable>
@@ -45,8 +49,10 @@ class ImageReader {
 
   // Lists the folder and starts the threads. False, with a sentence, where it cannot be read or holds no images.
   bool open(const ImageOptions& options, std::string* why);
-  // All of the folder, bad ones included.
+  // All of the folder's, bad ones included; how much else lies there.
   const std::vector<std::string>& names() const { return names_; }
+  // That decode.
+  size_t threads() const { return threads_.size(); }
   uint64_t others() const { return others_; }
 
   // Copies the next images, `n` or as many as there still are, to x: [image][channel][row][column] bytes. `got` is 0 at the

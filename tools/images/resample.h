@@ -1,9 +1,10 @@
 // Images made smaller or larger as torchvision prepares them for a network, from rows that arrive one after the other: the
 // shorter side becomes `shorter_side`, by Pillow's bilinear filter with its rounding, and of the result the middle `side` x
-// `side` is kept: transforms.Resize(shorter_side) and CenterCrop(side) on a Pillow image. Only what the middle needs is
-// computed.
+// `side` is kept: transforms.Resize(shorter_side) and CenterCrop(side) on a Pillow image. Across is done before down, as
+// Pillow always did until it learned to go down first where that is less work, which rounds a byte otherwise now and then.
+// Only what the middle needs is computed.
 //
-// Memory: at most the image's shorter side and some rows of `side` pixels. One thread at a time.
+// Memory: rows of `side` pixels, about as many as the image's shorter side has. One thread at a time.
 #pragma once
 
 #include <cstdint>

@@ -5,13 +5,16 @@
 // The file is one ModelProto in protocol buffers' wire form (onnx.proto of github.com/onnx/onnx, IR version 8). Fields used
 // here, by number:
 //
-//   ModelProto      1 ir_version, 2 producer_name, 3 producer_version, 6 doc_string, 7 graph, 8 opset_import, 14
-//   metadata_props OperatorSetId   1 domain, 2 version             StringStringEntry  1 key, 2 value GraphProto      1
-//   node, 2 name, 5 initializer, 11 input, 12 output NodeProto       1 input, 2 output, 3 name, 4 op_type, 5 attribute
-//   AttributeProto  1 name, 3 i, 4 s, 8 ints, 9 strings, 20 type (INT 2, STRING 3, INTS 7, STRINGS 8)
-//   TensorProto     1 dims, 2 data_type, 8 name, 9 raw_data (little-endian)
-//   ValueInfoProto  1 name, 2 type, 3 doc_string    TypeProto  1 tensor_type: 1 elem_type, 2 shape: 1 dim: 1 dim_value, 2
-//   dim_param
+//   ModelProto              1 ir_version, 2 producer_name, 3 producer_version, 6 doc_string, 7 graph, 8 opset_import,
+//                           14 metadata_props
+//   OperatorSetIdProto      1 domain, 2 version
+//   StringStringEntryProto  1 key, 2 value
+//   GraphProto              1 node, 2 name, 5 initializer, 11 input, 12 output
+//   NodeProto               1 input, 2 output, 3 name, 4 op_type, 5 attribute
+//   AttributeProto          1 name, 3 i, 4 s, 8 ints, 9 strings, 20 type: INT 2, STRING 3, INTS 7, STRINGS 8
+//   TensorProto             1 dims, 2 data_type, 8 name, 9 raw_data (little-endian)
+//   ValueInfoProto          1 name, 2 type, 3 doc_string
+//   TypeProto               1 tensor_type: 1 elem_type, 2 shape: 1 dim: 1 dim_value, 2 dim_param
 #pragma once
 
 #include <cstdint>

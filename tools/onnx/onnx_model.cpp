@@ -30,7 +30,8 @@ constexpr uint32_t gru_order[] = {1, 0, 2}, lstm_order[] = {0, 3, 1, 2};
 // A layer after the other; `x_` is the value that the next one takes.
 class Builder {
  public:
-  Builder(const Recipe& recipe, lt_session* session, OnnxFile* file) : recipe_(recipe), session_(session), file_(*file) {}
+  Builder(const Recipe& recipe, uint32_t classes, lt_session* session, OnnxFile* file)
+      : recipe_(recipe), classes_(classes), session_(session), file_(*file) {}
 
   lt_status build(std::string* why) {
     for (const char* name : {onnx_input, onnx_lengths, onnx_logits, onnx_probabilities}) file_.fresh(name);
@@ -193,8 +194,7 @@ class Builder {
   }
 
   void finish() {
-    const int64_t classes = shape_of(recipe_.layers.back().name + ".weight")[0];
-    const OnnxShape shape = is_sequence_ ? OnnxShape{0, recipe_.input.height, classes} : OnnxShape{0, classes};
+    const OnnxShape shape = is_sequence_ ? OnnxShape{0, recipe_.input.height, classes_} : OnnxShape{0, classes_};
     if (is_sequence_)
       file_.node_to("Transpose", onnx_logits, {x_}, {{"perm", std::vector<int64_t>{1, 0, 2}}});
     else
@@ -244,6 +244,7 @@ class Builder {
   }
 
   const Recipe& recipe_;
+  const int64_t classes_;
   lt_session* const session_;
   OnnxFile& file_;
   std::string x_, lengths_;  // of sequences: empty where all have all steps
@@ -266,8 +267,8 @@ std::string onnx_input_text(const Recipe& recipe) {
          (recipe.sequences && recipe.lengths ? "; lengths: int32 [N], the steps of each" : "");
 }
 
-lt_status onnx_model(const Recipe& recipe, lt_session* session, OnnxFile* file, std::string* why) {
-  return Builder(recipe, session, file).build(why);
+lt_status onnx_model(const Recipe& recipe, uint32_t classes, lt_session* session, OnnxFile* file, std::string* why) {
+  return Builder(recipe, classes, session, file).build(why);
 }
 
 }  // namespace lt::tool

@@ -18,7 +18,7 @@ inline constexpr const char *onnx_input = "input", *onnx_lengths = "lengths", *o
 
 // Fills `file`, whose weights are fetched from the session when it is written: the session has to outlive that. `why` is
 // the sentence of LT_ERR_UNSUPPORTED, a layer for which ONNX has no words here.
-lt_status onnx_model(const Recipe& recipe, lt_session* session, OnnxFile* file, std::string* why);
+lt_status onnx_model(const Recipe& recipe, uint32_t classes, lt_session* session, OnnxFile* file, std::string* why);
 
 // What the model takes, for people: "input: uint8 [N, 1, 28, 28], ...".
 std::string onnx_input_text(const Recipe& recipe);
