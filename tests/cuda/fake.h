@@ -22,8 +22,11 @@ namespace lt::cuda::fake {
 bool fails(const char* function);
 // The n-th call from here on fails, counted from 1; 0: none does.
 void fail_call(uint64_t n);
-uint64_t calls();               // since the last fail_call
+// The n-th call of that function does.
+void fail_call_of(const char* function, uint64_t n);
+uint64_t calls();               // since the last fail_call, or fail_call_of
 const char* failed_function();  // the name of the call that failed; null when none did yet
+uint64_t failed_call();         // its number
 
 // A breach of a library's rules: the test that did not plant it fails by asking for complaints. The fake also returns the
 // status that the library has for it, if it has one.

@@ -10,7 +10,7 @@
 #include "backends/cuda/cuda_backend.h"
 #include "tests/cuda/fake.h"
 #include "tests/cuda/fake_driver.h"
-#include "tests/cuda/small_training.h"
+#include "tests/cuda/small_sequences.h"
 
 namespace lt::cuda {
 namespace {
@@ -67,17 +67,67 @@ name = "fc2"
 out_features = 10
 )";
 
+// A recurrent layer in both directions: the library's, or, where it is wide, one of ours in clusters of blocks that have to
+// be asked for.
+std::string recurrent_recipe(const char* cell, uint32_t units) {
+  return R"(
+name = "faults"
+data = "toy-sequences"
+
+[input]
+steps = 2
+features = 123
+type = "f32"
+
+[training]
+batch = 2
+epochs = 1
+optimizer = "adam"
+lr = 0.01
+
+[[layer]]
+name = "rnn"
+type = ")" +
+         std::string(cell) + "\"\nunits = " + std::to_string(units) + R"(
+bidirectional = true
+
+[[layer]]
+type = "last_step"
+
+[[layer]]
+type = "linear"
+name = "fc"
+out_features = 59
+)";
+}
+
+// What is trained on what.
+struct Subject {
+  std::string recipe;
+  const char* kernels;
+  const lt_dataset* set;
+};
+
 // `calls`: how many the fakes had answered when the weights were saved; what follows gives things back.
-lt_status train_a_little(const Digits& digits, const std::string& path, uint64_t* calls) {
+lt_status train_a_little(const Subject& subject, const std::string& path, uint64_t* calls) {
   *calls = UINT64_MAX;
-  const Training training = start({.recipe = recipe, .device = "cuda", .kernels = "cudnn"}, digits, digits);
+  lt_dataset_info info{};
+  info.size = sizeof info;
+  if (const lt_status status = lt_dataset_get(subject.set, &info)) return status;
+  constexpr uint32_t given = 2;
+  std::vector<std::byte> x(given * info.sample_bytes);
+  uint8_t labels[given] = {};
+  for (uint32_t i = 0; i < given; ++i)
+    if (const lt_status status = lt_dataset_read(subject.set, i, x.data() + i * info.sample_bytes, nullptr)) return status;
+  const Training training =
+      start({.recipe = subject.recipe, .device = "cuda", .kernels = subject.kernels}, subject.set, subject.set);
   if (training.status != LT_OK) return training.status;
   lt_session* const session = training.session.get();
   lt_report report{};
   report.size = sizeof report;
   if (const lt_status status = lt_session_advance(session, 100, &report)) return status;
   if (const lt_status status = lt_session_eval(session, LT_TEST, &report)) return status;
-  if (const lt_status status = lt_session_step_on(session, digits.sample(0), digits.labels(), 3, &report)) return status;
+  if (const lt_status status = lt_session_step_on(session, x.data(), labels, given, &report)) return status;
   if (const lt_status status = lt_session_save(session, path.c_str())) return status;
   *calls = fake::calls();
   return LT_OK;
@@ -92,43 +142,82 @@ bool is_release(const char* function) {
 
 class CudaFaults : public ::testing::Test {
  protected:
-  void SetUp() override { fake::reset(); }
-  void TearDown() override { fake::reset(); }
+  void SetUp() override {
+    fake::reset();
+    path_ = ::testing::TempDir() + "lean-train-cuda-faults-" + std::to_string(getpid()) + ".safetensors";
+  }
+  void TearDown() override {
+    fake::reset();
+    std::remove(path_.c_str());
+  }
+
+  // With one call to fail, which the fake was told of. False where none did.
+  bool fails_well(const Subject& subject, const std::string& what) {
+    std::remove(path_.c_str());
+    uint64_t calls = 0;
+    const lt_status status = train_a_little(subject, path_, &calls);
+    const char* const failed = fake::failed_function();
+    if (failed == nullptr) {
+      EXPECT_EQ(status, LT_OK) << lt_last_error();
+      return false;
+    }
+    const std::string where = what + ", " + failed;
+    if (!is_release(failed) && fake::failed_call() <= calls) {
+      EXPECT_TRUE(status == LT_ERR_DEVICE || status == LT_ERR_NOMEM || status == LT_ERR_UNSUPPORTED)
+          << where << ": " << lt_status_name(status) << " " << lt_last_error();
+      FILE* const file = std::fopen(path_.c_str(), "rb");
+      EXPECT_EQ(file, nullptr) << where << ": a file is saved";
+      if (file != nullptr) std::fclose(file);
+    }
+    EXPECT_EQ(fake::live_objects(), 0) << where;
+    for (const std::string& complaint : fake::take_complaints()) ADD_FAILURE() << where << ": " << complaint;
+    return true;
+  }
+
+  std::string path_;
 };
 
 TEST_F(CudaFaults, EveryCallMayFail) {
   const Digits digits(10);  // two batches of 4 and one of 2
-  const std::string path = ::testing::TempDir() + "lean-train-cuda-faults-" + std::to_string(getpid()) + ".safetensors";
+  const Subject subject{recipe, "cudnn", digits.dataset()};
   uint64_t calls = 0;
-  ASSERT_EQ(train_a_little(digits, path, &calls), LT_OK) << lt_last_error();
+  ASSERT_EQ(train_a_little(subject, path_, &calls), LT_OK) << lt_last_error();
   ASSERT_EQ(fake::live_objects(), 0);
   // A machine's devices are counted first; where that fails, opening the device has to tell why.
   fake::fail_call(0);
   ASSERT_EQ(device_count_of(fake::libraries), 1u);
   uint64_t n = fake::calls() + 1;
   for (;; ++n) {
-    std::remove(path.c_str());
     fake::fail_call(n);
-    const lt_status status = train_a_little(digits, path, &calls);
-    const char* const failed = fake::failed_function();
-    if (failed == nullptr) {
-      EXPECT_EQ(status, LT_OK) << lt_last_error();
-      break;
-    }
-    const std::string where = "call " + std::to_string(n) + ", " + failed;
-    if (!is_release(failed) && n <= calls) {
-      EXPECT_TRUE(status == LT_ERR_DEVICE || status == LT_ERR_NOMEM || status == LT_ERR_UNSUPPORTED)
-          << where << ": " << lt_status_name(status) << " " << lt_last_error();
-      FILE* const file = std::fopen(path.c_str(), "rb");
-      EXPECT_EQ(file, nullptr) << where << ": a file is saved";
-      if (file != nullptr) std::fclose(file);
-    }
-    EXPECT_EQ(fake::live_objects(), 0) << where;
-    for (const std::string& complaint : fake::take_complaints()) ADD_FAILURE() << where << ": " << complaint;
-    if (HasFailure()) break;
+    if (!fails_well(subject, "call " + std::to_string(n)) || HasFailure()) break;
   }
   EXPECT_GT(n, 100u);
-  std::remove(path.c_str());
+}
+
+// The calls that such a layer adds, each the first time (for the forward kernel, in set-up) and later on.
+TEST_F(CudaFaults, ALibrarysRecurrentLayerMayFail) {
+  const ShortSequences sequences("toy-sequences", 3, 2);
+  const Subject subject{recurrent_recipe("gru", 5), "cudnn", sequences.dataset()};
+  for (const char* function :
+       {"cudnnCreateTensorDescriptor", "cudnnSetTensorNdDescriptor", "cudnnCreateDropoutDescriptor",
+        "cudnnSetDropoutDescriptor", "cudnnCreateRNNDescriptor", "cudnnSetRNNDescriptor_v8", "cudnnCreateRNNDataDescriptor",
+        "cudnnSetRNNDataDescriptor", "cudnnGetRNNWeightSpaceSize", "cudnnGetRNNWeightParams", "cudnnGetRNNTempSpaceSizes",
+        "cudnnRNNForward", "cudnnRNNBackwardData_v8", "cudnnRNNBackwardWeights_v8"})
+    for (const uint64_t n : {1, 3}) {
+      fake::fail_call_of(function, n);
+      EXPECT_TRUE(fails_well(subject, "call " + std::to_string(n))) << function << " is not called so often";
+      if (HasFailure()) return;
+    }
+}
+
+TEST_F(CudaFaults, ClustersMayFail) {
+  const ShortSequences sequences("toy-sequences", 3, 2);
+  const Subject subject{recurrent_recipe("lstm", 257), "own", sequences.dataset()};
+  for (const char* function : {"cuFuncSetAttribute", "cuLaunchKernelEx"})
+    for (const uint64_t n : {1, 4}) {  // forward and backward, readied and then captured
+      fake::fail_call_of(function, n);
+      EXPECT_TRUE(fails_well(subject, "call " + std::to_string(n))) << function << " is not called so often";
+    }
 }
 
 }  // namespace

@@ -20,8 +20,8 @@ struct Model {
 };
 // The last batch of a pass is shorter where the model takes it.
 constexpr Model models[] = {
-    {"rnn/gru-1x320", "toy-sequences", 5, 3, 5, 1},    {"rnn/lstm-1x320", "toy-sequences", 5, 3, 4, 1},
-    {"rnn/bilstm-4x320", "toy-sequences", 3, 2, 2, 1}, {"rnn/bilstm-4x320-ctc", "toy-sequences-ctc", 3, 2, 4, 2},
+    {"rnn/gru-1x320", "toy-sequences", 3, 2, 4, 1},    {"rnn/lstm-1x320", "toy-sequences", 3, 2, 3, 1},
+    {"rnn/bilstm-4x320", "toy-sequences", 2, 1, 2, 1}, {"rnn/bilstm-4x320-ctc", "toy-sequences-ctc", 2, 1, 3, 1},
     {"imdb", "synthetic-reviews", 23, 5, 12, 1},       {"imdb/padding-none", "synthetic-reviews", 23, 5, 12, 1},
 };
 void PrintTo(const Model& model, std::ostream* stream) { *stream << model.recipe; }
@@ -93,7 +93,7 @@ TEST_P(CudaSequencePrecision, StaysNearFp32) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, CudaSequencePrecision,
-                         ::testing::Combine(::testing::Values(models[0], models[3], models[5]),
+                         ::testing::Combine(::testing::Values(models[0], models[4], models[5]),
                                             ::testing::Values("tf32", "bf16")),
                          name_of);
 

@@ -1,5 +1,7 @@
 // The weights are copied into the block that the library wants them in, and their gradients out of it. Where the last step
-// alone counts, the library's y is kept, and its dy zeros but for that step. See kernel.h for memory and threads.
+// alone counts, the library's y is kept, and its dy zeros but for that step. Lengths would stand in a descriptor on the
+// host, where a captured step cannot change them: runs whose samples have some are the own kernel's. See kernel.h for
+// memory and threads.
 #include "backends/cuda/cudnn/recurrent.h"
 
 #include <algorithm>
@@ -22,12 +24,23 @@ class CudnnRecurrentKernel : public Kernel {
         what_(std::string(op_kind_name(op_.kind)) + " " + op_.layer),
         caller_{request.libraries.cudnn, static_cast<cudnnHandle_t>(request.libraries.cudnn_handle), what_.c_str()} {}
 
-  Status ready(uint32_t samples) override { return layer_.ready(samples); }
-  uint64_t scratch_bytes() const override { return scratch_.bytes(); }
+  Status ready(uint32_t samples) override {
+    if (own_ != nullptr) LT_TRY(own_->ready(samples));
+    return layer_.ready(samples);
+  }
+  Status enqueue(const Site& site) final {
+    return own_ != nullptr && site.has_lengths ? own_->enqueue(site) : enqueue_library(site);
+  }
+  uint64_t scratch_bytes() const override {
+    return std::max(scratch_.bytes(), own_ != nullptr ? own_->scratch_bytes() : 0);
+  }
   const char* name() const override { return op_.cell == Cell::gru ? "cudnn GRU" : "cudnn LSTM"; }
 
  protected:
-  Status make_layer(const KernelRequest& request) {
+  virtual Status enqueue_library(const Site& site) = 0;
+
+  Status make_layer(const KernelRequest& request, std::unique_ptr<Kernel> (*make_own)(const KernelRequest&)) {
+    if (op_.has_lengths && (own_ = make_own(request)) == nullptr) return Status::unsupported;
     LT_TRY(layer_.make(caller_, request));
     weights_ = scratch_.take(layer_.weights_bytes());
     workspace_ = scratch_.take(layer_.workspace_bytes());
@@ -77,6 +90,7 @@ class CudnnRecurrentKernel : public Kernel {
   const Op op_;
   const std::string what_;
   const CudnnCaller caller_;
+  std::unique_ptr<Kernel> own_;  // for samples with lengths; null where there are none
   CudnnRecurrentLayer layer_;
   ScratchLayout scratch_, saved_;
   uint64_t weights_ = 0, workspace_ = 0, reserve_ = 0, y_ = 0;
@@ -85,9 +99,9 @@ class CudnnRecurrentKernel : public Kernel {
 class CudnnRecurrent final : public CudnnRecurrentKernel {
  public:
   using CudnnRecurrentKernel::CudnnRecurrentKernel;
-  Status make(const KernelRequest& request) { return make_layer(request); }
+  Status make(const KernelRequest& request) { return make_layer(request, make_own_recurrent); }
 
-  Status enqueue(const Site& site) override {
+  Status enqueue_library(const Site& site) override {
     CudnnRecurrentLayer::Memory memory;
     LT_TRY(begin(site, &memory));
     LT_TRY(layer_.enqueue_forward(memory, site.samples, site.training, site.stream()));
@@ -96,7 +110,7 @@ class CudnnRecurrent final : public CudnnRecurrentKernel {
         site, 1,
         {{{static_cast<const float*>(memory.y) + last_step(site), site.at<float>(op_.y), step_elements(site.samples)}}, 0});
   }
-  uint64_t saved_bytes() const override { return saved_.bytes(); }
+  uint64_t saved_bytes() const override { return std::max(saved_.bytes(), own_ != nullptr ? own_->saved_bytes() : 0); }
 };
 
 class CudnnRecurrentBackward final : public CudnnRecurrentKernel {
@@ -104,7 +118,7 @@ class CudnnRecurrentBackward final : public CudnnRecurrentKernel {
   using CudnnRecurrentKernel::CudnnRecurrentKernel;
 
   Status make(const KernelRequest& request) {
-    LT_TRY(make_layer(request));
+    LT_TRY(make_layer(request, make_own_recurrent_backward));
     dweights_ = scratch_.take(layer_.weights_bytes());
     if (op_.only_last_step) dy_ = scratch_.take(steps() * step_elements(request.micro_batch) * sizeof(float));
     if (op_.dx == no_tensor)
@@ -112,7 +126,7 @@ class CudnnRecurrentBackward final : public CudnnRecurrentKernel {
     return Status::ok;
   }
 
-  Status enqueue(const Site& site) override {
+  Status enqueue_library(const Site& site) override {
     std::byte* const scratch = ScratchLayout::start(site.scratch<std::byte>());
     CudnnRecurrentLayer::Memory memory;
     LT_TRY(begin(site, &memory));
@@ -150,8 +164,7 @@ Status check_request(const KernelRequest& request) {
   if (request.libraries.cudnn == nullptr)
     return fail(Status::unsupported, "layer %s: cuDNN is not there", op.layer.c_str());
   if (!cudnn_has_recurrent(request))
-    return fail(Status::unsupported, "cuDNN, layer %s: only floats are served, of samples that all have all steps",
-                op.layer.c_str());
+    return fail(Status::unsupported, "cuDNN, layer %s: only floats are served, with a row for each step", op.layer.c_str());
   if (request.program->weight_layout != WeightLayout::out_in)
     return fail(Status::unsupported, "cuDNN, layer %s: only weights as [out][in] are served", op.layer.c_str());
   const uint64_t most = std::max(uint64_t{op.directions} * op.units, uint64_t{op.x_extent.channels});
@@ -165,7 +178,7 @@ Status check_request(const KernelRequest& request) {
 
 bool cudnn_has_recurrent(const KernelRequest& request) {
   const Op& op = *request.op;
-  return request.precision != Precision::bf16 && !request.deterministic && !op.has_lengths && op.rows == no_tensor;
+  return request.precision != Precision::bf16 && !request.deterministic && op.rows == no_tensor;
 }
 
 std::unique_ptr<Kernel> make_cudnn_recurrent(const KernelRequest& request) {

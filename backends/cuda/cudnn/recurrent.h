@@ -1,5 +1,5 @@
-// Recurrent layers by cuDNN: of floats, where all samples have all steps. Null after fail(...) where the library has
-// nothing for the op. Set-up's thread.
+// Recurrent layers by cuDNN: of floats, in runs whose samples all have all steps; the others the own kernels do. Null after
+// fail(...) where the library has nothing for the op. Set-up's thread.
 #pragma once
 
 #include <memory>
