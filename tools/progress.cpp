@@ -7,12 +7,28 @@
 
 #include "tools/process_clock.h"
 #include "tools/terminal.h"
+#include "tools/text.h"
 
 namespace lt::tool {
 namespace {
 
 constexpr double redraw_seconds = 0.1;
-constexpr int bar_columns = 20;
+
+// What the live line holds, the widest first: the first one that fits is drawn.
+struct Layout {
+  int bar_columns;
+  size_t curve_columns;
+  const char *gap, *accuracy, *rate, *left;
+};
+constexpr Layout layouts[] = {
+    {20, 24, "  ", "accuracy", " samples/s", "ETA "},
+    {20, 12, "  ", "accuracy", " samples/s", "ETA "},
+    {10, 12, "  ", "accuracy", " samples/s", "ETA "},
+    {0, 12, "  ", "accuracy", " samples/s", "ETA "},
+    {0, 8, "  ", "accuracy", "/s", "ETA "},
+    {0, 8, " ", "acc", "/s", ""},
+    {0, 0, " ", "acc", "/s", ""},
+};
 
 // "0:42", "1:02:03".
 void print_clock(char* text, size_t size, double seconds) {
@@ -30,7 +46,7 @@ double rate(uint64_t samples, double seconds) { return seconds > 0 ? static_cast
 }  // namespace
 
 Progress::Progress(bool quiet, uint64_t epochs, uint64_t steps)
-    : quiet_(quiet), live_(!quiet && is_live_terminal(2)), epochs_(epochs), steps_(steps) {}
+    : quiet_(quiet), live_(!quiet && is_live_terminal(2)), draws_curve_(locale_is_utf8()), epochs_(epochs), steps_(steps) {}
 
 double Progress::seconds_left(const lt_report& report) const {
   const uint64_t done = trained_steps_ + report.batch;
@@ -45,22 +61,34 @@ double Progress::seconds_left(const lt_report& report) const {
 }
 
 void Progress::draw(const lt_report& report, const char* doing) {
-  char bar[bar_columns + 1], line[256], left[32] = "-:--";
-  const int filled =
-      report.batches == 0 ? 0 : static_cast<int>(report.batch * static_cast<uint64_t>(bar_columns) / report.batches);
-  for (int column = 0; column < bar_columns; ++column) bar[column] = column < filled ? '#' : '-';
-  bar[bar_columns] = '\0';
+  char bar[64], curve[Sparkline::bytes_most + 2], line[512], left[32] = "-:--";
   if (const double seconds = seconds_left(report); seconds >= 0) print_clock(left, sizeof left, seconds);
-  std::snprintf(line, sizeof line,
-                "epoch %" PRIu64 "/%" PRIu64 " [%s] %" PRIu64 "/%" PRIu64
-                "%s  loss %.4f  accuracy %.2f%%  %.0f samples/s  ETA %s",
-                report.epoch, epochs_, bar, report.batch, report.batches, doing, report.epoch_loss,
-                100 * report.epoch_accuracy, rate(report.epoch_samples, report.epoch_seconds), left);
+  const size_t room = terminal_columns(2) - 1;
+  for (const Layout& layout : layouts) {
+    bar[0] = curve[0] = '\0';
+    if (layout.bar_columns != 0) {
+      const auto columns = static_cast<uint64_t>(layout.bar_columns);
+      const int filled = report.batches == 0 ? 0 : static_cast<int>(report.batch * columns / report.batches);
+      std::snprintf(bar, sizeof bar, "[%.*s%.*s] ", filled, "####################", layout.bar_columns - filled,
+                    "--------------------");
+    }
+    if (draws_curve_ && layout.curve_columns != 0) {
+      curve[0] = ' ';
+      losses_.draw(layout.curve_columns, curve + 1);
+    }
+    std::snprintf(line, sizeof line,
+                  "epoch %" PRIu64 "/%" PRIu64 " %s%" PRIu64 "/%" PRIu64 "%s%sloss %.4f%s%s%s %.2f%%%s%.0f%s%s%s%s",
+                  report.epoch, epochs_, bar, report.batch, report.batches, doing, layout.gap, report.epoch_loss, curve,
+                  layout.gap, layout.accuracy, 100 * report.epoch_accuracy, layout.gap,
+                  rate(report.epoch_samples, report.epoch_seconds), layout.rate, layout.gap, layout.left, left);
+    if (display_columns(line) <= room) break;
+  }
   draw_live_line(line);
 }
 
 void Progress::step(const lt_report& report) {
   if (!live_) return;
+  losses_.add(report.loss);
   const double now = monotonic_seconds();
   if (now - last_drawn_seconds_ < redraw_seconds) return;
   last_drawn_seconds_ = now;
@@ -68,6 +96,7 @@ void Progress::step(const lt_report& report) {
 }
 
 void Progress::testing(const lt_report& report) {
+  if (live_) losses_.add(report.loss);
   if (live_ && monotonic_seconds() - last_drawn_seconds_ >= redraw_seconds) draw(report, " testing");
 }
 

@@ -1,10 +1,11 @@
-// How the training goes, on stderr: on a terminal one live line, otherwise (and above it) one line an epoch. Nothing here
-// allocates. Main thread.
+// How the training goes, on stderr: on a terminal one live line, with the course of the loss drawn small where the locale
+// is UTF-8, otherwise (and above it) one line an epoch. Nothing here allocates. Main thread.
 #pragma once
 
 #include <cstdint>
 
 #include "src/lean_train.h"
+#include "tools/sparkline.h"
 
 namespace lt::tool {
 
@@ -22,7 +23,8 @@ class Progress {
   double seconds_left(const lt_report& report) const;
   void draw(const lt_report& report, const char* doing);
 
-  bool quiet_, live_;
+  bool quiet_, live_, draws_curve_;
+  Sparkline losses_;  // of the training so far
   uint64_t epochs_, steps_;
   double last_drawn_seconds_ = -1;
   double trained_seconds_ = 0;  // of finished epochs

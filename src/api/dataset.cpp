@@ -1,9 +1,7 @@
 // lt_dataset: the formats of the table, and samples that lie in the caller's memory.
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "src/api/handles.h"
 #include "src/base/checked.h"
+#include "src/base/digest.h"
 #include "src/dataset_file.h"
 
 using namespace lt;
@@ -28,13 +26,10 @@ class WrappedDataset : public Dataset {
   }
 
   Status hash(uint8_t out[16]) const override {
-    XXH3_state_t state;
-    XXH3_128bits_reset(&state);
-    XXH3_128bits_update(&state, x_, info_.count * info_.sample_bytes());
-    XXH3_128bits_update(&state, labels_, info_.count);
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
-    std::memcpy(out, canonical.digest, sizeof canonical.digest);
+    Digest digest;
+    digest.update(x_, info_.count * info_.sample_bytes());
+    digest.update(labels_, info_.count);
+    digest.finish(out);
     return Status::ok;
   }
 
@@ -117,7 +112,8 @@ lt_status lt_dataset_open_file(const char* kind, const char* path, lt_dataset** 
     for (size_t i = 0; i < dataset_file_table_size; ++i)
       if (std::strcmp(dataset_file_table[i].name, kind) == 0) files = &dataset_file_table[i];
     if (!files)
-      return fail(Status::unsupported, "%s: samples of kind %s are not taken from a single file; give a folder", path, kind);
+      return fail(Status::unsupported, "%s: samples of kind %s are not taken from a single file; give a folder", path,
+                  kind);
     std::unique_ptr<Dataset> dataset;
     bool has_labels = false;
     LT_TRY(files->open(path, &dataset, &has_labels));

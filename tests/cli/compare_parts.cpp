@@ -1,10 +1,12 @@
-// How far trainings part, and when that is too far; the columns of tables and of the live line.
+// How far trainings part, and when that is too far; the columns of tables and of the live line, and the curve in it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "tools/compare/parting.h"
+#include "tools/sparkline.h"
 #include "tools/text.h"
 #include "tools/text_table.h"
 
@@ -110,6 +112,45 @@ TEST(Columns, AreCountedByCharacters) {
   EXPECT_EQ(bytes_of_columns("a\u2581\u2588b", 0), 0u);
   EXPECT_EQ(bytes_of_columns("a\u2581\u2588b", 2), 4u);
   EXPECT_EQ(bytes_of_columns("a\u2581\u2588b", 9), 8u);
+}
+
+std::string drawn(const Sparkline& line, size_t columns) {
+  char text[Sparkline::bytes_most];
+  const size_t count = line.draw(columns, text);
+  EXPECT_EQ(count, display_columns(text));
+  return text;
+}
+
+TEST(Sparkline, GoesFromTheLeastToTheLargest) {
+  Sparkline line;
+  EXPECT_EQ(drawn(line, 8), "");
+  line.add(3);
+  EXPECT_EQ(drawn(line, 8), "\u2581");  // nothing to compare it with
+  line.add(nan);
+  line.add(10);
+  line.add(std::numeric_limits<double>::infinity());
+  EXPECT_EQ(drawn(line, 8), "\u2581\u2588");
+  line.add(4);
+  EXPECT_EQ(drawn(line, 8), "\u2581\u2588\u2582");
+  EXPECT_EQ(drawn(line, 0), "");
+}
+
+TEST(Sparkline, FewerColumnsAreMeans) {
+  Sparkline line;
+  for (int i = 0; i < 8; ++i) line.add(i);
+  EXPECT_EQ(drawn(line, 8), "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588");
+  EXPECT_EQ(drawn(line, 2), "\u2581\u2588");
+}
+
+TEST(Sparkline, NeverTakesMoreColumns) {
+  Sparkline line;
+  for (int i = 1; i <= 100000; ++i) {
+    line.add(i);
+    EXPECT_LE(line.columns(), Sparkline::columns_most);
+    EXPECT_GE(line.columns(), std::min<size_t>(static_cast<size_t>(i), Sparkline::columns_most / 2));
+  }
+  // A straight line stays one, however often columns were joined.
+  EXPECT_EQ(drawn(line, 8), "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588");
 }
 
 TEST(TextTable, ColumnsStandBelowEachOther) {

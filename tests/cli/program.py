@@ -509,6 +509,40 @@ class Terminal(Case):
         self.assertRegex(sent, "[▀▄█]")
         self.assertGreaterEqual(len(re.findall(r"(?<!\d)\d \d+%", sent)), 10)
 
+    def live_lines(self, sent): return re.findall(r"\r(epoch [^\r\n\033]*)\033\[K", sent)
+
+    def test_live_line_of_any_width(self):
+        """Loss with its curve, accuracy, rate and time left, in whole characters; what does not fit is left out in good order."""
+        for columns, curve, bar in ((160, 24, 20), (100, 12, 10), (80, 8, 0)):
+            code, sent = self.watch("mnist", "--batch", "16", "--steps", "200", "--epochs", "2", columns=columns)
+            self.assertEqual(code, 0, sent)
+            lines = self.live_lines(sent)
+            self.assertTrue(lines, sent)
+            for line in lines: self.assertLess(len(line), columns)
+            drawn = re.search(r"loss [\d.]+ ([▁▂▃▄▅▆▇█]+)", lines[-1])
+            self.assertTrue(drawn, lines[-1])
+            self.assertLessEqual(len(drawn[1]), curve)
+            self.assertEqual(len(re.sub(r"[^#-]", "", re.search(r"\[[#-]*\]|$", lines[-1])[0])), bar, lines[-1])
+            self.assertRegex(lines[-1], r"acc(uracy)? [\d.]+% +\d+( samples)?/s +(ETA )?(\d+:\d\d|-:--)$")
+        code, sent = self.watch("mnist", "--batch", "16", "--steps", "100", columns=30)  # cut, and still in one line
+        self.assertEqual(code, 0, sent)
+        for line in self.live_lines(sent): self.assertLess(len(line), 30)
+
+    def test_plain_locale_has_no_curve(self):
+        for names in ({"LC_ALL": "C"}, {"LC_ALL": "", "LANG": "", "LC_CTYPE": ""}):
+            code, sent = self.watch("mnist", "--batch", "16", "--steps", "100", env=environment(**names))
+            self.assertEqual(code, 0, sent)
+            self.assertTrue(self.live_lines(sent))
+            self.assertTrue(sent.isascii())
+
+    def test_live_line_has_no_colour(self):
+        for names in ({}, {"NO_COLOR": "1"}):
+            code, sent = self.watch("mnist", "--batch", "16", "--steps", "100", env=environment(**names))
+            before = sent[:sent.rindex("\repoch")]
+            self.assertNotRegex(before, "\033\\[[0-9;]*m")
+        code, sent = self.watch("mnist", "--batch", "16", "--steps", "100", "--quiet")
+        self.assertEqual(self.live_lines(sent), [])
+
     def test_no_color(self):
         code, sent = self.watch("mnist", "--model", "linear", "--steps", "1", env=environment(NO_COLOR="1"))
         self.assertEqual(code, 0, sent)

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "backends/cpu/highway/factory.h"
+#include "tests/faulty_device.h"
 #include "tests/ops/kernel_device.h"
 #include "tools/selftest/op_fixture.h"
 
@@ -16,23 +17,10 @@ namespace {
 constexpr Precision precisions[] = {Precision::fp32, Precision::bf16};
 
 // Another device whose weights lie the other way.
-class OutInDevice final : public Device {
+class OutInDevice final : public DeviceInFront {
  public:
-  explicit OutInDevice(std::unique_ptr<Device> device) : device_(std::move(device)) {}
+  using DeviceInFront::DeviceInFront;
   WeightLayout weight_layout() const override { return WeightLayout::out_in; }
-  uint32_t threads() const override { return device_->threads(); }
-  const char* kernels() const override { return device_->kernels(); }
-  bool folds_updates(OpKind backward) const override { return device_->folds_updates(backward); }
-  bool takes_rows() const override { return device_->takes_rows(); }
-  Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
-    return device_->prepare(program, op, needs);
-  }
-  Status attach(const Program& program, std::byte* region, std::unique_ptr<Executor>* executor) const override {
-    return device_->attach(program, region, executor);
-  }
-
- private:
-  std::unique_ptr<Device> device_;
 };
 
 std::string word(std::string name) {

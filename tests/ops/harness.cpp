@@ -5,69 +5,19 @@
 
 #include <cmath>
 #include <cstring>
-#include <functional>
-#include <utility>
 
+#include "tests/faulty_device.h"
 #include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
 namespace {
-
-// Called after each run with the program, the op that ran last and the region.
-using Fault = std::function<void(const Program& program, const Op& op, std::byte* region)>;
-
-class FaultyExecutor final : public Executor {
- public:
-  FaultyExecutor(const Program& program, std::byte* region, std::unique_ptr<Executor> executor, Fault fault)
-      : program_(program), region_(region), executor_(std::move(executor)), fault_(std::move(fault)) {}
-  Status run(uint32_t first, uint32_t last, const RunArguments& arguments) override {
-    LT_TRY(executor_->run(first, last, arguments));
-    fault_(program_, program_.ops[last - 1], region_);
-    return Status::ok;
-  }
-  Status upload(TensorId to, uint64_t offset, const void* from, uint64_t bytes) override {
-    return executor_->upload(to, offset, from, bytes);
-  }
-  Status download(TensorId from, uint64_t offset, void* to, uint64_t bytes) override {
-    return executor_->download(from, offset, to, bytes);
-  }
-  Status synchronize() override { return executor_->synchronize(); }
-  std::byte* staging(TensorId tensor) override { return executor_->staging(tensor); }
-
- private:
-  Program program_;
-  std::byte* region_;
-  std::unique_ptr<Executor> executor_;
-  Fault fault_;
-};
-
-class FaultyDevice final : public Device {
- public:
-  explicit FaultyDevice(Fault fault) : device_(reference_device()), fault_(std::move(fault)) {}
-  WeightLayout weight_layout() const override { return device_->weight_layout(); }
-  uint32_t threads() const override { return 1; }
-  const char* kernels() const override { return "faulty"; }
-  Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
-    return device_->prepare(program, op, needs);
-  }
-  Status attach(const Program& program, std::byte* region, std::unique_ptr<Executor>* executor) const override {
-    std::unique_ptr<Executor> sound;
-    LT_TRY(device_->attach(program, region, &sound));
-    *executor = std::make_unique<FaultyExecutor>(program, region, std::move(sound), fault_);
-    return Status::ok;
-  }
-
- private:
-  std::unique_ptr<Device> device_;
-  Fault fault_;
-};
 
 int failures(const Fault& fault, const OpCase& c) {
   ::testing::TestPartResultArray results;
   {
     ::testing::ScopedFakeTestPartResultReporter reporter(
         ::testing::ScopedFakeTestPartResultReporter::INTERCEPT_ONLY_CURRENT_THREAD, &results);
-    expect_equals_reference(FaultyDevice(fault), c);
+    expect_equals_reference(FaultyDevice(reference_device(), fault), c);
   }
   int failed = 0;
   for (int i = 0; i < results.size(); ++i) failed += results.GetTestPartResult(i).failed();
