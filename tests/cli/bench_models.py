@@ -110,6 +110,17 @@ class BenchModels(Case):
         self.assertEqual(json.loads(done.stdout)["rows"][0]["status"], "unavailable")
         self.assertIn("nothing could be measured: ", done.stderr)
 
+    def test_no_time(self):
+        done = run("bench", "mnist/linear", "mnist/nn", "--within", "0.5", "--no-peak", "-r", "1", "-o", "json")  # too little to start anything
+        self.assertEqual(done.returncode, 2, done.stderr)
+        found = json.loads(done.stdout)
+        VALIDATOR.validate(found)
+        self.assertEqual([row["status"] for row in found["rows"]], ["left out"] * 2)
+        self.assertIn("left out, for they do not fit into the time: mnist/linear, mnist/nn", done.stderr)
+
+    def test_time_enough(self):
+        self.bench("mnist/linear", "--within", "100000", *QUICK)
+
     def test_data_that_cannot_be_read(self):
         done = run("bench", "mnist/linear", "--data", self.folder, "-r", "1", "--no-peak", "-o", "csv")
         self.assertEqual(done.returncode, 3, done.stderr)
@@ -127,6 +138,7 @@ class BenchModels(Case):
         self.refused(2, ["table, md, csv, json, jsonl", "'xml'"], "bench", "mnist", "-o", "xml")
         self.refused(2, ["--repetitions", "'0'"], "bench", "mnist", "-r", "0")
         self.refused(2, ["--seconds", "'-1'"], "bench", "mnist", "--seconds=-1")
+        self.refused(2, ["--within", "'0'"], "bench", "mnist", "--within", "0")
 
 
 if __name__ == "__main__":

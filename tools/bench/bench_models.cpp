@@ -13,12 +13,14 @@ namespace lt::tool {
 namespace {
 
 constexpr uint32_t most_threads = 4096, most_batch = 1u << 20, most_steps = 1u << 16, most_repetitions = 1000;
+constexpr uint32_t most_seconds = 1u << 20;
 constexpr double seconds_without_names = 300;
 
 struct Arguments {
   Lists lists;
   MeasureOptions options;
   uint32_t repetitions = 3;
+  double within_seconds = 0;  // 0: not given
   BenchFormat format = BenchFormat::table;
   bool published = false, peak = true, in_this_process = false;
 };
@@ -61,6 +63,16 @@ void add_number(CLI::App* command, const char* option, uint32_t* target, uint32_
   command->add_option_function<std::string>(option, read, help)->type_name("N");
 }
 
+void add_seconds(CLI::App* command, const char* option, double* target, const char* help) {
+  const auto read = [=](const std::string& text) {
+    const auto seconds = parse_number(text);
+    if (!seconds || *seconds <= 0 || *seconds > most_seconds)
+      reject(option, "a number of seconds above 0, " + std::to_string(most_seconds) + " at most", text);
+    *target = *seconds;
+  };
+  command->add_option_function<std::string>(option, read, help)->type_name("X");
+}
+
 bool is_device(const std::string& word) {
   const bool numbered = word.starts_with("cuda:") && parse_whole_number(std::string_view(word).substr(5)).has_value();
   return numbered || word == "auto" || word == "cpu" || word == "cuda" || word == "reference";
@@ -94,8 +106,7 @@ void warn(const BenchResult& result) {
     if (row.state == RowState::left_out) left_out += (left_out.empty() ? "" : ", ") + row.asked.model;
     if (row.state == RowState::measured && !noise_in(result, row).empty()) ++noisy;
   }
-  if (!left_out.empty())
-    say("left out, for they do not fit into %.0f s: %s; named, they are measured", seconds_without_names, left_out.c_str());
+  if (!left_out.empty()) say("left out, for they do not fit into the time: %s (--within, or name them)", left_out.c_str());
   if (noisy != 0)
     say("the machine was not quiet during %zu of %zu measurements: their notes say how", noisy, result.rows.size());
 }
@@ -117,8 +128,7 @@ ExitCode verdict(const BenchResult& result) {
     complain("nothing could be measured: %s", row.reason.c_str());
     return static_cast<ExitCode>(row.exit_code);
   }
-  complain("nothing could be measured in %.0f s: name the models, which have all the time they need",
-           seconds_without_names);
+  complain("nothing could be measured in the time there was: give more by --within, or name the models without it");
   return ExitCode::usage;
 }
 
@@ -130,7 +140,7 @@ ExitCode run(Arguments arguments) {
   if (arguments.in_this_process) return measure(request.configurations[0], arguments.options);
   request.options = arguments.options;
   request.repetitions = arguments.repetitions;
-  request.limit_seconds = named ? 0 : seconds_without_names;
+  request.limit_seconds = arguments.within_seconds > 0 ? arguments.within_seconds : named ? 0 : seconds_without_names;
   request.published = arguments.published;
   request.peak = arguments.peak;
   const BenchResult result = run_bench(request);
@@ -171,13 +181,9 @@ void add_bench_models(CLI::App* bench, int* exit_code) {
              "Steps in front of those that are timed [3]");
   add_number(bench, "--steps", &arguments->options.steps, most_steps,
              "Timed steps a repetition [as many as --seconds hold, 5 at least]");
-  const auto read_seconds = [=](const std::string& text) {
-    const auto seconds = parse_number(text);
-    if (!seconds || *seconds <= 0 || *seconds > 3600)
-      reject("--seconds", "a number of seconds above 0, 3600 at most", text);
-    arguments->options.seconds = *seconds;
-  };
-  bench->add_option_function<std::string>("--seconds", read_seconds, "Of timed steps a repetition [1]")->type_name("X");
+  add_seconds(bench, "--seconds", &arguments->options.seconds, "Of timed steps a repetition [1]");
+  add_seconds(bench, "--within", &arguments->within_seconds,
+              "Leave out what does not fit into so many seconds [300, where no model is named]");
   bench->add_flag("--published", arguments->published, "Others' figures beside ours, with the hardware they were taken on")
       ->disable_flag_override();
   bench->add_flag_callback(

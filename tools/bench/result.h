@@ -16,7 +16,7 @@ enum class RowState {
   measured,
   unavailable,  // the build, the machine or the data do not have it: `reason`
   failed,       // it should have worked: `reason`
-  left_out,     // of the models that nobody named: its repetitions do not fit into the time there is
+  left_out,     // its repetitions do not fit into the time there is: five minutes where nobody named models
 };
 const char* row_state_name(RowState state);  // "measured", "left out"
 

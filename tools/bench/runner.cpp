@@ -39,7 +39,9 @@ std::vector<std::string> arguments_of(const Configuration& configuration, const 
   add_number("--threads", configuration.threads);
   add("--data", options.data);
   add_number("--steps", options.steps);
-  add("--seconds", std::to_string(options.seconds));
+  char seconds[32];
+  std::snprintf(seconds, sizeof seconds, "%.9g", options.seconds);
+  add("--seconds", seconds);
   add_number("--warm-up", options.warm_up_steps);
   return arguments;
 }
@@ -122,8 +124,8 @@ class Bench {
     if (most != 0 && (!child.started || child.timed_out)) {
       row.state = RowState::left_out;
       char text[96];
-      std::snprintf(text, sizeof text, "its %u repetitions do not fit into the %.0f s of a run without names",
-                    request_.repetitions, request_.limit_seconds);
+      std::snprintf(text, sizeof text, "its %u repetition%s would not end within %g s", request_.repetitions,
+                    request_.repetitions == 1 ? "" : "s", request_.limit_seconds);
       row.reason = text;
       return;
     }
