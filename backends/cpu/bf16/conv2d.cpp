@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "backends/cpu/bf16/conv2d_pointwise.h"
 #include "backends/cpu/bf16/convolution.h"
 #include "backends/cpu/bf16/planes.h"
 #include "backends/cpu/bf16/rows.h"
@@ -18,8 +19,9 @@ namespace {
 
 class Conv2d final : public Kernel {
  public:
-  Conv2d(const KernelRequest& request, const highway::Conv2dShape& shape, Unit unit)
+  Conv2d(const Program& program, const KernelRequest& request, const highway::Conv2dShape& shape, Unit unit)
       : op_(*request.op),
+        keeps_(program.inference),
         shape_(shape),
         unit_(unit),
         threads_(request.threads),
@@ -35,24 +37,36 @@ class Conv2d final : public Kernel {
     std::snprintf(name_, sizeof name_, "bf16 conv2d %s", unit_name(unit));
   }
 
+  void take_weights(const KernelContext& context) override {
+    if (keeps_) pack(context, context.at<uint16_t>(op_.saved));
+  }
+
   void run(const KernelContext& context) override {
-    const Scratch scratch = lay_out(context.scratch<std::byte>());
+    Scratch scratch = lay_out(context.scratch<std::byte>());
+    if (keeps_)
+      scratch.packed = context.at<uint16_t>(op_.saved);
+    else
+      pack(context, scratch.packed);
+    context.pool->run(context.arguments->samples, [&](uint32_t sample, uint32_t thread) {
+      convolve_sample(context, scratch, lay_out_thread(scratch.threads + thread * scratch.thread_bytes), sample);
+    });
+  }
+  uint64_t scratch_bytes() const override { return lay_out(nullptr).bytes; }
+  uint64_t saved_bytes() const override { return keeps_ ? form_.packed_elements() * sizeof(uint16_t) : 0; }
+  const char* name() const override { return name_; }
+
+ private:
+  void pack(const KernelContext& context, uint16_t* packed) const {
     const uint32_t strips = strips_of(shape_.out_channels);
     context.pool->run(form_.runs * strips, [&](uint32_t block, uint32_t) {
       const uint32_t run = block / strips, out = block % strips * strip;
       const uint16_t* const weight = context.at<uint16_t>(op_.weight) + uint64_t{run} * form_.run * shape_.out_channels;
       pack_rows({weight + out, shape_.out_channels, form_.run, strip_length(shape_.out_channels, block % strips)},
                 form_.block_step(),
-                scratch.packed + blocks_of(out) * form_.block_step() + uint64_t{run} * form_.run_chunks * block_elements);
-    });
-    context.pool->run(context.arguments->samples, [&](uint32_t sample, uint32_t thread) {
-      convolve_sample(context, scratch, lay_out_thread(scratch.threads + thread * scratch.thread_bytes), sample);
+                packed + blocks_of(out) * form_.block_step() + uint64_t{run} * form_.run_chunks * block_elements);
     });
   }
-  uint64_t scratch_bytes() const override { return lay_out(nullptr).bytes; }
-  const char* name() const override { return name_; }
 
- private:
   struct Scratch {
     uint16_t* packed;
     std::byte* threads;
@@ -78,7 +92,7 @@ class Conv2d final : public Kernel {
   Scratch lay_out(std::byte* first) const {
     Parts parts(first);
     Scratch scratch{};
-    scratch.packed = parts.take<uint16_t>(form_.packed_elements());
+    scratch.packed = parts.take<uint16_t>(keeps_ ? 0 : form_.packed_elements());
     scratch.thread_bytes = lay_out_thread(nullptr).bytes;
     scratch.threads = parts.take<std::byte>(threads_ * scratch.thread_bytes);
     scratch.bytes = parts.bytes();
@@ -135,6 +149,7 @@ class Conv2d final : public Kernel {
   }
 
   const Op op_;
+  const bool keeps_;  // its weights packed, from run to run
   const highway::Conv2dShape shape_;
   const Unit unit_;
   const uint32_t threads_;
@@ -163,8 +178,10 @@ bool conv2d_served(const Program& program, const Op& op, Unit unit, highway::Con
 
 std::unique_ptr<Kernel> make_conv2d(const Program& program, const KernelRequest& request, Unit unit) {
   highway::Conv2dShape shape;
+  if (pointwise_serves(program, *request.op) && ok(highway::conv2d_shape(*request.op, &shape)))
+    return make_conv2d_pointwise(request, shape, unit);
   if (!conv2d_served(program, *request.op, unit, &shape)) return nullptr;
-  return std::make_unique<Conv2d>(request, shape, unit);
+  return std::make_unique<Conv2d>(program, request, shape, unit);
 }
 
 }  // namespace lt::cpu::bf16
