@@ -138,7 +138,7 @@ std::string text_of(const Extent& extent) {
 bool is_conv(const Op& op) { return op.kind == OpKind::conv2d || op.kind == OpKind::conv2d_backward; }
 
 std::string shape_of(const Op& op, uint32_t samples) {
-  if (op.parameter_elements != 0) return std::to_string(op.parameter_elements) + " numbers";
+  if (op.parameter_elements != 0 && op.y == no_tensor) return std::to_string(op.parameter_elements) + " numbers";
   std::string text = std::to_string(samples) + " x " + text_of(op.x_extent);
   if (op.kind != OpKind::softmax_cross_entropy && op.kind != OpKind::input) text += " -> " + text_of(op.y_extent);
   if (is_conv(op)) text += ", " + std::to_string(op.conv.kernel) + "x" + std::to_string(op.conv.kernel);
@@ -147,6 +147,7 @@ std::string shape_of(const Op& op, uint32_t samples) {
 
 std::string title_of(const Op& op) {
   std::string title = op_kind_name(op.kind);
+  if (op.residual != no_tensor) title += " + residual";
   if (op.has_pool) title += " + max_pool";
   if (op.has_relu) title += " + relu";
   if (op.dropout > 0) title += " + dropout";
@@ -166,7 +167,7 @@ double operations_of(const Op& op, uint32_t samples) {
 // The tensors that an op writes and whose floats lie alike on all devices here. An update writes all parameters.
 std::vector<TensorId> outputs_of(const Plan& plan, const Op& op) {
   std::vector<TensorId> tensors;
-  if (op.parameters != no_tensor)
+  if (op.parameters != no_tensor && !plan.program.inference)
     for (const Parameter& parameter : plan.parameters) tensors.push_back(parameter.tensor);
   const bool backward = op.dy != no_tensor;
   for (const TensorId tensor : {backward ? no_tensor : op.y, op.dx, op.dweight, op.dbias})

@@ -197,6 +197,66 @@ def train(name, make_model, seed):
     print(f"{path}: {os.path.getsize(path)} bytes, loss {losses[0]:.4f} to {losses[-1]:.4f}")
 
 
+class Bottleneck(nn.Module):
+    def __init__(self, channels, width, out, stride):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
+        self.conv3, self.bn3 = nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out)
+        self.downsample = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out)) if stride != 1 or channels != out else nn.Identity()
+
+    def forward(self, x):
+        y = F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
+        return F.relu(self.bn3(self.conv3(y)) + self.downsample(x))
+
+
+class SmallResNet(nn.Module):
+    """torchvision's resnet50 with fewer and narrower blocks, up to the average pool; `fc` is there to be ignored."""
+    shape = (3, 45, 37)
+    rows = [("layer1", 8, 32, 2, 1), ("layer2", 12, 64, 2, 2)]
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 7, 2, 3, bias=False), nn.BatchNorm2d(16)
+        channels = 16
+        for name, width, out, blocks, stride in self.rows:
+            setattr(self, name, nn.Sequential(*(Bottleneck(channels if i == 0 else out, width, out, stride if i == 0 else 1) for i in range(blocks))))
+            channels = out
+        self.fc = nn.Linear(64, 3)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        return self.layer2(self.layer1(x)).mean((2, 3))
+
+
+def feature_recipe(model):
+    lines = ['name = "golden/resnet"', "[input]", f"shape = {list(model.shape)}", f"scale = {1 / 255!r}", "[inference]", "batch = 9", "[[layer]]", 'type = "conv2d"', 'name = "conv1"',
+             "out_channels = 16", "kernel = 7", "stride = 2", "padding = 3", "bias = false", "[[layer]]", 'type = "batch_norm"', 'name = "bn1"',
+             "[[layer]]", 'type = "relu"', "[[layer]]", 'type = "max_pool"', "kernel = 3", "stride = 2", "padding = 1"]
+    for name, width, out, blocks, stride in model.rows:
+        lines += ["[[layer]]", 'type = "bottleneck"', f'name = "{name}"', f"width = {width}", f"out_channels = {out}", f"blocks = {blocks}", f"stride = {stride}"]
+    return "\n".join([*lines, "[[layer]]", 'type = "average_pool"']) + "\n"
+
+
+def features(seed):
+    """x U8 and features F32 [samples][64] beside a state dict as torchvision has it, of norms that are not trivial."""
+    torch.manual_seed(seed)
+    model = SmallResNet().eval()
+    for norm in model.modules():
+        if not isinstance(norm, nn.BatchNorm2d): continue
+        nn.init.uniform_(norm.weight, 0.5, 1.5), nn.init.uniform_(norm.bias, -0.3, 0.3)
+        nn.init.uniform_(norm.running_mean, -0.5, 0.5), nn.init.uniform_(norm.running_var, 0.25, 2)
+    tensors = {key: value.numpy().copy() for key, value in model.state_dict().items()}
+    x = np.random.default_rng(seed).integers(0, 256, (10, *model.shape)).astype(np.uint8)
+    with torch.no_grad():
+        found = model.double()(torch.tensor(x).double() / 255)
+    path = os.path.join(FOLDER, "resnet.safetensors")
+    save_file({**tensors, "x": x, "features": found.float().numpy()}, path,
+              {"recipe": feature_recipe(model), "made_by": f"PyTorch {torch.__version__.split('+')[0]}, float64"})
+    print(f"{path}: {os.path.getsize(path)} bytes")
+
+
+features(10)
 for seed, (name, make_model) in enumerate({"cnn-same": CnnSame, "cnn-same-momentum": CnnSameMomentum, "cnn-valid": CnnValid, "linear": Linear,
                                            "nn": Nn, "cifar10": Cifar10, "gru": Gru, "bigru": BiGru, "bilstm": BiLstm}.items(), 1):
     train(name, make_model, seed)

@@ -98,6 +98,26 @@ void finish_pool(const PoolShape& pool, const Sums& sums, const float* bias, boo
   finish_windows(pool, sums, bias, relu, y, argmax);
 }
 
+// Without their signs (a zero's, and a NaN's) such numbers are ordered as whole ones.
+void pool_line(const OverlappingPool& pool, const uint16_t* const* lines, uint32_t rows, uint16_t* y) {
+  const __m512i magnitude = _mm512_set1_epi16(0x7fff);
+  for (uint32_t window = 0; window < pool.y_width; ++window, y += pool.channels) {
+    const uint32_t start = window * pool.stride;
+    const uint32_t begin = start > pool.padding ? start - pool.padding : 0,
+                   end = std::min(start + pool.kernel - pool.padding, pool.width);
+    for (uint32_t channel = 0; channel < pool.channels; channel += 32) {
+      const __mmask32 lanes = first_halves(pool.channels - channel);
+      __m512i largest = _mm512_setzero_si512();
+      for (uint32_t row = 0; row < rows; ++row)
+        for (uint32_t column = begin; column < end; ++column) {
+          const uint16_t* const from = lines[row] + uint64_t{column} * pool.channels + channel;
+          largest = _mm512_max_epu16(largest, _mm512_and_si512(magnitude, _mm512_maskz_loadu_epi16(lanes, from)));
+        }
+      _mm512_mask_storeu_epi16(y + channel, lanes, largest);
+    }
+  }
+}
+
 void unpool(const PoolShape& pool, uint32_t channels, const uint16_t* dy, const uint8_t* argmax, uint32_t pixel,
             uint32_t pitch, uint16_t* plane) {
   const uint64_t line = uint64_t{pitch} * pixel;
@@ -128,6 +148,7 @@ void copy_plane(const uint16_t*, Extent, uint32_t, uint32_t, uint32_t, uint64_t,
 void make_patches(const PatchShape&, const uint16_t*, uint32_t, uint16_t*) {}
 void finish_pool(const PoolShape&, const Sums&, const float*, bool, uint16_t*, uint8_t*) {}
 void finish_pool(const PoolShape&, const Sums&, const float*, bool, float*, uint8_t*) {}
+void pool_line(const OverlappingPool&, const uint16_t* const*, uint32_t, uint16_t*) {}
 void unpool(const PoolShape&, uint32_t, const uint16_t*, const uint8_t*, uint32_t, uint32_t, uint16_t*) {}
 }  // namespace lt::cpu::bf16
 #endif

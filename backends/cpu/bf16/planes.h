@@ -33,6 +33,14 @@ struct PoolShape {
 void finish_pool(const PoolShape& pool, const Sums& sums, const float* bias, bool relu, uint16_t* y, uint8_t* argmax);
 void finish_pool(const PoolShape& pool, const Sums& sums, const float* bias, bool relu, float* y, uint8_t* argmax);
 
+// The largest numbers of one line of windows that may overlap and reach past the sides: of `rows` lines of x.width pixels,
+// from column * stride - padding on. For what a ReLU has passed: numbers that are not negative, and NaN, which is larger
+// than all of them.
+struct OverlappingPool {
+  uint32_t kernel, stride, padding, width, y_width, channels;
+};
+void pool_line(const OverlappingPool& pool, const uint16_t* const* lines, uint32_t rows, uint16_t* y);
+
 // One line of windows' gradients to where their largest elements are, zeros to the others. `pitch` pixels from row to row,
 // `pixel` elements from pixel to pixel.
 void unpool(const PoolShape& pool, uint32_t channels, const uint16_t* dy, const uint8_t* argmax, uint32_t pixel,

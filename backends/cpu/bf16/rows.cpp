@@ -54,6 +54,27 @@ void finish(const Sums& sums, const float* bias, bool relu, float* y, uint64_t y
   finish_rows(sums, bias, relu, y, y_row);
 }
 
+void finish_residual(const Sums& sums, const float* bias, const uint16_t* residual, bool relu, uint16_t* y,
+                     uint64_t y_row) {
+  const __m512 scale = _mm512_set1_ps(sums.scale);
+  for (uint32_t row = 0; row < sums.rows; ++row)
+    for (uint32_t column = 0; column < sums.columns; column += 32) {
+      const __mmask32 lanes = first_halves(sums.columns - column);
+      const float* const from = sums.first + row * sums.row + column;
+      const uint16_t* const term = residual + row * y_row + column;
+      __m512 halves[2];
+#pragma GCC unroll 2
+      for (uint32_t i = 0; i < 2; ++i) {
+        const auto part = static_cast<__mmask16>(lanes >> 16 * i);
+        const float* const terms = bias != nullptr ? bias + column + 16 * i : nullptr;
+        halves[i] = _mm512_add_ps(finished(from + 16 * i, terms, part, scale, false),
+                                  widened(_mm256_maskz_loadu_epi16(part, term + 16 * i)));
+        if (relu) halves[i] = relu_of(halves[i]);
+      }
+      put_pair(y + row * y_row + column, lanes, halves[0], halves[1]);
+    }
+}
+
 void store_sums(const Sums& sums, bool accumulate, float* to, uint64_t to_row) {
   const __m512 scale = _mm512_set1_ps(sums.scale);
   for (uint32_t row = 0; row < sums.rows; ++row)
@@ -150,6 +171,7 @@ highway::ActivationForward* float_rows() {
 namespace lt::cpu::bf16 {
 void finish(const Sums&, const float*, bool, uint16_t*, uint64_t) {}
 void finish(const Sums&, const float*, bool, float*, uint64_t) {}
+void finish_residual(const Sums&, const float*, const uint16_t*, bool, uint16_t*, uint64_t) {}
 void store_sums(const Sums&, bool, float*, uint64_t) {}
 void store_transposed_sums(const Sums&, uint64_t, uint32_t, bool, float*, uint64_t) {}
 void round(const float*, uint64_t, uint16_t*) {}

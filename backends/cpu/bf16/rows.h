@@ -24,6 +24,9 @@ struct Sums {
 void finish(const Sums& sums, const float* bias, bool relu, uint16_t* y, uint64_t y_row);
 void finish(const Sums& sums, const float* bias, bool relu, float* y, uint64_t y_row);
 
+// y = relu(sums + bias + residual), whose rows are as far apart as y's; it may be y.
+void finish_residual(const Sums& sums, const float* bias, const uint16_t* residual, bool relu, uint16_t* y, uint64_t y_row);
+
 // to = sums, or to += sums.
 void store_sums(const Sums& sums, bool accumulate, float* to, uint64_t to_row);
 

@@ -1,0 +1,125 @@
+// Features of a small ResNet that PyTorch computed (make_golden.py), on every device and kernel choice of this machine: the
+// names of a state dict, batch norms folded into convolutions, residuals, strides and both pools. One thread drives.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/lean_train.h"
+#include "tests/golden/golden_file.h"
+
+namespace lt::test {
+namespace {
+
+struct PlanFree {
+  void operator()(lt_plan* plan) const { lt_plan_free(plan); }
+};
+struct SessionFree {
+  void operator()(lt_session* session) const { lt_session_free(session); }
+};
+
+class Features : public testing::Test {
+ protected:
+  const std::string path = std::string(LT_GOLDEN_FOLDER) + "/resnet.safetensors";
+  const GoldenFile golden{path};
+  const std::string recipe = golden.metadata("recipe");
+  const std::vector<uint8_t> x = golden.read<uint8_t>("x");
+  const std::vector<float> expected = golden.read<float>("features");
+  const uint32_t samples = static_cast<uint32_t>(golden.shape("features")[0]);
+
+  // The largest distance of a picture's features from PyTorch's, by their length; negative where the machine lacks what is
+  // asked for.
+  double distance(const char* device, const char* kernels, const char* precision, uint32_t batch) {
+    lt_config config;
+    lt_config_init(&config);
+    config.recipe = recipe.c_str();
+    config.device = device;
+    config.kernels = kernels;
+    config.precision = precision;
+    config.batch = batch;
+    lt_plan* made = nullptr;
+    const lt_status status = lt_plan_create(&config, &made);
+    const std::unique_ptr<lt_plan, PlanFree> plan(made);
+    if (status == LT_ERR_DEVICE || status == LT_ERR_UNSUPPORTED) return -1;
+    EXPECT_EQ(status, LT_OK) << lt_last_error();
+    lt_session* begun = nullptr;
+    EXPECT_EQ(lt_session_create(plan.get(), nullptr, 0, &begun), LT_OK) << lt_last_error();
+    const std::unique_ptr<lt_session, SessionFree> session(begun);
+    uint32_t ignored = 0;
+    EXPECT_EQ(lt_session_load_weights(session.get(), path.c_str(), &ignored), LT_OK) << lt_last_error();
+    EXPECT_EQ(ignored, 4u + 15) << "x, features and fc.*, and num_batches_tracked of each norm";
+    std::vector<float> found(expected.size());
+    EXPECT_EQ(lt_session_forward(session.get(), x.data(), samples, found.data(), found.size()), LT_OK) << lt_last_error();
+    const size_t features = expected.size() / samples;
+    double largest = 0;
+    for (size_t first = 0; first < found.size(); first += features) {
+      double difference = 0, square = 0;
+      for (size_t i = first; i < first + features; ++i) {
+        difference += std::pow(double{found[i]} - double{expected[i]}, 2);
+        square += std::pow(double{expected[i]}, 2);
+      }
+      largest = std::isnan(difference) ? INFINITY : std::max(largest, std::sqrt(difference / square));
+    }
+    return largest;
+  }
+};
+
+TEST_F(Features, AreThoseOfPyTorch) {
+  ASSERT_GE(distance("cpu", "auto", "fp32", 9), 0) << lt_last_error();
+  for (const char* kernels : {"auto", "highway", "highway:baseline", "highway:sse4", "highway:avx2", "onednn"})
+    // Batches of 9 have their weights prepared once, those of 1 and 4 not.
+    for (const uint32_t batch : {1u, 4u, 9u}) {
+      EXPECT_LT(distance("cpu", kernels, "fp32", batch), 2e-6) << kernels << ", batch " << batch;
+      EXPECT_LT(distance("cpu", kernels, "bf16", batch), 2e-2) << kernels << ", batch " << batch;
+    }
+  EXPECT_LT(distance("reference", "auto", "fp32", 9), 2e-6);
+  EXPECT_LT(distance("reference", "auto", "bf16", 9), 2e-2);
+}
+
+TEST_F(Features, OfNewWeightsAreNew) {
+  lt_config config;
+  lt_config_init(&config);
+  config.recipe = recipe.c_str();
+  config.device = "cpu";
+  lt_plan* made = nullptr;
+  ASSERT_EQ(lt_plan_create(&config, &made), LT_OK) << lt_last_error();
+  const std::unique_ptr<lt_plan, PlanFree> plan(made);
+  lt_session* begun = nullptr;
+  ASSERT_EQ(lt_session_create(plan.get(), nullptr, 0, &begun), LT_OK) << lt_last_error();
+  const std::unique_ptr<lt_session, SessionFree> session(begun);
+  std::vector<float> drawn(expected.size()), loaded(expected.size());
+  ASSERT_EQ(lt_session_forward(session.get(), x.data(), samples, drawn.data(), drawn.size()), LT_OK) << lt_last_error();
+  ASSERT_EQ(lt_session_load_weights(session.get(), path.c_str(), nullptr), LT_OK) << lt_last_error();
+  ASSERT_EQ(lt_session_forward(session.get(), x.data(), samples, loaded.data(), loaded.size()), LT_OK) << lt_last_error();
+  EXPECT_NE(drawn, loaded);
+  for (size_t i = 0; i < loaded.size(); ++i) ASSERT_NEAR(loaded[i], expected[i], 1e-4);
+}
+
+TEST_F(Features, AreAllThatAModelForInferenceHas) {
+  lt_config config;
+  lt_config_init(&config);
+  config.recipe = recipe.c_str();
+  config.device = "reference";
+  lt_plan* made = nullptr;
+  ASSERT_EQ(lt_plan_create(&config, &made), LT_OK) << lt_last_error();
+  const std::unique_ptr<lt_plan, PlanFree> plan(made);
+  lt_session* begun = nullptr;
+  ASSERT_EQ(lt_session_create(plan.get(), nullptr, 0, &begun), LT_OK) << lt_last_error();
+  const std::unique_ptr<lt_session, SessionFree> session(begun);
+  lt_report report{};
+  report.size = sizeof report;
+  const uint8_t label = 0;
+  EXPECT_EQ(lt_session_step_on(session.get(), x.data(), &label, 1, &report), LT_ERR_STATE);
+  EXPECT_NE(std::string(lt_last_error()).find("inference alone"), std::string::npos) << lt_last_error();
+  EXPECT_EQ(lt_session_push(session.get(), x.data(), 0, &report), LT_ERR_STATE);
+  EXPECT_EQ(lt_session_eval(session.get(), LT_TEST, &report), LT_ERR_STATE);
+  EXPECT_EQ(lt_session_save(session.get(), "never-written.safetensors"), LT_ERR_STATE);
+  std::vector<float> y(64);
+  EXPECT_EQ(lt_session_predict(session.get(), x.data(), 1, y.data(), y.size()), LT_ERR_STATE);
+  EXPECT_EQ(lt_session_forward(session.get(), x.data(), 1, y.data(), y.size() - 1), LT_ERR_ARG);
+}
+
+}  // namespace
+}  // namespace lt::test
