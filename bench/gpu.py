@@ -13,12 +13,14 @@ from gpu_peer import Peer
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODELS = {  # epochs of one sample; training samples of the published set
     "cnn-same": (1, 60000), "cifar10": (1, 50000), "cnn-valid": (30, 60000), "linear": (200, 60000), "nn": (200, 60000),
+    "imdb": (1, 25000), "gru-1x320": (20, 25), "lstm-1x320": (20, 25), "bilstm-4x320": (4, 25), "bilstm-4x320-ctc": (4, 25),
 }
+RNN = [name for name in MODELS if "1x320" in name or "4x320" in name]  # one batch of sequences, which the program makes itself
 RECIPES = {"cifar10": ("cifar10", "synthetic-images")}
 SANITIZED = [  # tool, tests of operations, seconds
     ("memcheck", "*gpu_own_*", 35), ("racecheck", "*gpu_own_*", 30), ("memcheck", "*gpu_cudnn_*", 15),
 ]
-TESTS = {"ops": 60, "training": 100, "memory": 30}  # seconds
+TESTS = {"ops": 70, "lists": 15, "training": 90, "sequences": 60, "memory": 30}  # seconds
 QUICK_SHARE = 100
 FACTS = ["name", "driver_version", "memory.total", "memory.used", "compute_mode", "persistence_mode", "pstate", "clocks.sm", "clocks.mem",
          "clocks.max.sm", "clocks.max.mem", "power.draw", "power.limit", "temperature.gpu"]
@@ -130,9 +132,11 @@ class Bench:
         """Seconds of `epochs` epochs, `repeats` samples behind one epoch that is not counted."""
         epochs, _ = self.scaled(model)
         log = os.path.join(self.folder.name, "run.jsonl")
-        command = [self.program("lean-train"), *(["cifar10"] if model == "cifar10" else ["mnist", "--model", model]), "--device",
+        of_model = [model] if model in ("cifar10", "imdb") else ["rnn" if model in RNN else "mnist", "--model", model]
+        command = [self.program("lean-train"), *of_model, "--device",
                    self.options.device, "--precision", precision, "--kernels", kernels, "--epochs", str(1 + epochs * repeats), "--log", log, "--quiet"]
-        if self.options.data: command += ["--data", self.options.data]
+        has_data = model not in RNN and (model != "imdb" or os.path.exists(os.path.join(self.options.data or "", "imdb")))
+        if self.options.data and has_data: command += ["--data", self.options.data]
         status, output = self.run(command, 60)
         if status != 0: return {"error": f"exit status {status}: {output.strip()[-300:]}"}
         with open(log) as file:
@@ -153,7 +157,8 @@ class Bench:
 
     def scaled(self, model):
         epochs, samples = MODELS[model]
-        return (min(epochs, 2), samples // QUICK_SHARE) if self.options.quick else (epochs, samples)
+        if not self.options.quick: return epochs, samples
+        return min(epochs, 2), samples if model in RNN else max(samples // QUICK_SHARE, 1)
 
     def table(self):
         options, rows = self.options, {}

@@ -7,14 +7,14 @@ request: {"model": "cnn-same", "precision": "fp32", "mode": "graph", "samples": 
 answer:  {"samples": [seconds of `epochs` epochs, ...], "setup_seconds": ..., "loss": ...}, or {"error": "..."}
 
 PyTorch at its best: pictures as bytes in the GPU's memory, gathered and widened there in an order drawn there; channels-last, fused
-optimizers, cuDNN's own search for algorithms; losses stay on the GPU until the end. fp32 is without tf32, bf16 is autocast. Needs torch.
+optimizers, cuDNN's own search for algorithms; losses stay on the GPU until the end. fp32 is without tf32, bf16 is autocast. Recurrent
+networks are cuDNN's, on the one batch of sequences; with CTC they run over all steps, as packed sequences take far longer. Needs torch.
 
 usage: gpu_pytorch.py [--device cuda|cpu]
 """
 import argparse, json, os, sys, time
 
 import torch
-import torch.nn.functional as F
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import models
@@ -28,10 +28,17 @@ class Trainer:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
         torch.backends.cudnn.benchmark = True
         torch.manual_seed(1)
-        self.batch = self.about.batch or samples
-        self.pixels = torch.randint(0, 256, (samples, *self.about.shape), dtype=torch.uint8, device=device)
-        self.labels = torch.randint(0, 10, (samples,), device=device)
-        self.network = self.about.network().to(device, memory_format=torch.channels_last)
+        self.batch = 0 if self.about.toy else self.about.batch  # 0: all samples
+        if self.about.toy:
+            self.x, self.labels = (part.to(device) for part in models.toy_batch(self.about.loss is models.ctc_loss))
+        elif self.about.words:
+            self.x = torch.randint(0, 30000, (samples, *self.about.shape), device=device)
+            self.labels = torch.randint(0, 2, (samples,), device=device)
+        else:
+            self.x = torch.randint(0, 256, (samples, *self.about.shape), dtype=torch.uint8, device=device)
+            self.labels = torch.randint(0, 10, (samples,), device=device)
+        self.pictures = not self.about.toy and not self.about.words
+        self.network = self.about.network().to(device, **({"memory_format": torch.channels_last} if self.pictures else {}))
         self.forward = torch.compile(self.network, mode="reduce-overhead") if mode == "compiled" else self.network
         # In a graph the optimizer's count of steps lies on the device; of the two, Adam alone has one.
         counted = {"capturable": True} if mode == "graph" and self.about.optimizer(self.network.parameters()).__class__ is torch.optim.Adam else {}
@@ -42,17 +49,18 @@ class Trainer:
 
     def step(self, index):
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            x = self.pixels if index is None else self.pixels[index]
-            x = (x.float() / 255 - self.about.mean) / self.about.deviation
-            y = self.forward(x.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(y.float(), self.labels if index is None else self.labels[index])
+            x = self.x if index is None else self.x[index]
+            if self.pictures:
+                x = ((x.float() / 255 - self.about.mean) / self.about.deviation).contiguous(memory_format=torch.channels_last)
+            y = self.forward(x)
+        loss = self.about.loss(y.float(), self.labels if index is None else self.labels[index])
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         return loss.detach()
 
     def capture(self):
-        self.index = torch.arange(self.batch, device=self.device) if self.about.batch else None
+        self.index = torch.arange(self.batch, device=self.device) if self.batch else None
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -66,11 +74,12 @@ class Trainer:
 
     def epoch(self):
         count = len(self.labels)
-        if not self.about.batch:
+        if not self.batch:
             if self.graph: self.graph.replay()
             else: self.loss = self.step(None)
             return
         order = torch.randperm(count, device=self.device)
+        if self.about.words: count -= count % self.batch  # whole batches alone, as our recipe says
         for first in range(0, count, self.batch):
             index = order[first:first + self.batch]
             if self.graph and len(index) == self.batch:

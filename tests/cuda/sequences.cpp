@@ -2,6 +2,7 @@
 // leaves the device alone while it trains.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -150,6 +151,39 @@ TEST_F(CudaSequenceSteps, LaunchOneGraphAnIntervalAndNothingElse) {
           "cuStreamBeginCaptureToGraph", "cuStreamCreate"})
       EXPECT_EQ(fake::calls_of(forbidden), 0u) << forbidden;
   }
+}
+
+// Rows of words that a batch has not are behind until they are read; a missing step would move them by the learning rate.
+TEST_F(CudaSequenceSteps, WeightsAreUpToDateWhereTheyAreRead) {
+  const Model& model = models[4];
+  const ShortSequences set(model.data, model.samples, model.steps, model.labels);
+  const Training on_gpu = start_short(model, {.kernels = "own"}, set), on_cpu = start_short(model, {.device = "cpu"}, set);
+  ASSERT_EQ(on_gpu.status, LT_OK) << on_gpu.error;
+  ASSERT_EQ(on_cpu.status, LT_OK) << on_cpu.error;
+  std::vector<float> weights[2];
+  for (const uint32_t steps : {6, 3}) {
+    expect_close(losses(on_gpu.session.get(), steps), losses(on_cpu.session.get(), steps), 1e-3);
+    for (const auto& [training, place] : {std::pair(&on_gpu, 0), {&on_cpu, 1}}) {
+      weights[place].resize(30000 * 125);
+      ASSERT_EQ(lt_session_read(training->session.get(), "embedding.weight", weights[place].data(), weights[place].size()),
+                LT_OK)
+          << lt_last_error();
+    }
+    double worst = 0;
+    for (size_t i = 0; i < weights[0].size(); ++i)
+      worst = std::max(worst, std::abs(static_cast<double>(weights[0][i]) - static_cast<double>(weights[1][i])));
+    EXPECT_LT(worst, 3e-4);
+  }
+}
+
+// A batch is formed on the device, which could not say so.
+TEST_F(CudaSequenceSteps, ListsThatNoPathGivesAreRefusedBeforehand) {
+  Model model = models[3];
+  model.labels = 5;
+  const ShortSequences set(model.data, model.samples, model.steps, model.labels);
+  const Training training = start_short(model, {.kernels = "own"}, set);
+  EXPECT_EQ(training.status, LT_ERR_FORMAT);
+  EXPECT_NE(training.error.find("sample 0 has"), std::string::npos) << training.error;
 }
 
 }  // namespace
