@@ -48,6 +48,12 @@ struct Batch {
   std::vector<unsigned long> labels;
 };
 
+// Sizes that a network's input layer takes for granted afterwards.
+void blank(matrix<float>* picture) { *picture = zeros_matrix<float>(28, 28); }
+void blank(std::array<matrix<float>, 3>* picture) {
+  for (matrix<float>& plane : *picture) plane = zeros_matrix<float>(32, 32);
+}
+
 double now_seconds() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -100,6 +106,10 @@ void measure(const Options& options, const Solver& solver, double rate, std::siz
   const double exec_seconds = begun_text != nullptr ? std::atof(begun_text) : now_seconds();
   std::vector<Batch> batches = read_batches(options, batch, count, mean, deviation);
   Network network;
+  std::vector<typename Network::input_type> sample(1);  // a network has to have seen one
+  resizable_tensor seen;
+  blank(&sample[0]);
+  network.to_tensor(sample.begin(), sample.end(), seen);
   std::vector<Solver> solvers(Network::num_computational_layers, solver);
   std::vector<double> seconds;
   double first_loss = 0, last_loss = 0, first_step_seconds = 0, anonymous = 0, timed = 0;
@@ -142,7 +152,6 @@ int main(int argc, char** argv) {
     if (name == "--steps") options.steps = std::atol(value.c_str());
     if (name == "--warm-steps") options.warm_steps = std::atol(value.c_str());
     if (name == "--seconds") options.seconds = std::atof(value.c_str());
-    if (name == "--threads") setenv("OPENBLAS_NUM_THREADS", value.c_str(), 1);
     if (name == "--precision" && value != "fp32") return std::fprintf(stderr, "dlib computes in fp32 alone\n"), 2;
   }
   if (options.model == "cnn-same")
