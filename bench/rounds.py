@@ -11,10 +11,13 @@ class Failed(Exception):
 
 
 def run(command, **more):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, **more)
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, **more)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{command[0]}: took more than {more['timeout']:g} s") from None
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise Failed(f"{command[0]} ended with {done.returncode}: {said[-1].strip() if said else 'it said nothing'}")
+        raise Failed(f"{command[0]}: {said[-1].strip() if said else f'ended with {done.returncode} and said nothing'}")
     return done.stdout
 
 
@@ -31,7 +34,7 @@ def ours(program, model, *options):
     return {**row, "version": found["version"], "commit": found["commit"]}
 
 
-def peer(python, script, model, *options):
-    """One process of a peer: its record. It counts its start-up from now."""
+def peer(command, model, *options, most_seconds=None):
+    """One process of a peer: its record. It counts its start-up from now, and is ended after `most_seconds`."""
     begun = {"PEER_BEGUN": repr(time.monotonic())}
-    return json.loads(run([python, script, model, *options], env={**os.environ, **begun}).splitlines()[-1])
+    return json.loads(run([*command, model, *options], env={**os.environ, **begun}, timeout=most_seconds).splitlines()[-1])

@@ -132,7 +132,7 @@ def measure(peer, version, options, step, parameters):
     seconds, losses, private = [], [], 0
     for i in range(options.warm_steps + options.steps):
         begun = time.perf_counter()
-        losses.append(float(step(i)))
+        losses.append(float(step(i)))  # which waits for the step's end
         seconds.append(time.perf_counter() - begun)
         if i == 0: first_step_seconds = time.monotonic() - BEGUN
         # Between steps: what a step frees at once is not seen, which flatters the peers.

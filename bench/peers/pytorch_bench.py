@@ -43,7 +43,7 @@ def step(i):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    return loss
+    return loss.detach()
 
 
 common.measure("pytorch", torch.__version__, options, step, sum(weight.numel() for weight in model.parameters()))

@@ -121,7 +121,7 @@ class Regress(Case):
     def test_what_is_refused(self):
         new = self.stand_in("new", 0.01)
         for words, *arguments in [("one of the two", new), ("8 at least", new, new, "--rounds", "7"), ("--confidence", new, new, "--confidence", "1"),
-                                  ("cannot be used", new, "--result", self.path("none.json")), ("ended with 1", "/bin/false", new, "--model", "nn")]:
+                                  ("cannot be used", new, "--result", self.path("none.json")), ("/bin/false: ended with 1", "/bin/false", new, "--model", "nn")]:
             done = self.regress(*arguments)
             self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
             self.assertIn(words, done.stderr.strip().splitlines()[-1])
