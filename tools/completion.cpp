@@ -62,7 +62,10 @@ Words values_of_argument(const CLI::App& command) {
   for (const CLI::Option* const option : command.get_options()) {
     if (!option->get_positional()) continue;
     const std::string name = option->get_single_name();
-    if (name == "WHAT" || name == "RECIPE") {
+    const bool of_data = command.get_parent() != nullptr && command.get_parent()->get_name() == "data";
+    if (name == "WHAT" && of_data) {
+      words = {folders};
+    } else if (name == "WHAT" || name == "RECIPE") {
       words = what_names();
       words.push_back(files);
     } else if (!values_of(*option).empty()) {

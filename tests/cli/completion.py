@@ -49,6 +49,7 @@ class Completion(Case):
         self.assertEqual(self.words("report", ""), [":files"])
         self.assertEqual(self.words("completion", ""), ["bash", "zsh", "fish"])
         self.assertEqual(self.words("mnist", ""), [])
+        self.assertEqual(self.words("data", "check", ""), [":folders"])
 
     def test_every_word_is_taken(self):
         """What is offered for an option is not refused as a word of it."""
