@@ -92,6 +92,13 @@ class Install(unittest.TestCase):
             print(f"{os.path.basename(path)}: {os.path.getsize(stripped)} bytes stripped")
             self.assertLessEqual(os.path.getsize(stripped), LARGEST_BYTES)
 
+    def test_manual_and_completions_are_there(self):
+        (manual,) = find(self.root, r"/man/man1/lean-train\.1$")
+        self.assertIn("lean\\-train compare", self.text(manual))
+        for place in ("bash-completion/completions/lean-train", "zsh/site-functions/_lean-train", "fish/vendor_completions.d/lean-train.fish"):
+            (script,) = find(self.root, "/share/" + re.escape(place) + "$")
+            self.assertIn("completion words", self.text(script))
+
     def test_the_installed_program_starts_in_an_empty_environment(self):
         self.assertIn("0.", output(self.program, "--version", env={}, cwd="/"))
 

@@ -57,7 +57,7 @@ class HelpFormatter : public CLI::Formatter {
  private:
   static std::string entry(const std::string& name, const std::string& description) {
     std::string text = "  " + name;
-    if (text.size() + 1 > description_column) {
+    if (text.size() + 2 > description_column) {
       text += "\n" + std::string(description_column, ' ');
     } else {
       text.resize(description_column, ' ');

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "tools/commands.h"
+#include "tools/completion.h"
 #include "tools/data_command.h"
 #include "tools/exit_code.h"
 #include "tools/help.h"
@@ -110,6 +111,8 @@ int run(int argc, char** argv) {
   add_report_command(app, &exit_status);
   add_selftest_command(app, &exit_status);
   add_data_command(app, &exit_status);
+  add_completion_command(app, &exit_status);
+  if (const int answered = answer_completion(app, argc, argv); answered >= 0) return answered;
   StandardOutput out;
   try {
     if (argc < 2) {

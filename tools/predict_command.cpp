@@ -10,6 +10,7 @@
 #include "tools/confusion.h"
 #include "tools/exit_code.h"
 #include "tools/handles.h"
+#include "tools/option_words.h"
 #include "tools/predict_images.h"
 #include "tools/predict_text.h"
 #include "tools/prediction_lines.h"
@@ -145,9 +146,11 @@ void add_predict_command(CLI::App& app, int* exit_code) {
       ->type_name("DIR|FILE");
   command->add_option("--vocabulary", options->vocabulary, "For texts: the imdb-words.txt of lean-train data prepare imdb")
       ->type_name("FILE");
-  command->add_option("--split", options->split, "Of a folder's data [test]")
-      ->type_name("train|test")
-      ->check(CLI::IsMember({"train", "test"}));
+  const auto read_split = [options](const std::string& text) {
+    if (text != "train" && text != "test") reject("--split", "one of train, test", text);
+    options->split = text;
+  };
+  command->add_option_function<std::string>("--split", read_split, "Of a folder's data [test]")->type_name("train|test");
   command->add_flag("--confusion", options->confusion, "The confusion matrix, precision and recall instead of each sample")
       ->disable_flag_override();
   command->add_flag("--json", options->json, "One JSON object a line instead of CSV")->disable_flag_override();

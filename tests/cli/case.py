@@ -11,9 +11,10 @@ def environment(**more):
 
 
 def run(*arguments, env=None, **more):
+    """`more` goes to subprocess.run: input="..." for stdin, say."""
     more.setdefault("stdout", subprocess.PIPE)
-    return subprocess.run([PROGRAM, *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                          timeout=PATIENCE_SECONDS, env=env or environment(), **more)
+    if "input" not in more: more["stdin"] = subprocess.DEVNULL
+    return subprocess.run([PROGRAM, *arguments], stderr=subprocess.PIPE, text=True, timeout=PATIENCE_SECONDS, env=env or environment(), **more)
 
 
 def numbers(path):

@@ -13,7 +13,7 @@ class Help(Case):
         self.assertRegex(self.ok(run("--version")).stdout, r"^lean-train \d+\.\d+\.\d+ \(.+\)\n$")
 
     def test_every_help_ends_in_examples(self):
-        for arguments in ([], ["mnist"], ["cifar10"], ["imdb"], ["predict"], ["inspect"], ["rnn"], ["train"], ["devices"], ["compare"], ["bench"], ["bench", "ops"], ["report"], ["selftest"], ["data"], ["data", "get"]):
+        for arguments in ([], ["mnist"], ["cifar10"], ["imdb"], ["predict"], ["inspect"], ["rnn"], ["train"], ["devices"], ["compare"], ["completion"], ["bench"], ["bench", "ops"], ["report"], ["selftest"], ["data"], ["data", "get"]):
             text = self.ok(run(*arguments, "--help")).stdout
             examples = text[text.index("Examples:\n"):].splitlines()[1:]
             self.assertTrue(all(line == "" or line.startswith("  lean-train ") for line in examples), examples)

@@ -128,6 +128,7 @@ class Report(Case):
         self.assertEqual(done.stderr, "")
         for words in ("2 runs", "How far losses part", "How far weights part", "reference from cpu", "Settings that differ"): self.assertIn(words, page.words)
         self.assertNotIn("taken up again", page.words)
+        self.assertNotIn("best test accuracy", page.words)  # a comparison tests nothing
         steps = [record for record in self.records("both.jsonl") if "weights_distance" in record]
         for step in steps: self.assertIn(f"{step['loss_difference']:.4g}"[:4], page.words)
         # A log of one training has no such pictures.

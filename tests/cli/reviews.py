@@ -4,9 +4,12 @@ used, and what a model says of a text.
 
 usage: reviews.py LEAN_TRAIN [TestCase.test ...]
 """
-import json, os, struct, subprocess, sys, tempfile, unittest
+import json, os, struct, unittest
 
-PROGRAM = os.path.abspath(sys.argv.pop(1))
+import case
+from case import Case, run
+
+case.PATIENCE_SECONDS = 240
 RECIPE = """
 name = "words"
 data = "DATA"
@@ -37,14 +40,6 @@ out_features = 2
 """
 
 
-def run(*arguments, stdin=None):
-    environment = dict(os.environ)
-    for name in ("LEAN_TRAIN_DATA", "XDG_CACHE_HOME"):
-        environment.pop(name, None)
-    environment["HOME"] = "/nonexistent"
-    return subprocess.run([PROGRAM, *arguments], input=stdin or "", capture_output=True, text=True, timeout=240, env=environment)
-
-
 def read(path):
     with open(path) as file:
         return file.read()
@@ -58,19 +53,7 @@ def tensors(path):
     return {name: (about["shape"], data[slice(*about["data_offsets"])]) for name, about in header.items() if name != "__metadata__"}
 
 
-class Reviews(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def ok(self, result):
-        self.assertEqual(result.returncode, 0, result.stderr)
-        return result
-
+class Reviews(Case):
     def recipe(self, data="synthetic-reviews", lengths="false", batch=16, optimizer="adam"):
         text = RECIPE
         for name, value in (("DATA", data), ("LENGTHS", lengths), ("BATCH", str(batch)), ("OPTIMIZER", optimizer)):
@@ -98,9 +81,7 @@ class Reviews(unittest.TestCase):
         self.assertIn('"embedding.last_steps"', json.dumps(plan))
 
     def test_padding_has_two_ways(self):
-        result = run("imdb", "--padding", "some")
-        self.assertEqual(result.returncode, 2)
-        self.assertIn("--padding", result.stderr)
+        self.refused(2, ["--padding"], "imdb", "--padding", "some")
 
     def test_updates_that_are_put_off_change_nothing(self):
         """Micro-batches sum a gradient of all rows, and the update goes over all: the same up to rounding."""
@@ -143,45 +124,39 @@ class Reviews(unittest.TestCase):
                            (text.replace("lengths = false", 'type = "f32"'), "words")):
             with open(self.path("wrong.toml"), "w") as file:
                 file.write(wrong)
-            result = run("train", self.path("wrong.toml"), "--device", "reference")
-            self.assertEqual(result.returncode, 2, result.stderr)
-            self.assertIn(why, result.stderr)
+            self.refused(2, [why], "train", self.path("wrong.toml"), "--device", "reference")
 
     def test_smaller_vocabulary_is_a_mismatch(self):
         text = read(self.recipe()).replace("vocabulary = 30000", "vocabulary = 29999")
         with open(self.path("small.toml"), "w") as file:
             file.write(text)
-        result = run("train", self.path("small.toml"), "--device", "reference")
-        self.assertEqual(result.returncode, 3)
-        self.assertIn("30000", result.stderr)
+        self.refused(3, ["30000"], "train", self.path("small.toml"), "--device", "reference")
 
     def test_predict_says_what_is_missing(self):
         with open(self.path("none"), "w") as file:
             file.write("nothing")
-        result = run("predict", self.path("none"), "--data", "-", stdin="fine")
-        self.assertEqual(result.returncode, 7)
-        self.assertIn("safetensors", result.stderr)
+        self.refused(7, ["safetensors"], "predict", self.path("none"), "--data", "-", input="fine")
 
     def test_predict_takes_texts(self):
         self.write_reviews(32)
         data = self.path("aclImdb")
         self.ok(run("imdb", "--device", "reference", "--data", data, "--steps", "1", "--save", self.path("weights")))
         self.assertEqual(read(self.path("weights.words.txt")), read(data + "/imdb-words.txt"))
-        beside = self.ok(run("predict", self.path("weights"), "--data", "-", "--device", "reference", stdin="A superb film, unheardof.")).stdout
+        beside = self.ok(run("predict", self.path("weights"), "--data", "-", "--device", "reference", input="A superb film, unheardof.")).stdout
         os.remove(self.path("weights.words.txt"))
-        result = run("predict", self.path("weights"), "--data", "-", "--device", "reference", stdin="a superb film")
+        result = run("predict", self.path("weights"), "--data", "-", "--device", "reference", input="a superb film")
         self.assertEqual(result.returncode, 3)
         self.assertIn("--vocabulary", result.stderr)
         arguments = ("predict", self.path("weights"), "--vocabulary", data + "/imdb-words.txt", "--device", "reference", "--data")
-        said = self.ok(run(*arguments, "-", stdin="A superb film, unheardof.")).stdout
+        said = self.ok(run(*arguments, "-", input="A superb film, unheardof.")).stdout
         self.assertEqual(said, beside)
         self.assertRegex(said, r"^(positive|negative) (0\.[5-9]\d{3}|1\.0000)\n$")
         with open(self.path("text"), "w") as file:
             file.write("A superb film, unheardof.")
         self.assertEqual(said, self.ok(run(*arguments, self.path("text"))).stdout)
-        about = json.loads(self.ok(run(*arguments, "-", "--json", stdin="A superb film, unheardof.")).stdout)
+        about = json.loads(self.ok(run(*arguments, "-", "--json", input="A superb film, unheardof.")).stdout)
         self.assertEqual((about["words"], about["unknown_words"]), (4, 1))
-        self.assertEqual(run(*arguments, "-", stdin=" .. ").returncode, 3)
+        self.assertEqual(run(*arguments, "-", input=" .. ").returncode, 3)
         self.assertEqual(run(*arguments, self.path("nowhere")).returncode, 3)
 
     def test_words_of_another_vocabulary_are_refused(self):
@@ -193,17 +168,17 @@ class Reviews(unittest.TestCase):
         other = self.path("other.txt")
         with open(other, "w") as file: file.write(read(data + "/imdb-words.txt").replace("superb", "tedious"))
         arguments = ("predict", self.path("weights"), "--device", "reference", "--data", "-")
-        result = run(*arguments, "--vocabulary", other, stdin="a superb film")
+        result = run(*arguments, "--vocabulary", other, input="a superb film")
         self.assertEqual(result.returncode, 3)
         for word in (other, self.path("weights"), texts["vocabulary_hash"]): self.assertIn(word, result.stderr)
         # One that came to lie beside the checkpoint is no other.
         os.replace(other, self.path("weights.words.txt"))
-        result = run(*arguments, stdin="a superb film")
+        result = run(*arguments, input="a superb film")
         self.assertEqual(result.returncode, 3)
         self.assertIn("weights.words.txt: is another vocabulary", result.stderr)
         # The next training puts its own there.
         self.ok(run("imdb", "--device", "reference", "--data", data, "--resume", self.path("weights"), "--steps", "2", "--save", self.path("weights")))
-        self.ok(run(*arguments, stdin="a superb film"))
+        self.ok(run(*arguments, input="a superb film"))
 
     def test_files_prepared_before_there_was_a_hash(self):
         self.write_reviews(32)
@@ -215,12 +190,12 @@ class Reviews(unittest.TestCase):
         with open(data + "/imdb-words.safetensors", "wb") as file: file.write(content[:at] + b" " * (end - at) + content[end:])
         self.ok(run("imdb", "--device", "reference", "--data", data, "--steps", "1", "--save", self.path("weights")))
         self.assertFalse(os.path.exists(self.path("weights.words.txt")))
-        result = self.ok(run("predict", self.path("weights"), "--vocabulary", data + "/imdb-words.txt", "--device", "reference", "--data", "-", stdin="fine"))
+        result = self.ok(run("predict", self.path("weights"), "--vocabulary", data + "/imdb-words.txt", "--device", "reference", "--data", "-", input="fine"))
         self.assertIn("does not say which words", result.stderr)
 
     def test_built_in_reviews_have_no_words(self):
         self.ok(run("imdb", "--device", "reference", "--steps", "1", "--save", self.path("weights")))
-        result = run("predict", self.path("weights"), "--data", "-", stdin="fine")
+        result = run("predict", self.path("weights"), "--data", "-", input="fine")
         self.assertEqual(result.returncode, 3)
         self.assertIn("built-in reviews", result.stderr)
 

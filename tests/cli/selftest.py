@@ -5,16 +5,16 @@ usage: selftest.py LEAN_TRAIN LEAN_TRAIN_WITH_A_BROKEN_KERNEL [TestCase.test ...
 """
 import os, subprocess, sys, unittest
 
-import program
-from case import Case, run
+import case
+from case import Case, environment, run
 
-program.PATIENCE_SECONDS = 280  # seconds of work where nothing else runs
+case.PATIENCE_SECONDS = 280  # seconds of work where nothing else runs
 BROKEN = os.path.abspath(sys.argv.pop(1))
 
 
 class SelfTest(Case):
     def broken(self, *arguments):
-        return subprocess.run([BROKEN, *arguments], capture_output=True, text=True, timeout=program.PATIENCE_SECONDS, env=program.environment())
+        return subprocess.run([BROKEN, *arguments], capture_output=True, text=True, timeout=case.PATIENCE_SECONDS, env=environment())
 
     def test_passes(self):
         text = self.ok(run("selftest", "--device", "cpu", "--precision", "fp32")).stdout

@@ -3,9 +3,10 @@
 
 usage: sequences.py LEAN_TRAIN [TestCase.test ...]
 """
-import array, json, os, random, struct, subprocess, sys, tempfile, unittest
+import array, json, random, struct, unittest
 
-PROGRAM = os.path.abspath(sys.argv.pop(1))
+from case import Case, run
+
 STEPS, FEATURES = 10, 3
 RECIPE = """
 name = "ends"
@@ -33,10 +34,6 @@ out_features = 4
 """
 
 
-def run(*arguments):
-    return subprocess.run([PROGRAM, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
-
-
 def write_npy(path, code, descr, shape, values):
     header = str({"descr": descr, "fortran_order": False, "shape": tuple(shape)}).ljust(117) + "\n"
     with open(path, "wb") as file:
@@ -44,15 +41,7 @@ def write_npy(path, code, descr, shape, values):
         array.array(code, values).tofile(file)
 
 
-class Sequences(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
+class Sequences(Case):
     def write_split(self, split, count, padding, seed):
         """The class says whether the first two features are above zero in the last of each sample's own steps."""
         draw = random.Random(seed)
@@ -73,9 +62,8 @@ class Sequences(unittest.TestCase):
 
     def train(self, kind="gru", device="reference", *more):
         with open(self.path("recipe.toml"), "w") as file: file.write(RECIPE.replace("KIND", kind))
-        done = run("train", self.path("recipe.toml"), "--data", self.folder, "--device", device, "--log", self.path("run.jsonl"), *more)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        with open(self.path("run.jsonl")) as log: return [json.loads(line) for line in log]
+        self.ok(run("train", self.path("recipe.toml"), "--data", self.folder, "--device", device, "--log", self.path("run.jsonl"), *more))
+        return self.records()
 
     def losses(self, records):
         return [record["train_loss"] for record in records if record["type"] == "epoch"]
@@ -118,16 +106,13 @@ class Sequences(unittest.TestCase):
                                 ('type = "f32"', 'type = "u8"', ("samples of f32", "takes u8")),
                                 ("out_features = 4", "out_features = 3", ("4 classes", "3 outputs"))):
             with open(self.path("recipe.toml"), "w") as file: file.write(RECIPE.replace("KIND", "gru").replace(old, new))
-            done = run("train", self.path("recipe.toml"), "--data", self.folder, "--device", "reference")
-            self.assertEqual(done.returncode, 3, done.stderr)
-            for word in words: self.assertIn(word, done.stderr)
+            self.refused(3, words, "train", self.path("recipe.toml"), "--data", self.folder, "--device", "reference")
 
 
-class Rnn(unittest.TestCase):
+class Rnn(Case):
     def test_plans_have_the_parameters_of_the_benchmarks(self):
         for model, count in (("gru-1x320", 435200), ("lstm-1x320", 577600), ("bilstm-4x320", 8543360), ("bilstm-4x320-ctc", 8565120)):
-            done = run("rnn", "--model", model, "--device", "reference", "--plan", "--json")
-            self.assertEqual(done.returncode, 0, done.stderr)
+            done = self.ok(run("rnn", "--model", model, "--device", "reference", "--plan", "--json"))
             self.assertEqual(json.loads(done.stdout)["parameters"], count)
 
     def test_runs_ten_steps_unless_told(self):
@@ -140,9 +125,8 @@ class Rnn(unittest.TestCase):
 
     def test_words_that_are_none_are_refused(self):
         for arguments, word in ((("--model", "gru-2x320"), "one of bilstm-4x320"), (("--lengths", "half"), "own, full")):
-            done = run("rnn", *arguments)
-            self.assertEqual(done.returncode, 2, done.stderr)
-            self.assertIn(word, done.stderr)
+            self.refused(2, [word], "rnn", *arguments)
 
 
-unittest.main()
+if __name__ == "__main__":
+    unittest.main(verbosity=1)

@@ -80,13 +80,12 @@ void add_compare_command(CLI::App& app, int* exit_code) {
       ->type_name("N")
       ->group("Model and training");
   add_model_and_data_options(command, &options->training);
-  add_list(
-      command, "--device,--devices", "--device", &options->devices, check_device, "D,...",
-      "Where to train: auto, cpu, cuda[:N], reference; the first of a list is what the others are compared with [cpu]");
-  add_list(command, "--kernels", "--kernels", &options->kernels, check_kernels, "K,...",
-           "Whose code computes: auto, highway[:SET], onednn on the CPU, cudnn, own on a GPU [auto]");
-  add_list(command, "--precision", "--precision", &options->precisions, check_precision, "P,...",
-           "Of products, and of what is between layers: fp32, tf32, bf16 [fp32]");
+  add_list(command, "--device,--devices", "--device", &options->devices, check_device, "auto|cpu|cuda[:N]|reference,...",
+           "Where to train; the first of a list is what the others are compared with [cpu]");
+  add_list(command, "--kernels", "--kernels", &options->kernels, check_kernels, "auto|highway[:SET]|onednn|cudnn|own,...",
+           "Whose code computes: highway or onednn on the CPU, own or cudnn on a GPU [auto]");
+  add_list(command, "--precision", "--precision", &options->precisions, check_precision, "fp32|tf32|bf16,...",
+           "Of products, and of what is between layers [fp32]");
   const Check check_threads = [](const char* option, const std::string& text) {
     check_whole_number(option, text, 1, UINT32_MAX);
   };

@@ -40,7 +40,8 @@ constexpr std::string_view style =
     "footer{margin-top:2.5rem;padding-bottom:2rem;color:var(--soft);font-size:.875rem}"
     "@media print{body{font-size:11pt}header,main,footer{max-width:none;padding:0}"
     ".pictures{grid-template-columns:1fr 1fr}.pictures>*,tr{break-inside:avoid}h2{break-after:avoid}"
-    ".scroll{overflow:visible}th,td{white-space:normal}details::details-content{content-visibility:visible;height:auto}"
+    ".scroll{overflow:visible}table{font-size:7.5pt}th,td{white-space:normal;overflow-wrap:anywhere;padding-right:.4rem}"
+    "td.n{white-space:nowrap}thead th{overflow-wrap:normal}details::details-content{content-visibility:visible;height:auto}"
     "summary{display:none}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}";
 
 std::string milliseconds(double seconds) { return short_number(1e3 * seconds); }
@@ -68,16 +69,39 @@ std::string grid(const std::vector<Picture>& pictures, const char* classes) {
   return html + "</div>\n";
 }
 
+// Columns in which no run has a number are left out: a comparison has no epochs, and what it took in memory is all sides'.
 std::string overview(const std::vector<Run>& runs) {
-  Table table("Runs",
-              {"run", "model", "data", "device", "kernels", "precision", ">epochs", ">best test accuracy", ">samples/s",
-               ">median step, ms", ">first step after", ">arena", ">private memory", ">total time", "status"});
+  const std::vector<std::string> columns = {"run",
+                                            "model",
+                                            "data",
+                                            "device",
+                                            "kernels",
+                                            "precision",
+                                            ">epochs",
+                                            ">best test accuracy",
+                                            ">samples/s",
+                                            ">median step, ms",
+                                            ">first step after",
+                                            ">arena",
+                                            ">private memory",
+                                            ">total time",
+                                            "status"};
+  std::vector<std::vector<std::string>> rows;
   for (const Run& run : runs)
-    table.row({run.name, run.recipe(), run.data, run.device, run.kernels, run.precision, std::to_string(run.epochs.size()),
-               percent(run.best_test_accuracy), short_number(run.samples_per_second()),
-               milliseconds(run.median_step_seconds), duration_or_dash(run.first_step_seconds),
-               bytes_or_dash(run.arena_bytes), bytes_or_dash(run.peak_anonymous_bytes), duration_or_dash(run.seconds),
-               run.status});
+    rows.push_back({run.name, run.recipe(), run.data, run.device, run.kernels, run.precision,
+                    run.epochs.empty() ? "\u2013" : std::to_string(run.epochs.size()), percent(run.best_test_accuracy),
+                    short_number(run.samples_per_second()), milliseconds(run.median_step_seconds),
+                    duration_or_dash(run.first_step_seconds), bytes_or_dash(run.arena_bytes),
+                    bytes_or_dash(run.peak_anonymous_bytes), duration_or_dash(run.seconds), run.status});
+  const auto shown = [&](const std::vector<std::string>& cells) {
+    std::vector<std::string> kept;
+    for (size_t i = 0; i < cells.size(); ++i)
+      if (std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row[i] != "\u2013"; }))
+        kept.push_back(cells[i]);
+    return kept;
+  };
+  Table table("Runs", shown(columns));
+  for (const auto& row : rows) table.row(shown(row));
   std::string html = table.html(), notes;
   for (const Run& run : runs)
     for (const std::string& note : run.notes) notes += "<li>" + escape_markup(run.name + ": " + note) + "</li>\n";
