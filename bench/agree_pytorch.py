@@ -40,8 +40,9 @@ BOUNDS = {
     "bilstm-4x320-ctc own": dict(steps=10, loss=2e-4, weight=1e-3, share=1e-3, gradient=1e-4),
     "bilstm-4x320-ctc full": dict(steps=10, loss=2e-4, weight=1e-3, share=1e-3, gradient=1e-4),
 }
-# A rate that makes of a step of SGD the gradient, with next to none of the weight's rounding; a power of two.
-GRADIENT_RATE = 1024
+# A rate that makes of a step of SGD the gradient, with next to none of the weight's rounding, which of a gradient of 1e-8 has
+# to be less than 1e-12 of the weight; a power of two.
+GRADIENT_RATE = 2 ** 20
 
 
 def read_mnist(folder):
