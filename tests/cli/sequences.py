@@ -99,6 +99,49 @@ class Sequences(Case):
         self.assertLess(parts[0]["arena_bytes"], whole[0]["arena_bytes"])
         for a, b in zip(self.losses(parts), self.losses(whole)): self.assertAlmostEqual(a, b, delta=2e-4)
 
+    def write_labelled(self, bad):
+        """Forty samples a split, each with one label of ctc; `bad` ones have the blank, or, None, are not there at all."""
+        for split, seed in (("train", 1), ("test", 2)):
+            draw = random.Random(seed)
+            samples = [([draw.uniform(-1, 1) for _ in range(STEPS * FEATURES)], 1 + draw.randrange(3)) for _ in range(40)]
+            if bad is not None: samples = [(values, 0 if number % 7 == 3 else label) for number, (values, label) in enumerate(samples)]
+            else: samples = [sample for number, sample in enumerate(samples) if number % 7 != 3]
+            write_npy(self.path(f"{split}-sequences.npy"), "f", "<f4", (len(samples), STEPS, FEATURES), [v for values, _ in samples for v in values])
+            write_npy(self.path(f"{split}-labels.npy"), "i", "<i4", (len(samples),), [label for _, label in samples])
+
+    def test_impossible_samples_are_left_out_on_demand(self):
+        recipe = RECIPE.replace("KIND", "gru").replace('[[layer]]\ntype = "last_step"\n', "").replace("batch = 16", 'batch = 16\nloss = "ctc"\nlabels = 1')
+        with open(self.path("recipe.toml"), "w") as file: file.write(recipe.replace("features = 4", "features = 5"))
+        options = ["train", self.path("recipe.toml"), "--data", self.folder, "--device", "cpu", "--epochs", "2", "--log", self.path("run.jsonl")]
+
+        def trained(*more):
+            done = run(*options, *more)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open(self.path("run.jsonl")) as log: return done, [json.loads(line) for line in log]
+
+        self.write_labelled(bad=None)
+        _, without = trained()
+        self.write_labelled(bad=0)
+        done = run(*options, "--no-shuffle")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("label 0 of sample 3 is 0", done.stderr)
+        done, records = trained("--skip-bad", "--save", self.path("whole"))
+        self.assertIn("6 samples of the training set left out, the first one number 3", done.stderr)
+        self.assertIn("6 samples of training, 6 samples of testing", done.stdout)
+        about = next(record for record in records if record["type"] == "run")
+        self.assertEqual([about[name] for name in ("train_samples", "skipped_train_samples", "skipped_test_samples")], [34, 6, 6])
+        self.assertEqual(self.losses(records), self.losses(without))
+        # A checkpoint knows it, and none of a training that left nothing out goes on so.
+        trained("--skip-bad", "--steps", "2", "--save", self.path("part"))
+        resumed = run("train", "--resume", self.path("part"), "--data", self.folder, "--epochs", "2", "--save", self.path("part"))
+        self.assertEqual(resumed.returncode, 0, resumed.stderr)
+        with open(self.path("part"), "rb") as part, open(self.path("whole"), "rb") as whole: self.assertEqual(part.read(), whole.read())
+        self.write_labelled(bad=None)
+        trained("--steps", "1", "--save", self.path("all"))
+        refused = run("train", "--resume", self.path("all"), "--data", self.folder, "--epochs", "2", "--skip-bad")
+        self.assertEqual(refused.returncode, 7, refused.stderr)
+        self.assertIn("differs in skip_bad", refused.stderr)
+
     def test_that_do_not_fit_are_refused(self):
         self.write()
         self.train()

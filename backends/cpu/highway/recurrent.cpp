@@ -8,7 +8,7 @@
 namespace lt::cpu::highway {
 namespace {
 
-RecurrentShape shape_of(const KernelRequest& request) {
+RecurrentShape shape_of(const KernelRequest& request, bf16::Unit unit) {
   const Op& op = *request.op;
   RecurrentShape shape;
   shape.cell = op.cell;
@@ -20,14 +20,15 @@ RecurrentShape shape_of(const KernelRequest& request) {
   shape.only_last_step = op.only_last_step;
   shape.has_lengths = op.has_lengths;
   shape.recompute = request.frugal;
+  shape.unit = unit;
   shape.shared_rows = op.rows != no_tensor;
   return shape;
 }
 
 class RecurrentKernel : public NamedKernel {
  public:
-  RecurrentKernel(const char* noun, const KernelRequest& request, Target target)
-      : NamedKernel(noun, target), op_(*request.op), shape_(shape_of(request)), target_(target) {}
+  RecurrentKernel(const char* noun, const KernelRequest& request, Target target, bf16::Unit unit)
+      : NamedKernel(noun, target), op_(*request.op), shape_(shape_of(request, unit)), target_(target) {}
 
  protected:
   RecurrentRun forward_run(const KernelContext& context) const {
@@ -54,8 +55,8 @@ class RecurrentKernel : public NamedKernel {
 
 class Recurrent final : public RecurrentKernel {
  public:
-  Recurrent(const KernelRequest& request, Target target)
-      : RecurrentKernel("recurrent", request, target),
+  Recurrent(const KernelRequest& request, Target target, bf16::Unit unit)
+      : RecurrentKernel("recurrent", request, target, unit),
         scratch_bytes_(recurrent_forward_scratch_bytes(shape_, request.threads, target)) {}
   void run(const KernelContext& context) override {
     recurrent_forward(shape_, forward_run(context), context.pool, context.scratch<std::byte>(), target_);
@@ -69,8 +70,8 @@ class Recurrent final : public RecurrentKernel {
 
 class RecurrentBackward final : public RecurrentKernel {
  public:
-  RecurrentBackward(const KernelRequest& request, Target target)
-      : RecurrentKernel("recurrent backward", request, target),
+  RecurrentBackward(const KernelRequest& request, Target target, bf16::Unit unit)
+      : RecurrentKernel("recurrent backward", request, target, unit),
         scratch_bytes_(recurrent_backward_scratch_bytes(shape_, op_.dx != no_tensor, request.threads, target)) {}
   void run(const KernelContext& context) override {
     RecurrentBackwardRun run{};
@@ -92,7 +93,7 @@ class RecurrentBackward final : public RecurrentKernel {
 };
 
 template <class K>
-std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& request, Target target) {
+std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& request, Target target, bf16::Unit unit) {
   const Op& op = *request.op;
   const uint64_t rows = uint64_t{op.x_extent.height} * request.micro_batch;
   // Rows and columns are counted in 32 bits.
@@ -102,17 +103,23 @@ std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& reques
                op.layer.c_str(), op.x_extent.height, request.micro_batch, op.x_extent.channels, op.units);
     return nullptr;
   }
-  return std::make_unique<K>(request, target);
+  return std::make_unique<K>(request, target, unit);
 }
 
 }  // namespace
 
 std::unique_ptr<Kernel> make_recurrent(const Program& program, const KernelRequest& request, Target target) {
-  return make<Recurrent>(program, request, target);
+  return make<Recurrent>(program, request, target, bf16::Unit::none);
 }
 
 std::unique_ptr<Kernel> make_recurrent_backward(const Program& program, const KernelRequest& request, Target target) {
-  return make<RecurrentBackward>(program, request, target);
+  return make<RecurrentBackward>(program, request, target, bf16::Unit::none);
+}
+
+std::unique_ptr<Kernel> make_recurrent_of(const Program& program, const KernelRequest& request, Target target,
+                                          bf16::Unit unit) {
+  return request.op->kind == OpKind::recurrent ? make<Recurrent>(program, request, target, unit)
+                                               : make<RecurrentBackward>(program, request, target, unit);
 }
 
 }  // namespace lt::cpu::highway

@@ -43,4 +43,8 @@ uint64_t recurrent_backward_scratch_bytes(const RecurrentShape& shape, bool want
 void recurrent_backward(const RecurrentShape& shape, const RecurrentBackwardRun& run, ThreadPool* pool, std::byte* scratch,
                         Target target);
 
+// With products of bfloat16 where they serve: for kernels around this one, whose op has no bfloat16 left.
+std::unique_ptr<Kernel> make_recurrent_of(const Program& program, const KernelRequest& request, Target target,
+                                          bf16::Unit unit);
+
 }  // namespace lt::cpu::highway

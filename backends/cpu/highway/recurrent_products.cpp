@@ -47,10 +47,18 @@ RecurrentProducts::RecurrentProducts(const RecurrentShape& shape, const Team& te
   weight_floats_ = part_floats_ * (team_.by_rows() ? 1 : team_.parts());
   bias_floats_ = align_up(uint64_t{shape.gate_columns()} + shape.units, line_floats);
   if (!forms.dh) return;
+  const auto rows = static_cast<uint32_t>(shape_.block_row_count());
+  block_size_ = {rows, 0, std::max(shape_.features, shape_.units)};
   for (uint32_t part = 0; part < team_.parts(); ++part)
-    for (const GateColumns& piece : gate_column_pieces(shape, weight_columns(part)))
-      gradient_floats_ =
-          std::max(gradient_floats_, packed_floats(piece.columns.size(), static_cast<uint32_t>(shape.block_row_count())));
+    for (const GateColumns& piece : gate_column_pieces(shape, weight_columns(part))) {
+      gradient_floats_ = std::max(gradient_floats_, packed_floats(piece.columns.size(), rows));
+      block_size_.columns = std::max(block_size_.columns, piece.columns.size());
+    }
+  if (shape_.unit != bf16::Unit::none) gradient_floats_ = bf16::GradientBlock::bytes(block_size_) / sizeof(float);
+}
+
+bf16::GradientBlock RecurrentProducts::gradient_block(uint32_t part) const {
+  return {shape_.unit, block_size_, reinterpret_cast<std::byte*>(gradients_ + part * gradient_floats_)};
 }
 
 void RecurrentProducts::place(std::byte* scratch) {
@@ -203,11 +211,16 @@ void RecurrentProducts::dx(uint32_t part, const float* dgates, size_t stride, si
 
 void RecurrentProducts::pack_gradients(uint32_t part, const float* dgates, size_t stride, uint32_t rows, uint32_t column,
                                        uint32_t columns) const {
+  if (shape_.unit != bf16::Unit::none) return gradient_block(part).pack(dgates + column, stride, rows, columns);
   pack_(dgates + column, stride, false, columns, rows, gradients_ + part * gradient_floats_);
 }
 
 void RecurrentProducts::dweight(uint32_t part, const float* a, size_t a_stride, uint32_t a_columns, uint32_t first,
                                 uint32_t count, uint32_t rows, Range columns, float* dweight, bool accumulate) const {
+  if (shape_.unit != bf16::Unit::none)
+    return gradient_block(part).multiply(
+        a, a_stride, first, count, rows,
+        {dweight + columns.begin, shape_.gate_columns(), a_columns, columns.size(), accumulate});
   PanelProduct product{};
   product.rows = a_columns;
   product.columns = columns.size();

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "backends/cpu/bf16/gradient_block.h"
 #include "backends/cpu/highway/panel_product.h"
 #include "backends/cpu/highway/recurrent_team.h"
 
@@ -81,11 +82,13 @@ class RecurrentProducts {
   const float* weights(uint32_t part) const { return weights_ + (team_.by_rows() ? 0 : part * part_floats_); }
   uint64_t packed_floats(uint32_t n, uint32_t k) const { return packed_floats_(n, k); }
   GateColumnList columns(uint32_t part) const { return gate_columns(shape_, team_.units(part)); }
+  bf16::GradientBlock gradient_block(uint32_t part) const;
   RecurrentShape shape_;
   Team team_;
   Forms forms_;
   PanelFloatsFunction* packed_floats_;
   uint64_t part_floats_ = 0, weight_floats_ = 0, bias_floats_ = 0, gradient_floats_ = 0;
+  bf16::GradientBlock::Size block_size_{};  // of a part's gradients in bfloat16
   float *weights_ = nullptr, *bias_ = nullptr, *bias_apart_ = nullptr, *gradients_ = nullptr;
   PanelProductFunction* product_;
   PanelPackFunction* pack_;

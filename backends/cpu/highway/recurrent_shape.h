@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "backends/cpu/bf16/unit.h"
 #include "src/base/checked.h"
 #include "src/op.h"
 
@@ -20,7 +21,9 @@ struct RecurrentShape {
   uint32_t samples = 0;         // at most
   bool only_last_step = false;  // y is [sample][direction * units], no sequence
   bool has_lengths = false;
-  bool recompute = false;    // gates are not kept for the backward pass but computed again
+  bool recompute = false;  // gates are not kept for the backward pass but computed again
+  // Not none: rows of x and of the outputs are rounded to bfloat16 for the gradients of weights, and so are those of gates.
+  bf16::Unit unit = bf16::Unit::none;
   bool shared_rows = false;  // x has each different row once: Op::rows
 
   uint32_t gates() const { return cell == Cell::lstm ? 4 : 3; }

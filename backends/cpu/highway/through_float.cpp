@@ -9,6 +9,7 @@
 
 #include "backends/cpu/highway/bf16.h"
 #include "backends/cpu/highway/factory.h"
+#include "backends/cpu/highway/recurrent.h"
 #include "src/base/checked.h"
 
 namespace lt::cpu::highway {
@@ -27,7 +28,7 @@ struct Operand {
 
 class ThroughFloat final : public Kernel {
  public:
-  ThroughFloat(const Program& program, const KernelRequest& request, Target target)
+  ThroughFloat(const Program& program, const KernelRequest& request, Target target, bf16::Unit unit)
       : op_(*request.op), widen_(for_target(widen_row_table, target)), round_(for_target(round_row_table, target)) {
     const bool backward = op_.dy != no_tensor;
     inner_.weight_layout = program.weight_layout;
@@ -56,9 +57,11 @@ class ThroughFloat final : public Kernel {
     inner_.micro_batch = chunk_;
     for (Tensor& tensor : inner_.tensors)
       if (tensor.sample_elements != 0) tensor.bytes = tensor.sample_elements * dtype_bytes(tensor.dtype) * chunk_;
-    kernel_ = make_float_kernel(inner_, {&op_, chunk_, request.threads, request.frugal}, target);
+    const KernelRequest inner{&op_, chunk_, request.threads, request.frugal};
+    kernel_ = recurrent ? make_recurrent_of(inner_, inner, target, unit) : make_float_kernel(inner_, inner, target);
     if (kernel_ == nullptr) return;
-    name_ = std::string(kernel_->name()) + ", bf16";
+    name_ = std::string(kernel_->name()) + ", bf16 " + bf16::unit_name(unit);
+    if (name_.back() == ' ') name_.pop_back();
     for (const std::vector<Operand>* list : {&inputs_, &results_, &weight_})
       for (const Operand& operand : *list)
         if (operand.narrow) own_bytes_ += align_up(inner_.tensors[operand.inner].bytes, tensor_alignment);
@@ -181,8 +184,9 @@ bool goes_through_float(const Program& program, const Op& op) {
   }
 }
 
-std::unique_ptr<Kernel> make_through_float(const Program& program, const KernelRequest& request, Target target) {
-  auto kernel = std::make_unique<ThroughFloat>(program, request, target);
+std::unique_ptr<Kernel> make_through_float(const Program& program, const KernelRequest& request, Target target,
+                                           bf16::Unit unit) {
+  auto kernel = std::make_unique<ThroughFloat>(program, request, target, unit);
   if (!kernel->made()) return nullptr;
   return kernel;
 }

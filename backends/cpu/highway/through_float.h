@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "backends/cpu/bf16/unit.h"
 #include "backends/cpu/highway/targets.h"
 #include "backends/cpu/kernel.h"
 
@@ -13,7 +14,9 @@ namespace lt::cpu::highway {
 // Whether the op is one that this is for: a product or an activation with bfloat16 among its tensors.
 bool goes_through_float(const Program& program, const Op& op);
 
+// Recurrent ops multiply in bfloat16 inside, by `unit`, where rows were of bfloat16 or would be in their own kernel's way.
 // Null where the fp32 kernel is missing; the sentence then lies in last_error(). Set-up, any thread.
-std::unique_ptr<Kernel> make_through_float(const Program& program, const KernelRequest& request, Target target);
+std::unique_ptr<Kernel> make_through_float(const Program& program, const KernelRequest& request, Target target,
+                                           bf16::Unit unit = bf16::Unit::none);
 
 }  // namespace lt::cpu::highway
