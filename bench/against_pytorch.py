@@ -14,7 +14,8 @@ import argparse, datetime, json, os, platform, statistics, subprocess, sys, temp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FORMS = {"eager": [], "compiled": ["--compile"]}
-STEPS = {"cnn-same": 60, "cnn-valid": 24, "linear": 12, "nn": 8, "cifar10": 20, "gru-1x320": 8, "lstm-1x320": 8, "bilstm-4x320": 4, "bilstm-4x320-ctc": 4}
+STEPS = {"cnn-same": 60, "cnn-valid": 24, "linear": 12, "nn": 8, "cifar10": 20, "resnet50": 6, "gru-1x320": 8, "lstm-1x320": 8, "bilstm-4x320": 4, "bilstm-4x320-ctc": 4}
+FORWARD_ALONE = ("resnet50",)
 RECURRENT = ("gru-1x320", "lstm-1x320", "bilstm-4x320", "bilstm-4x320-ctc")
 
 def recurrent(gates, layers, directions, last):
@@ -33,6 +34,7 @@ PRODUCTS = {
     "nn": (60000, [(784 * 128, False), (128 * 10, True)]),
     "cifar10": (64, [(32 * 32 * 50 * 27, False), (32 * 32 * 50 * 450, True), (16 * 16 * 100 * 450, True), (16 * 16 * 100 * 900, True),
                      (6400 * 512, True), (512 * 10, True)]),
+    "resnet50": (32, [(4087136256, True)]),
     "gru-1x320": (25, recurrent(3, 1, 1, 320 * 25)),
     "lstm-1x320": (25, recurrent(4, 1, 1, 320 * 25)),
     "bilstm-4x320": (25, recurrent(4, 4, 2, 640 * 25)),
@@ -42,13 +44,14 @@ PRODUCTS = {
 
 def step_operations(model):
     batch, products = PRODUCTS[model]
-    return 2 * batch * sum(count * (3 if to_input else 2) for count, to_input in products)
+    passes = (1, 1) if model in FORWARD_ALONE else (2, 3)
+    return 2 * batch * sum(count * passes[to_input] for count, to_input in products)
 
 
 def ours(options, model, precision):
     with tempfile.TemporaryDirectory() as folder:
         log = os.path.join(folder, "run.jsonl")
-        name = ["cifar10"] if model == "cifar10" else ["rnn", "--model", model] if model in RECURRENT else ["mnist", "--model", model]
+        name = [model] if model in ("cifar10", "resnet50") else ["rnn", "--model", model] if model in RECURRENT else ["mnist", "--model", model]
         command = [options.lean_train, *name, "--steps", str(STEPS[model]), "--precision", precision, "--log", log, "--quiet"]
         if options.threads: command += ["--threads", str(options.threads)]
         if options.data: command += ["--data", options.data]

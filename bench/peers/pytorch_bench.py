@@ -2,7 +2,7 @@
 """Step times of a benchmark model in PyTorch. Prints one JSON line.
 
 usage: pytorch_bench.py MODEL [--steps N] [--threads N] [--contiguous] [--compile] [--bf16]
-MODEL: cnn-same, cnn-valid, linear, nn, cifar10, gru-1x320, lstm-1x320, bilstm-4x320, bilstm-4x320-ctc
+MODEL: cnn-same, cnn-valid, linear, nn, cifar10, resnet50 (features, nothing is trained), gru-1x320, lstm-1x320, bilstm-4x320, bilstm-4x320-ctc
 
 Inputs are floats that lie in memory before the first step, channels-last unless told otherwise, so that nothing but the step
 is timed. This flatters PyTorch: its users pay for a DataLoader too. --compile runs the model through torch.compile, --bf16 under
@@ -33,6 +33,7 @@ about = models.MODELS[options.model]
 samples, batches = (about.batch, 8) if about.batch else (60000, 1)
 layout = torch.contiguous_format if options.contiguous else torch.channels_last
 model = about.network() if about.toy or about.words else about.network().to(memory_format=layout)
+if about.inference: model.eval()
 run = torch.compile(model) if options.compile else model
 optimizer = about.optimizer(model.parameters())
 if about.toy:
@@ -48,12 +49,13 @@ else:
 seconds = []
 for step in range(options.warm_steps + options.steps):
     begun = time.perf_counter()
-    with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
+    with torch.set_grad_enabled(not about.inference), torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
         logits = run(inputs[step % batches])
-    loss = about.loss(logits.float(), targets[step % batches])
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+    if not about.inference:
+        loss = about.loss(logits.float(), targets[step % batches])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
     seconds.append(time.perf_counter() - begun)
 seconds = sorted(seconds[options.warm_steps:])
 median = seconds[len(seconds) // 2]
