@@ -116,6 +116,40 @@ class Imdb(nn.Module):
         return self.fc(self.rnn(self.embedding(x))[0][:, -1])
 
 
+class Bottleneck(nn.Module):
+    def __init__(self, channels, width, stride):
+        super().__init__()
+        out = 4 * width
+        self.conv1, self.bn1 = nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
+        self.conv3, self.bn3 = nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out)
+        self.downsample = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out)) if channels != out else None
+
+    def forward(self, x):
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.bn3(self.conv3(F.relu(self.bn2(self.conv2(y)), inplace=True)))
+        return F.relu(y + (x if self.downsample is None else self.downsample(x)), inplace=True)
+
+
+class ResNet50(nn.Module):
+    """torchvision's, by names, shapes and initial weights, up to and including the average pool."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)
+        channels = 64
+        for number, (width, blocks, stride) in enumerate([(64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)], 1):
+            layer = [Bottleneck(channels if i == 0 else 4 * width, width, stride if i == 0 else 1) for i in range(blocks)]
+            channels = 4 * width
+            setattr(self, f"layer{number}", nn.Sequential(*layer))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d): nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x)), inplace=True), 3, 2, 1)
+        return self.layer4(self.layer3(self.layer2(self.layer1(x)))).mean((2, 3))
+
+
 # The one batch that the speed of recurrent networks is measured on.
 TOY_SAMPLES, TOY_STEPS, TOY_FEATURES, TOY_CLASSES, TOY_CTC_CLASSES, TOY_CTC_LABELS = 25, 1000, 123, 25, 59, 100
 TOY_CTC_LENGTHS = [500 + 500 * sample // (TOY_SAMPLES - 1) for sample in range(TOY_SAMPLES)]
@@ -148,6 +182,7 @@ class Model(NamedTuple):
     loss: Callable = F.cross_entropy  # of logits and labels
     toy: bool = False  # trained on the one toy batch
     words: bool = False  # x is numbers of words
+    inference: bool = False  # computed, not trained
 
 
 def sgd(lr, momentum=0.0):
@@ -170,6 +205,7 @@ MODELS = {
     "nn": Model(["mnist", "--model", "nn"], Nn, adam(1e-3)),
     "cifar10": Model(["cifar10"], Cifar10, sgd(0.01, 0.9), 64, (3, 32, 32)),
     "imdb": Model(["imdb"], Imdb, adam(1e-3), 64, (150,), words=True),
+    "resnet50": Model(["resnet50"], ResNet50, sgd(0.0), 32, (3, 224, 224), inference=True),
     "gru-1x320": recurrent("gru-1x320", nn.GRU, 1, False, TOY_CLASSES),
     "lstm-1x320": recurrent("lstm-1x320", nn.LSTM, 1, False, TOY_CLASSES),
     "bilstm-4x320": recurrent("bilstm-4x320", nn.LSTM, 4, True, TOY_CLASSES),

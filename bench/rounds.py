@@ -2,7 +2,7 @@
 import json, os, platform, subprocess, time
 
 # As the program's commands and the peers' scripts name the models, the built-in recipe.
-RECIPES = {"cnn-same": "mnist/cnn-same", "cnn-valid": "mnist/cnn-valid", "linear": "mnist/linear", "nn": "mnist/nn", "cifar10": "cifar10",
+RECIPES = {"cnn-same": "mnist/cnn-same", "cnn-valid": "mnist/cnn-valid", "linear": "mnist/linear", "nn": "mnist/nn", "cifar10": "cifar10", "resnet50": "resnet50",
            "imdb": "imdb", **{name: "rnn/" + name for name in ("gru-1x320", "lstm-1x320", "bilstm-4x320", "bilstm-4x320-ctc")}}
 
 

@@ -135,6 +135,7 @@ typedef struct {
     uint32_t channels, height, width, classes; /* as in lt_dataset_info; of the output   */
     uint64_t sample_bytes;    /* of one raw input sample                               */
     char     passed_over[512]; /* device "auto": why the devices in front of this one were not taken, or "" */
+    int32_t  inference;       /* 1: for lt_session_forward alone; there is nothing to train */
 } lt_plan_info;
 
 typedef enum { LT_TEXT = 0, LT_JSON = 1 } lt_form;

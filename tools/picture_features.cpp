@@ -192,6 +192,7 @@ void Features::steps() {
   const uint32_t batch = facts_.plan.batch, features = facts_.plan.classes;
   const auto of = [&](uint64_t first) { return static_cast<uint32_t>(std::min<uint64_t>(batch, images_ - first)); };
   memory_.sample();
+  stop_on_signal(session_.get());
   const auto compute = [&](uint32_t n) {
     const lt_status status = lt_session_forward(session_.get(), x_.data(), n, y_.data(), uint64_t{n} * features);
     return status == LT_OK || fail(status, Stage::training);
@@ -224,6 +225,7 @@ void Features::steps() {
 
 void Features::close() {
   if (npy_ && code_ == ExitCode::ok && stopped_by_ == 0 && !npy_->commit()) fail_out();
+  stop_on_signal(nullptr);
   memory_.sample();
   if (stopped_by_ != 0)
     complain("stopped by %s after %" PRIu64 " of %" PRIu64 " pictures%s", signal_label(stopped_by_), done_, images_,

@@ -131,6 +131,11 @@ bool Training::set_up() {
   lt_memory memory = sized<lt_memory>();
   if (const lt_status status = lt_plan_get(plan, &facts_.plan)) return fail(status, Stage::plan);
   if (const lt_status status = lt_plan_memory(plan, &memory)) return fail(status, Stage::plan);
+  if (facts_.plan.inference != 0) {
+    complain("model %s is for inference alone ([inference] in its recipe): it cannot be trained", facts_.plan.model);
+    code_ = ExitCode::usage;
+    return false;
+  }
   std::string data = options_.data;
   if (const Fetched texts = prepare_texts_once(facts_.plan.data, &data); texts.result != Fetched::ok) {
     code_ = exit_code_of(texts);

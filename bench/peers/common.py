@@ -49,13 +49,15 @@ SPECS = {
     "nn": Spec([("flatten",), ("linear", 128, True), ("relu",), ("linear", 10, True)], ("adam", 1e-3), "mnist"),
     "cifar10": Spec([*pictures(50), *pictures(100), ("flatten",), ("linear", 512, True), ("relu",), ("dropout", 0.5), ("linear", 10, True)],
                     ("sgd", 0.01, 0.9), "cifar10", 64),
+    # Features alone; nothing is trained.
+    "resnet50": Spec([("resnet50",)], ("sgd", 0.0, 0.0), "noise", 32),
     "imdb": Spec([("embedding", 30000, 125), ("gru", 100, 1, False), ("last",), ("linear", 2, True)], ("adam", 1e-3), "imdb", 64),
     "gru-1x320": sequences("gru", 1, False, 25),
     "lstm-1x320": sequences("lstm", 1, False, 25),
     "bilstm-4x320": sequences("lstm", 4, True, 25),
     "bilstm-4x320-ctc": sequences("lstm", 4, True, 59, every_step=True),
 }
-SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32)}  # of a sample: channels, rows, columns
+SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32), "noise": (3, 224, 224)}  # of a sample: channels, rows, columns
 # The one batch that the speed of recurrent networks is measured on.
 CTC_LENGTHS = [500 + 500 * sample // 24 for sample in range(25)]
 CTC_LABELS = 100
@@ -101,6 +103,9 @@ def batches(spec, folder):
     if spec.data == "toy":
         x, labels = toy_batch(spec.every_step)
         return [(x, labels.astype(np.int32))]
+    if spec.data == "noise":
+        draw = np.random.RandomState(11)
+        return [(draw.standard_normal((spec.batch, 224, 224, 3)).astype(np.float32), np.zeros(spec.batch, np.int32)) for _ in range(2)]
     count = BATCHES * spec.batch if spec.batch else 60000
     x, labels = {"mnist": read_mnist, "cifar10": read_cifar10, "imdb": read_imdb}[spec.data](folder, count)
     if spec.data != "imdb": x = (x.astype(np.float32) / 255 - np.float32(spec.mean)) / np.float32(spec.deviation)

@@ -32,10 +32,17 @@ def tensors(x, labels):
 data = [tensors(*batch) for batch in common.batches(common.SPECS[options.model], options.data)]
 model = about.network() if about.toy or about.words else about.network().to(memory_format=torch.channels_last)
 run = torch.compile(model) if options.form == "compiled" else model
+if about.inference: model.eval()
 optimizer = about.optimizer(model.parameters())
 
 
+def features(i):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16"):
+        return run(data[i % len(data)][0]).float().sum()
+
+
 def step(i):
+    if about.inference: return features(i)
     x, labels = data[i % len(data)]
     with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16"):
         logits = run(x)

@@ -116,6 +116,7 @@ lt_status lt_plan_get(const lt_plan* plan, lt_plan_info* out) {
     result.height = input.height;
     result.width = p.recipe.sequences ? input.channels : input.width;
     result.classes = p.classes();
+    result.inference = p.program.inference;
     result.sample_bytes = p.sample_bytes();
     copy_out(result, out);
     return Status::ok;

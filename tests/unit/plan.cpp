@@ -27,6 +27,7 @@ TEST(Plan, CountsTheParametersOfTheBenchmarks) {
   EXPECT_EQ(plan_of(request("mnist/linear"))->parameter_count(), 7850u);
   EXPECT_EQ(plan_of(request("mnist/nn"))->parameter_count(), 101770u);
   EXPECT_EQ(plan_of(request("cifar10"))->parameter_count(), 3441592u);
+  EXPECT_EQ(plan_of(request("resnet50"))->parameter_count(), 23508032u);
   EXPECT_EQ(plan_of(request("rnn/gru-1x320"))->parameter_count(), 435200u);
   EXPECT_EQ(plan_of(request("rnn/lstm-1x320"))->parameter_count(), 577600u);
   EXPECT_EQ(plan_of(request("rnn/bilstm-4x320"))->parameter_count(), 8543360u);
@@ -64,6 +65,37 @@ TEST(Plan, TensorsThatLiveTogetherNeverOverlap) {
       asked.guard_bytes = guard_bytes;
       expect_no_overlap(*plan_of(asked));
     }
+}
+
+// What lives at a time: a block's input, its downsample or nothing, and the convolutions' way between; no gradients, and
+// sums in the place of their summands.
+TEST(Plan, OfInferenceKeepsFewActivations) {
+  PlanRequest asked = request("resnet50");
+  asked.recipe.batch = 2;
+  const auto plan = plan_of(asked);
+  const Program& program = plan->program;
+  EXPECT_TRUE(program.inference);
+  EXPECT_EQ(program.forward_end, program.ops.size());
+  EXPECT_EQ(program.step_end, program.ops.size());
+  EXPECT_EQ(program.ops.size(), 1u + 53 + 1);
+  size_t sums = 0;
+  for (const Op& op : program.ops) {
+    if (op.residual == no_tensor) continue;
+    ++sums;
+    EXPECT_EQ(op.residual, op.y) << op.layer;
+  }
+  EXPECT_EQ(sums, 16u);
+  EXPECT_EQ(plan->segments[static_cast<size_t>(Segment::state)].bytes, 0u);
+  for (uint32_t at = 0; at < program.ops.size(); ++at) {
+    size_t live = 0;
+    for (const Tensor& tensor : program.tensors)
+      live += tensor.segment == Segment::activations && tensor.part_of == no_tensor && tensor.first_op <= at &&
+              at <= tensor.last_op;
+    EXPECT_LE(live, 3u) << program.ops[at].layer;
+  }
+  // The largest two: 56 x 56 pixels of 256 channels, and of 64 or 128 that are made of them; first layers apart.
+  const uint64_t floats = plan->segments[static_cast<size_t>(Segment::activations)].bytes / sizeof(float) / 2;
+  EXPECT_LE(floats, 56u * 56 * (256 + 128 + 64) + 1024);
 }
 
 TEST(Plan, NamesRecurrentParametersLikePyTorch) {

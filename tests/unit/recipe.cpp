@@ -90,6 +90,37 @@ TEST(Recipe, ALinearLayerMultipliesEveryStep) {
   EXPECT_EQ(joined[2].op.x_extent, (Extent{7, 1, 3}));
 }
 
+const std::string inference = "name = \"a\"\n[input]\nshape = [3, 20, 16]\n[inference]\nbatch = 4\n";
+const std::string norm = "[[layer]]\ntype = \"batch_norm\"\nname = \"bn\"\n";
+const std::string conv =
+    "[[layer]]\ntype = \"conv2d\"\nname = \"conv\"\nout_channels = 8\nkernel = 3\npadding = 1\nbias = false\n";
+const std::string bottleneck =
+    "[[layer]]\ntype = \"bottleneck\"\nname = \"layer1\"\nwidth = 4\nout_channels = 16\nblocks = 2\nstride = 2\n";
+
+TEST(Recipe, ABottleneckBecomesConvolutionsWithTheirNormsAndSums) {
+  const auto joined = joined_of(inference + conv + norm + "[[layer]]\ntype = \"relu\"\n" + bottleneck +
+                                "[[layer]]\ntype = \"average_pool\"\n");
+  ASSERT_EQ(joined.size(), 10u);  // input, conv, four and three convolutions, the pool
+  EXPECT_EQ(joined[1].batch_norm, "bn");
+  EXPECT_TRUE(joined[1].op.has_bias && joined[1].op.has_relu);
+  const char* const names[] = {"layer1.0.downsample.0", "layer1.0.conv1", "layer1.0.conv2", "layer1.0.conv3",
+                               "layer1.1.conv1",        "layer1.1.conv2", "layer1.1.conv3"};
+  const char* const norms[] = {"layer1.0.downsample.1", "layer1.0.bn1", "layer1.0.bn2", "layer1.0.bn3",
+                               "layer1.1.bn1",          "layer1.1.bn2", "layer1.1.bn3"};
+  for (size_t i = 0; i < 7; ++i) {
+    EXPECT_EQ(joined[2 + i].op.layer, names[i]);
+    EXPECT_EQ(joined[2 + i].batch_norm, norms[i]);
+    EXPECT_EQ(joined[2 + i].op.has_relu, i != 0) << names[i];
+  }
+  EXPECT_EQ(joined[2].op.y_extent, (Extent{10, 8, 16}));
+  EXPECT_EQ(joined[3].x_from, 1u);
+  EXPECT_EQ(joined[3].op.y_extent, (Extent{20, 16, 4})) << "the stride is the 3x3's";
+  EXPECT_EQ(joined[4].op.y_extent, (Extent{10, 8, 4}));
+  EXPECT_EQ(joined[5].residual_from, 2u);
+  EXPECT_EQ(joined[8].residual_from, 5u) << "a block that changes nothing adds what it was given";
+  EXPECT_EQ(joined[9].op.y_extent, (Extent{1, 1, 16}));
+}
+
 struct Refused {
   std::string text, sentence;
 };
@@ -125,6 +156,14 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{head + linear + linear, "two layers are called \"fc\""},
         Refused{head + "[[layer]]\ntype = \"relu\"", "no layer has weights"},
         Refused{head + gru, "layer rnn: gru takes a sequence"},
+        Refused{head + conv + norm + linear, "layer bn: batch_norm is computed here, not trained"},
+        Refused{head + bottleneck, "layer layer1: bottleneck is computed here, not trained"},
+        Refused{inference + norm + conv, "layer bn: batch_norm stands directly behind a conv2d layer"},
+        Refused{inference + "[[layer]]\ntype = \"conv2d\"\nname = \"conv\"\nout_channels = 8\nkernel = 3\n" + norm,
+                "give conv bias = false"},
+        Refused{inference + "[training]\nbatch = 4", "has both [training] and [inference]"},
+        Refused{inference + "epochs = 3\n" + conv, "epochs is not a key"},
+        Refused{inference + "[[layer]]\ntype = \"max_pool\"\nkernel = 3\npadding = 2\n", "whole number from 0 to 1"},
         Refused{sequences + gru, "put last_step behind the last gru or lstm layer"},
         Refused{sequences + gru + last_step + last_step, "last_step stands behind a gru or lstm layer alone"},
         Refused{sequences + "[[layer]]\ntype = \"max_pool\"\nkernel = 2", "max_pool does not take a sequence"},
