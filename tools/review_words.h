@@ -10,8 +10,9 @@
 //   SPLIT.words    U16 [...]          all reviews, each from its 1 on, unpadded and uncut
 //   SPLIT.labels   U8  [reviews]      1 positive, 0 negative
 // and in __metadata__ "format": "lean-train words 1", "vocabulary": "30000" (numbers are below it), "words": how many
-// different ones there were, "xxh3_128": the hash, in hex digits, of all bytes behind the header, "vocabulary_hash": the same
-// hash of the text file's bytes, by which a model finds out whether it is asked in the words that it learned. In Python:
+// different ones there were, "xxh3_128": the hash, in hex digits, of all bytes behind the header, "vocabulary_hash": the
+// same hash of the text file's bytes, by which a model finds out whether it is asked in the words that it learned. In
+// Python:
 //
 //   from safetensors.numpy import load_file
 //   a = load_file("imdb-words.safetensors"); begin, end = a["train.offsets"][7:9]; review = a["train.words"][begin:end]
