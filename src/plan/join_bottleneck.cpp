@@ -12,17 +12,21 @@ class Blocks {
   Status add(uint32_t block, const Extent& x) {
     const std::string name = layer_.name + "." + std::to_string(block);
     const uint32_t stride = block == 0 ? layer_.window.stride : 1, from = last();
-    uint32_t residual = from;
-    if (stride != 1 || x.channels != layer_.out) {
-      LT_TRY(convolve(name + ".downsample.0", name + ".downsample.1", {1, stride, 0}, layer_.out, x));
-      residual = last();
-    }
     LT_TRY(convolve(name + ".conv1", name + ".bn1", {1, 1, 0}, layer_.width, x));
-    joined_.back().x_from = from;
     joined_.back().op.has_relu = true;
     LT_TRY(convolve(name + ".conv2", name + ".bn2", {3, stride, 1}, layer_.width, joined_.back().op.y_extent));
     joined_.back().op.has_relu = true;
-    LT_TRY(convolve(name + ".conv3", name + ".bn3", {1, 1, 0}, layer_.out, joined_.back().op.y_extent));
+    const uint32_t way = last();
+    const Extent y = joined_.back().op.y_extent;
+    // Behind the convolutions with few channels: its result, the summand, does not lie beside them for so long.
+    uint32_t residual = from;
+    if (stride != 1 || x.channels != layer_.out) {
+      LT_TRY(convolve(name + ".downsample.0", name + ".downsample.1", {1, stride, 0}, layer_.out, x));
+      joined_.back().x_from = from;
+      residual = last();
+    }
+    LT_TRY(convolve(name + ".conv3", name + ".bn3", {1, 1, 0}, layer_.out, y));
+    joined_.back().x_from = way;
     joined_.back().residual_from = residual;
     joined_.back().op.has_relu = true;
     return Status::ok;

@@ -3,7 +3,7 @@
 
 usage: sequences.py LEAN_TRAIN [TestCase.test ...]
 """
-import array, json, random, struct, unittest
+import array, json, os, random, struct, unittest
 
 from case import Case, run
 

@@ -108,6 +108,7 @@ TEST(CudaInput, MoreChannelsWithFactorsThanFitAreUnsupported) {
   k.op.layer = "input";
   k.op.x_extent = {2, 2, 33};
   k.op.mean.assign(33, 0.5f);
+  k.op.y = k.add(DType::f32, 2 * 2 * 33);
   EXPECT_EQ(make_own_input(k.request(1)), nullptr);
   EXPECT_NE(std::string(last_error()).find("33 channels, the CUDA kernel takes 32"), std::string::npos) << last_error();
 }

@@ -24,6 +24,7 @@ TEST_P(Compare, EqualsReference) {
   for (OpCase c : all_cases()) {
     if (c.op.kind != kind) continue;
     c.precision = spec.precision;
+    if (c.rows_once && c.op.units != 0 && !device->takes_rows()) continue;  // no plan asks for it
     const bool sequence = c.time_steps != 0 || (kind == OpKind::input && c.op.x_dtype == DType::i32);
     const int group = sequence ? 1 : c.residual != OpCase::Residual::none ? 2 : 0;
     if (expect_equals_reference(*device, c)) {

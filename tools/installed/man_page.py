@@ -90,9 +90,9 @@ def page(program):
     text += ".SH COMMANDS\n"
     for path, help in helps.items():
         text += f".SS {escape('lean-train ' + ' '.join(path))}\n{escape(help.description)}.\n"
-        if help.commands(): continue
         own = option_sections(help.options(), shared if path[0] in TRAINING else frozenset())
-        text += own + (".PP\nand the options of a training.\n" if path[0] in TRAINING else "") + examples(help.examples)
+        text += own + (".PP\nand the options of a training.\n" if path[0] in TRAINING else "")
+        if help.examples: text += examples(help.examples)
     text += ".SH OPTIONS OF A TRAINING\n"
     for title, entries in helps["mnist",].options():
         kept = [each for each in entries if each in shared]
