@@ -15,16 +15,18 @@ namespace lt::tool {
 
 class NpyFile {
  public:
-  NpyFile(const std::string& path, uint64_t rows, uint32_t columns);
+  NpyFile(const std::string& path, uint32_t columns);
   // All three are false where the system refused something: `why` then says what.
   bool good() const { return file_.good(); }
   bool write(const float* values, uint64_t rows);
-  bool commit() { return file_.commit(); }
+  // With as many rows as were written.
+  bool commit();
   std::string why() const { return file_.failed().why; }
 
  private:
   Replacement file_;
   const uint32_t columns_;
+  uint64_t rows_ = 0;
 };
 
 }  // namespace lt::tool

@@ -149,7 +149,8 @@ void add_model_and_data_options(CLI::App* command, TrainOptions* options) {
   add_path(command, "--data", &options->data, "DIR", data_group,
            "Folder of the data set, or its parent [$LEAN_TRAIN_DATA, the cache, else built-in synthetic data]");
   add_flag(command, "--skip-bad", &options->skip_bad, data_group,
-           "Leave out samples that the loss ctc cannot take, such as those with more labels than steps [refuse them]");
+           "Leave out broken images, and samples that the loss ctc cannot take, such as those with more labels than steps "
+           "[refuse them]");
   add_path(command, "--weights", &options->weights, "FILE", data_group, "Start from these weights (safetensors)");
   add_memory(command, &options->memory_bytes);
   add_flag(command, "--deterministic", &options->deterministic, machine_group,

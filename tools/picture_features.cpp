@@ -11,6 +11,8 @@
 
 #include "tools/exit_code.h"
 #include "tools/handles.h"
+#include "tools/images/image_reader.h"
+#include "tools/images/names_file.h"
 #include "tools/npy_file.h"
 #include "tools/output_file.h"
 #include "tools/process_clock.h"
@@ -45,16 +47,22 @@ class Features {
   bool open_outputs();
   void announce() const;
   void steps();
-  bool read_batch(uint64_t first, uint32_t n);
+  bool open_folder();
+  bool read_batch(uint64_t first, uint32_t n, uint32_t* got);
+  bool write_outputs();
+  void say_bad() const;
   void close();
   void print_summary();
   bool fail(lt_status status, Stage stage);
-  bool fail_out();
+  bool fail(ExitCode code, const std::string& sentence);
+  bool fail_out() { return fail(ExitCode::io, "--out: " + npy_->why()); }
+  bool files() const { return !options_.images.empty(); }
 
   const FeatureOptions& options_;
   const TrainOptions& common_;
   PlanPtr plan_;
-  DatasetPtr pictures_;
+  DatasetPtr pictures_;  // built-in ones
+  ImageReader reader_;   // of a folder
   lt_dataset_info info_;
   SessionPtr session_;  // after what it uses
   std::unique_ptr<NpyFile> npy_;
@@ -80,27 +88,44 @@ bool Features::fail(lt_status status, Stage stage) {
   return false;
 }
 
-bool Features::fail_out() {
-  code_ = ExitCode::io;
-  error_ = npy_->why();
-  complain("--out: %s", error_.c_str());
+bool Features::fail(ExitCode code, const std::string& sentence) {
+  code_ = code;
+  error_ = sentence;
+  complain("%s", error_.c_str());
   return false;
 }
 
 bool Features::open_pictures() {
-  const bool files = !options_.images.empty();
+  if (files()) return open_folder();
   lt_dataset* raw = nullptr;
-  const char* const kind = files ? "images" : facts_.plan.data;
-  if (const lt_status status = lt_dataset_open(kind, options_.images.c_str(), LT_TEST, synthetic_seed, &raw))
+  if (const lt_status status = lt_dataset_open(facts_.plan.data, "", LT_TEST, synthetic_seed, &raw))
     return fail(status, Stage::data);
   pictures_.reset(raw);
   info_ = sized<lt_dataset_info>();
   if (const lt_status status = lt_dataset_get(raw, &info_)) return fail(status, Stage::data);
-  images_ = files ? info_.count : steps_default * facts_.plan.batch;
-  if (common_.steps != 0) {
-    const uint64_t asked = common_.steps * facts_.plan.batch;
-    images_ = files ? std::min(images_, asked) : asked;
-  }
+  facts_.data = info_.name;
+  images_ = (common_.steps != 0 ? common_.steps : steps_default) * facts_.plan.batch;
+  return true;
+}
+
+// As ImageNet's networks are tested: the shorter side at 256, the middle 224 x 224; other sizes in proportion.
+bool Features::open_folder() {
+  const lt_plan_info& plan = facts_.plan;
+  if (plan.height != plan.width || plan.sample_bytes != uint64_t{plan.channels} * plan.height * plan.width)
+    return fail(ExitCode::usage, std::string("--images: model ") + plan.model + " takes no square pictures of bytes");
+  ImageOptions asked;
+  asked.folder = options_.images;
+  asked.side = plan.width;
+  asked.shorter_side = plan.width * 8 / 7;
+  asked.channels = plan.channels;
+  asked.threads = plan.threads;
+  asked.ahead = 2 * plan.batch;
+  asked.skip_bad = common_.skip_bad;
+  std::string why;
+  if (!reader_.open(asked, &why)) return fail(ExitCode::data, why);
+  facts_.data = "images";
+  images_ = reader_.names().size();
+  if (common_.steps != 0) images_ = std::min(images_, common_.steps * plan.batch);
   return true;
 }
 
@@ -125,7 +150,6 @@ bool Features::set_up() {
   if (const lt_status status = lt_plan_memory(plan, &memory)) return fail(status, Stage::plan);
   if (!open_pictures()) return false;
   facts_.command = facts_.model = common_.command;
-  facts_.data = info_.name;
   facts_.arena_bytes = memory.arena_bytes;
   facts_.train_samples = 0;
   facts_.test_samples = images_;
@@ -139,8 +163,12 @@ void Features::announce() const {
   say("device: %s (%s), kernels: %s, precision: %s, threads: %u, seed: %" PRIu64 ", data: %s", plan.device,
       plan.device_name, plan.kernels, plan.precision, plan.threads, plan.seed, facts_.data.c_str());
   if (*plan.passed_over != '\0') say("device: auto passed over %s", plan.passed_over);
-  say("data: %s, %s", options_.images.empty() ? "synthetic pictures (built in)" : options_.images.c_str(),
-      format_count_of(images_, "picture").c_str());
+  if (files())
+    say("data: %s of %s, the middle %u x %u where the shorter side has %u, decoded by %s",
+        format_count_of(images_, "picture").c_str(), options_.images.c_str(), plan.width, plan.height, plan.width * 8 / 7,
+        format_count_of(reader_.threads(), "thread").c_str());
+  else
+    say("data: synthetic pictures (built in), %s", format_count_of(images_, "picture").c_str());
   say("model: %s, %s parameters, batch %s, %u features of a picture, arena %s", facts_.model.c_str(),
       format_count(plan.parameters).c_str(), format_count(plan.batch).c_str(), plan.classes,
       format_bytes(facts_.arena_bytes).c_str());
@@ -150,8 +178,10 @@ bool Features::open_session() {
   lt_session* session = nullptr;
   if (const lt_status status = lt_session_create(plan_.get(), nullptr, 0, &session)) return fail(status, Stage::session);
   session_.reset(session);
-  // That the pictures fit the model.
-  if (const lt_status status = lt_session_bind(session, LT_TEST, pictures_.get())) return fail(status, Stage::data);
+  // That the built-in pictures fit the model; those of files are made to.
+  if (!files()) {
+    if (const lt_status status = lt_session_bind(session, LT_TEST, pictures_.get())) return fail(status, Stage::data);
+  }
   if (common_.weights.empty()) {
     if (!common_.quiet) say("weights: random, from seed %" PRIu64 "; trained ones: --weights FILE", facts_.plan.seed);
     return true;
@@ -175,11 +205,18 @@ bool Features::open_outputs() {
   x_.resize(facts_.plan.batch * facts_.plan.sample_bytes);
   y_.resize(uint64_t{facts_.plan.batch} * facts_.plan.classes);
   if (options_.out.empty()) return true;
-  npy_ = std::make_unique<NpyFile>(options_.out, images_, facts_.plan.classes);
+  npy_ = std::make_unique<NpyFile>(options_.out, facts_.plan.classes);
   return npy_->good() || fail_out();
 }
 
-bool Features::read_batch(uint64_t first, uint32_t n) {
+// `got` of the `n` wanted ones: fewer at the end of a folder.
+bool Features::read_batch(uint64_t first, uint32_t n, uint32_t* got) {
+  *got = n;
+  if (files()) {
+    std::string why;
+    if (reader_.next(n, x_.data(), got, &why)) return true;
+    return fail(ExitCode::data, why + "; to leave such images out, --skip-bad");
+  }
   for (uint32_t i = 0; i < n; ++i) {
     const uint64_t index = (first + i) % info_.count;
     if (const lt_status status = lt_dataset_read(pictures_.get(), index, &x_[i * facts_.plan.sample_bytes], nullptr))
@@ -190,25 +227,26 @@ bool Features::read_batch(uint64_t first, uint32_t n) {
 
 void Features::steps() {
   const uint32_t batch = facts_.plan.batch, features = facts_.plan.classes;
-  const auto of = [&](uint64_t first) { return static_cast<uint32_t>(std::min<uint64_t>(batch, images_ - first)); };
   memory_.sample();
   stop_on_signal(session_.get());
   const auto compute = [&](uint32_t n) {
     const lt_status status = lt_session_forward(session_.get(), x_.data(), n, y_.data(), uint64_t{n} * features);
     return status == LT_OK || fail(status, Stage::training);
   };
-  // The cold run.
-  if (!read_batch(0, of(0)) || !compute(of(0))) return;
-  end_.first_step_seconds = seconds_since_exec();
-  memory_.sample();
-  while (done_ < images_ && received_signal() == 0) {
-    const uint32_t n = of(done_);
+  for (bool cold = true; done_ < images_ && received_signal() == 0; cold = false) {
     const double begun = monotonic_seconds();
-    if (!read_batch(done_, n)) return;
+    uint32_t n = 0;
+    if (!read_batch(done_, static_cast<uint32_t>(std::min<uint64_t>(batch, images_ - done_)), &n)) return;
+    if (n == 0) break;
+    read_seconds_ += monotonic_seconds() - begun;
+    if (cold) {  // of the same pictures, and not counted
+      if (!compute(n)) return;
+      end_.first_step_seconds = seconds_since_exec();
+      memory_.sample();
+    }
     const double read = monotonic_seconds();
     if (!compute(n)) return;
     const double seconds = monotonic_seconds() - read;
-    read_seconds_ += read - begun;
     network_seconds_ += seconds;
     if (n == batch || done_ == 0) step_times_.add(seconds, 1);
     if (npy_ && !npy_->write(y_.data(), n)) {
@@ -223,8 +261,24 @@ void Features::steps() {
   stopped_by_ = received_signal();
 }
 
+// The names first: a folder that has the features has what their rows are, too.
+bool Features::write_outputs() {
+  std::string why;
+  if (files() && !write_names(names_path(options_.out), reader_.given(), &why)) return fail(ExitCode::io, "--out: " + why);
+  return npy_->commit() || fail_out();
+}
+
+void Features::say_bad() const {
+  if (reader_.bad().empty()) return;
+  complain("%s of %zu left out:", format_count_of(reader_.bad().size(), "image").c_str(), reader_.names().size());
+  for (const BadImage& bad : reader_.bad()) say("  %s: %s", bad.name.c_str(), bad.why.c_str());
+}
+
 void Features::close() {
-  if (npy_ && code_ == ExitCode::ok && stopped_by_ == 0 && !npy_->commit()) fail_out();
+  say_bad();
+  if (code_ == ExitCode::ok && stopped_by_ == 0 && done_ == 0)
+    fail(ExitCode::data, options_.images + ": has no image that can be read");
+  if (npy_ && code_ == ExitCode::ok && stopped_by_ == 0) write_outputs();
   stop_on_signal(nullptr);
   memory_.sample();
   if (stopped_by_ != 0)
@@ -241,6 +295,7 @@ void Features::close() {
   end_.peak_anonymous_bytes = memory_.bytes();
   JsonRecord record = end_record(facts_, end_);
   record.whole("images", done_);
+  if (files()) record.whole("skipped_images", reader_.bad().size());
   if (done_ != 0) {
     record.number("images_per_second", facts_.plan.batch / end_.median_step_seconds);
     record.number("images_per_second_with_reading", static_cast<double>(done_) / (network_seconds_ + read_seconds_));
@@ -264,7 +319,8 @@ void Features::print_summary() {
   if (end_.peak_anonymous_bytes != 0) out_.print(", private %s at most", format_bytes(end_.peak_anonymous_bytes).c_str());
   out_.print("\n");
   if (npy_ && stopped_by_ == 0)
-    out_.print("features  %s, float32 of %" PRIu64 " x %u\n", options_.out.c_str(), images_, facts_.plan.classes);
+    out_.print("features  %s, float32 of %" PRIu64 " x %u\n", options_.out.c_str(), done_, facts_.plan.classes);
+  if (npy_ && stopped_by_ == 0 && files()) out_.print("names     %s\n", names_path(options_.out).c_str());
 }
 
 int Features::run() {

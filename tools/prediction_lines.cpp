@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "tools/images/names_file.h"
+#include "tools/text.h"
 
 namespace lt::tool {
 

@@ -29,6 +29,13 @@ bool Replacement::write(const uint8_t* bytes, size_t n) {
   return error_ == 0;
 }
 
+bool Replacement::rewrite_head(const uint8_t* bytes, size_t n) {
+  if (error_ == 0 && ::lseek(descriptor_, 0, SEEK_SET) < 0) error_ = errno;
+  const bool written = write(bytes, n);
+  if (error_ == 0 && ::lseek(descriptor_, 0, SEEK_END) < 0) error_ = errno;
+  return written && error_ == 0;
+}
+
 bool Replacement::commit() {
   if (error_ == 0 && ::fsync(descriptor_) != 0) error_ = errno;
   if (error_ == 0 && ::rename(temporary_.c_str(), path_.c_str()) != 0) error_ = errno;

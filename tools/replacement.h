@@ -20,6 +20,8 @@ class Replacement {
 
   bool good() const { return error_ == 0; }
   bool write(const uint8_t* bytes, size_t n);
+  // The first bytes once more: `n` at most as many as were written.
+  bool rewrite_head(const uint8_t* bytes, size_t n);
   // Durable, and in place of the old file.
   bool commit();
   // Why the last call returned false.

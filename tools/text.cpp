@@ -128,4 +128,11 @@ unsigned edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string field = "\"";
+  for (const char c : text) field += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return field + "\"";
+}
+
 }  // namespace lt::tool

@@ -29,6 +29,9 @@ std::string format_count(uint64_t count);     // "3,274,624"
 std::string format_bytes(uint64_t bytes);     // "23.4 MiB"
 std::string format_duration(double seconds);  // "0.412 s", "12.3 s", "4 min 07 s", "2 h 05 min"
 
+// RFC 4180: in quotes where a comma, a quote or a line's end is in it.
+std::string csv_field(const std::string& text);
+
 // The one of `words` that `word` most likely was meant to be, or nothing.
 template <class Words>
 std::string closest_word(std::string_view word, const Words& words);

@@ -9,7 +9,7 @@ class Blocks {
       : layer_(layer), number_(number), joined_(*joined) {}
 
   // One block; its y is the last joined layer's.
-  Status add(uint32_t block, const Extent& x) {
+  Status add(uint32_t block, const Extent x) {  // a copy: joined_ grows
     const std::string name = layer_.name + "." + std::to_string(block);
     const uint32_t stride = block == 0 ? layer_.window.stride : 1, from = last();
     LT_TRY(convolve(name + ".conv1", name + ".bn1", {1, 1, 0}, layer_.width, x));

@@ -11,6 +11,7 @@
 #include "tools/bench/load.h"
 #include "tools/bench/result.h"
 #include "tools/bench/statistics.h"
+#include "tools/text.h"
 
 using namespace lt::tool;
 

@@ -82,7 +82,7 @@ class Features(Case):
     def test_refusals(self):
         self.refused(8, ["--out", "cannot be used"], "resnet50", "--batch", "1", "--out", self.path("nowhere/features.npy"))
         self.refused(2, ["model resnet50 is for inference alone"], "train", self.recipe(), "--steps", "1")
-        self.refused(3, ["images"], "resnet50", "--batch", "1", "--images", self.path("nowhere"))
+        self.refused(3, ["nowhere: cannot be listed"], "resnet50", "--batch", "1", "--images", self.path("nowhere"))
 
     def recipe(self):
         path = self.path("r.toml")
@@ -97,7 +97,9 @@ class Features(Case):
         out = self.path("features.npy")
         process = subprocess.Popen([PROGRAM, "resnet50", "--batch", "1", "--steps", "100000", "--out", out, "--log", self.path("run.jsonl")],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
-        while not self.has_a_step(): time.sleep(0.05)
+        while not self.has_a_step():
+            self.assertIsNone(process.poll(), "it ended before its first step")
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         self.assertIn("--out was not written", process.communicate(timeout=120)[1])
         self.assertEqual(process.returncode, 130)

@@ -244,5 +244,40 @@ class Predict(Folder):
         self.assertEqual(self.probabilities(self.rows("--data", self.images)), self.probabilities(self.rows("--data", self.path("x-images-idx3-ubyte"))))
 
 
+class Features(Folder):
+    def features(self, *more, code=0):
+        out = self.path("out.npy")
+        done = run("resnet50", "--images", self.images, "--batch", "2", "--out", out, "--json", *more)
+        self.assertEqual(done.returncode, code, done.stderr)
+        if code != 0: return done
+        with open(self.path("out.csv"), newline="") as file: names = [row["name"] for row in csv.DictReader(file)]
+        return numpy.load(out), names, json.loads(done.stdout), done.stderr
+
+    def test_rows_are_those_of_the_names(self):
+        for i in range(3): self.save(f"{i}.png", self.picture(300 + i, 280))
+        values, names, record, _ = self.features()
+        self.assertEqual((values.shape, values.dtype, names), ((3, 2048), numpy.float32, ["0.png", "1.png", "2.png"]))
+        self.assertEqual((record["images"], record["steps"], record["skipped_images"]), (3, 2, 0))
+        # In front of the others, and with a broken one between: each row is its own picture's.
+        os.rename(os.path.join(self.images, "2.png"), os.path.join(self.images, "0,.png"))
+        self.put("0.5.jpg", b"none")
+        done = self.features(code=3)
+        self.assertIn("0.5.jpg", done.stderr)
+        self.assertIn("--skip-bad", done.stderr)
+        self.assertTrue(numpy.array_equal(numpy.load(self.path("out.npy")), values), "a failure leaves what was there")
+        moved, names, record, said = self.features("--skip-bad")
+        self.assertEqual((names, record["images"], record["skipped_images"]), (["0,.png", "0.png", "1.png"], 3, 1))
+        self.assertIn("1 image of 4 left out", said)
+        for row, old in enumerate((2, 0, 1)):
+            self.assertLess(numpy.linalg.norm(moved[row] - values[old]) / numpy.linalg.norm(values[old]), 1e-5)
+        self.assertEqual(self.features("--skip-bad", "--steps", "1")[1], ["0,.png", "0.png"])
+
+    def test_folders_without_pictures(self):
+        self.assertIn(self.images, self.features(code=3).stderr)
+        self.put("0.png", b"none")
+        self.assertIn("has no image that can be read", self.features("--skip-bad", code=3).stderr)
+        self.assertFalse(os.path.exists(self.path("out.npy")))
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=1)

@@ -273,13 +273,6 @@ bool format_of_word(const std::string& word, BenchFormat* format) {
   return false;
 }
 
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char byte : text) quoted += byte == '"' ? "\"\"" : std::string(1, byte);
-  return quoted + "\"";
-}
-
 std::string format_rows(const BenchResult& result, BenchFormat format) {
   return format == BenchFormat::table      ? as_table(result)
          : format == BenchFormat::markdown ? as_markdown(result)

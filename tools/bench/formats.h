@@ -14,9 +14,6 @@ bool format_of_word(const std::string& word, BenchFormat* format);
 // Ends with a newline. bench/schema/bench.json describes json; jsonl is its objects, the machine first, one a line.
 std::string format_result(const BenchResult& result, BenchFormat format);
 
-// RFC 4180: in quotes where a comma, a quote or a line's end is in it.
-std::string csv_field(const std::string& text);
-
 // The parts, each in a file of its own.
 std::string format_rows(const BenchResult& result, BenchFormat format);  // table, markdown, csv
 std::string format_json(const BenchResult& result, bool one_object_a_line);

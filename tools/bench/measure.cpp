@@ -57,11 +57,38 @@ class Measured {
     lt_session* session = nullptr;
     if (const lt_status status = lt_session_create(plan, nullptr, 0, &session)) return fail(status, Stage::session);
     session_.reset(session);
-    if (const lt_status status = lt_session_bind(session, LT_TRAIN, source_.train.get())) return fail(status, Stage::data);
+    const lt_status bound = info_.inference != 0 ? lt_session_bind(session, LT_TEST, source_.test.get())
+                                                 : lt_session_bind(session, LT_TRAIN, source_.train.get());
+    if (bound != LT_OK) return fail(bound, Stage::data);
     memory_.sample();
     return ExitCode::ok;
   }
 
+  ExitCode run(const MeasureOptions& options) { return info_.inference != 0 ? infer(options) : train(options); }
+
+  ExitCode print() {
+    found_.device = info_.device;
+    found_.device_name = info_.device_name;
+    found_.kernels = info_.kernels;
+    found_.precision = info_.precision;
+    found_.optimizer = info_.optimizer;
+    found_.data = source_.train_info.name;
+    found_.threads = info_.threads;
+    found_.parameters = info_.parameters;
+    found_.arena_bytes = memory_map_.arena_bytes;
+    found_.peak_anonymous_bytes = memory_.bytes();
+    found_.peak_rss_bytes = peak_resident_bytes();
+    OperationCount count;
+    if (const lt_status status = count_operations(config_.recipe, found_.batch, length_share(source_), &count))
+      return fail(status, Stage::plan);
+    found_.nominal_operations = count.nominal;
+    found_.real_operations = count.real;
+    StandardOutput out;
+    out.write(to_json(found_) + "\n");
+    return out.close() ? ExitCode::ok : ExitCode::io;
+  }
+
+ private:
   ExitCode train(const MeasureOptions& options) {
     const uint64_t all = source_.train_info.count, batch = info_.batch != 0 ? std::min<uint64_t>(info_.batch, all) : all;
     lt_report report = sized<lt_report>();
@@ -90,29 +117,40 @@ class Measured {
     return ExitCode::ok;
   }
 
-  ExitCode print() {
-    found_.device = info_.device;
-    found_.device_name = info_.device_name;
-    found_.kernels = info_.kernels;
-    found_.precision = info_.precision;
-    found_.optimizer = info_.optimizer;
-    found_.data = source_.train_info.name;
-    found_.threads = info_.threads;
-    found_.parameters = info_.parameters;
-    found_.arena_bytes = memory_map_.arena_bytes;
-    found_.peak_anonymous_bytes = memory_.bytes();
-    found_.peak_rss_bytes = peak_resident_bytes();
-    OperationCount count;
-    if (const lt_status status = count_operations(config_.recipe, found_.batch, length_share(source_), &count))
-      return fail(status, Stage::plan);
-    found_.nominal_operations = count.nominal;
-    found_.real_operations = count.real;
-    StandardOutput out;
-    out.write(to_json(found_) + "\n");
-    return out.close() ? ExitCode::ok : ExitCode::io;
+  // A step is a batch that is computed, without the reading of its samples, which counts as waiting.
+  ExitCode infer(const MeasureOptions& options) {
+    const uint64_t batch = info_.batch;
+    std::vector<uint8_t> x(batch * info_.sample_bytes);
+    std::vector<float> y(batch * info_.classes);
+    found_.step_seconds.reserve(most_samples);
+    double waited = 0, begun = 0;
+    for (uint64_t step = 0; step < options.warm_up_steps || !is_over(options, begun); ++step) {
+      if (step == options.warm_up_steps) waited = waited_seconds(), begun = monotonic_seconds();
+      const double start = monotonic_seconds();
+      for (uint64_t i = 0; i < batch; ++i)
+        if (const lt_status status = lt_dataset_read(source_.test.get(), (step * batch + i) % source_.test_info.count,
+                                                     &x[i * info_.sample_bytes], nullptr))
+          return fail(status, Stage::data);
+      const double read = monotonic_seconds();
+      if (const lt_status status =
+              lt_session_forward(session_.get(), x.data(), static_cast<uint32_t>(batch), y.data(), y.size()))
+        return fail(status, Stage::training);
+      const double end = monotonic_seconds();
+      if (step == 0) found_.first_step_seconds = seconds_since_exec();
+      if (step < 2) memory_.sample();
+      if (step < options.warm_up_steps) continue;
+      found_.step_seconds.push_back(end - read);
+      ++found_.timed_steps;
+      found_.timed_seconds += end - start;
+      found_.data_wait_seconds += read - start;
+    }
+    found_.warm_up_steps = options.warm_up_steps;
+    found_.waited_seconds = waited_seconds() - waited;
+    memory_.sample();
+    found_.batch = batch;
+    return ExitCode::ok;
   }
 
- private:
   static ExitCode fail(lt_status status, Stage stage) {
     complain("%s", *lt_last_error() != '\0' ? lt_last_error() : lt_status_name(status));
     return exit_code(status, stage);
@@ -139,7 +177,7 @@ class Measured {
 ExitCode measure(const Configuration& configuration, const MeasureOptions& options) {
   Measured measured(configuration);
   if (const ExitCode code = measured.set_up(options.data); code != ExitCode::ok) return code;
-  if (const ExitCode code = measured.train(options); code != ExitCode::ok) return code;
+  if (const ExitCode code = measured.run(options); code != ExitCode::ok) return code;
   return measured.print();
 }
 

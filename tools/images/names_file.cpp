@@ -2,15 +2,9 @@
 #include "tools/images/names_file.h"
 
 #include "tools/replacement.h"
+#include "tools/text.h"
 
 namespace lt::tool {
-
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string field = "\"";
-  for (const char c : text) field += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return field + "\"";
-}
 
 std::string names_path(const std::string& array_path) {
   const bool npy = array_path.size() > 4 && array_path.ends_with(".npy");

@@ -6,9 +6,6 @@
 
 namespace lt::tool {
 
-// A field: in quotes where it has a comma, a quote or a line's end in it.
-std::string csv_field(const std::string& text);
-
 // "features.csv" of "features.npy".
 std::string names_path(const std::string& array_path);
 
