@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <regex>
+#include <string>
 #include <vector>
 
 #include "src/api/handles.h"
@@ -54,10 +54,22 @@ ShortSequences::ShortSequences(const char* kind, uint32_t count, uint32_t steps,
 }
 ShortSequences::~ShortSequences() { lt_dataset_free(dataset_); }
 
+namespace {
+// The number behind each `key` becomes another.
+void replace_numbers(const std::string& key, uint32_t number, std::string* text) {
+  for (size_t at = text->find(key); at != std::string::npos; at = text->find(key, at)) {
+    at += key.size();
+    const size_t end = text->find_first_not_of("0123456789", at);
+    text->replace(at, (end == std::string::npos ? text->size() : end) - at, std::to_string(number));
+  }
+}
+}  // namespace
+
 std::string short_recipe(const char* model, uint32_t steps, uint32_t labels) {
-  const std::string text =
-      std::regex_replace(lt_recipe_text(model), std::regex("steps = \\d+"), "steps = " + std::to_string(steps));
-  return std::regex_replace(text, std::regex("labels = \\d+"), "labels = " + std::to_string(labels));
+  std::string text = lt_recipe_text(model);
+  replace_numbers("steps = ", steps, &text);
+  replace_numbers("labels = ", labels, &text);
+  return text;
 }
 
 }  // namespace lt::cuda
