@@ -103,20 +103,21 @@ TEST(Recipe, ABottleneckBecomesConvolutionsWithTheirNormsAndSums) {
   ASSERT_EQ(joined.size(), 10u);  // input, conv, four and three convolutions, the pool
   EXPECT_EQ(joined[1].batch_norm, "bn");
   EXPECT_TRUE(joined[1].op.has_bias && joined[1].op.has_relu);
-  const char* const names[] = {"layer1.0.downsample.0", "layer1.0.conv1", "layer1.0.conv2", "layer1.0.conv3",
-                               "layer1.1.conv1",        "layer1.1.conv2", "layer1.1.conv3"};
-  const char* const norms[] = {"layer1.0.downsample.1", "layer1.0.bn1", "layer1.0.bn2", "layer1.0.bn3",
-                               "layer1.1.bn1",          "layer1.1.bn2", "layer1.1.bn3"};
+  const char* const names[] = {"layer1.0.conv1", "layer1.0.conv2", "layer1.0.downsample.0", "layer1.0.conv3",
+                               "layer1.1.conv1", "layer1.1.conv2", "layer1.1.conv3"};
+  const char* const norms[] = {"layer1.0.bn1", "layer1.0.bn2", "layer1.0.downsample.1", "layer1.0.bn3",
+                               "layer1.1.bn1", "layer1.1.bn2", "layer1.1.bn3"};
   for (size_t i = 0; i < 7; ++i) {
     EXPECT_EQ(joined[2 + i].op.layer, names[i]);
     EXPECT_EQ(joined[2 + i].batch_norm, norms[i]);
-    EXPECT_EQ(joined[2 + i].op.has_relu, i != 0) << names[i];
+    EXPECT_EQ(joined[2 + i].op.has_relu, i != 2) << names[i];
   }
-  EXPECT_EQ(joined[2].op.y_extent, (Extent{10, 8, 16}));
-  EXPECT_EQ(joined[3].x_from, 1u);
-  EXPECT_EQ(joined[3].op.y_extent, (Extent{20, 16, 4})) << "the stride is the 3x3's";
-  EXPECT_EQ(joined[4].op.y_extent, (Extent{10, 8, 4}));
-  EXPECT_EQ(joined[5].residual_from, 2u);
+  EXPECT_EQ(joined[2].op.y_extent, (Extent{20, 16, 4})) << "the stride is the 3x3's";
+  EXPECT_EQ(joined[3].op.y_extent, (Extent{10, 8, 4}));
+  EXPECT_EQ(joined[4].x_from, 1u);
+  EXPECT_EQ(joined[4].op.y_extent, (Extent{10, 8, 16}));
+  EXPECT_EQ(joined[5].x_from, 3u);
+  EXPECT_EQ(joined[5].residual_from, 4u);
   EXPECT_EQ(joined[8].residual_from, 5u) << "a block that changes nothing adds what it was given";
   EXPECT_EQ(joined[9].op.y_extent, (Extent{1, 1, 16}));
 }
