@@ -12,20 +12,28 @@ void reject(const char* option, const std::string& expected, const std::string& 
   throw CLI::ValidationError(option, "expected " + expected + ", found '" + found + "'");
 }
 
-void check_device(const char* option, const std::string& text) {
+bool is_device(const std::string& text) {
   const bool numbered = text.starts_with("cuda:") && parse_whole_number(std::string_view(text).substr(5)).has_value();
-  if (text != "auto" && text != "cpu" && text != "cuda" && text != "reference" && !numbered)
-    reject(option, "auto, cpu, cuda, cuda:N or reference", text);
+  return numbered || text == "auto" || text == "cpu" || text == "cuda" || text == "reference";
+}
+
+bool is_kernels(const std::string& text) {
+  const bool of_a_set = text.starts_with("highway:") && text != "highway:";
+  return of_a_set || text == "auto" || text == "highway" || text == "onednn" || text == "cudnn" || text == "own";
+}
+
+bool is_precision(const std::string& text) { return text == "fp32" || text == "tf32" || text == "bf16"; }
+
+void check_device(const char* option, const std::string& text) {
+  if (!is_device(text)) reject(option, "auto, cpu, cuda, cuda:N or reference", text);
 }
 
 void check_kernels(const char* option, const std::string& text) {
-  const Words words = {"auto", "highway", "onednn", "cudnn", "own"};
-  if (!text.starts_with("highway:") && std::find(words.begin(), words.end(), text) == words.end())
-    reject(option, "one of auto, highway, highway:SET, onednn, cudnn, own", text);
+  if (!is_kernels(text)) reject(option, "one of auto, highway, highway:SET, onednn, cudnn, own", text);
 }
 
 void check_precision(const char* option, const std::string& text) {
-  if (text != "fp32" && text != "tf32" && text != "bf16") reject(option, "one of fp32, tf32, bf16", text);
+  if (!is_precision(text)) reject(option, "one of fp32, tf32, bf16", text);
 }
 
 uint64_t check_whole_number(const char* option, const std::string& text, uint64_t low, uint64_t high) {

@@ -18,9 +18,11 @@ inline constexpr const char* device_words = "auto|cpu|cuda[:N]|reference";
 inline constexpr const char* kernel_words = "auto|highway[:SET]|onednn|cudnn|own";
 inline constexpr const char* precision_words = "fp32|tf32|bf16";
 
-// Whether the machine has it is for the library to say.
+// Of a word alone; whether the machine has it, and which sets of highway:SET there are, is for the library to say.
+bool is_device(const std::string& text);
+bool is_kernels(const std::string& text);
+bool is_precision(const std::string& text);
 void check_device(const char* option, const std::string& text);
-// highway:SET: which sets there are, and whether the processor has it, is for the library to say.
 void check_kernels(const char* option, const std::string& text);
 void check_precision(const char* option, const std::string& text);
 uint64_t check_whole_number(const char* option, const std::string& text, uint64_t low, uint64_t high);

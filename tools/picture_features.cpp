@@ -11,10 +11,11 @@
 
 #include "tools/exit_code.h"
 #include "tools/handles.h"
-#include "tools/images/image_reader.h"
+#include "tools/images/model_images.h"
 #include "tools/images/names_file.h"
 #include "tools/npy_file.h"
 #include "tools/output_file.h"
+#include "tools/plan_output.h"
 #include "tools/process_clock.h"
 #include "tools/process_memory.h"
 #include "tools/run_log.h"
@@ -29,11 +30,6 @@ namespace {
 // Batches of a data set that has no end of its own.
 constexpr uint64_t steps_default = 40;
 constexpr uint64_t synthetic_seed = 1;
-
-int write_to_stdout(void* out, const void* bytes, size_t size) {
-  static_cast<StandardOutput*>(out)->write({static_cast<const char*>(bytes), size});
-  return 0;
-}
 
 class Features {
  public:
@@ -50,7 +46,6 @@ class Features {
   bool open_folder();
   bool read_batch(uint64_t first, uint32_t n, uint32_t* got);
   bool write_outputs();
-  void say_bad() const;
   void close();
   void print_summary();
   bool fail(lt_status status, Stage stage);
@@ -62,7 +57,8 @@ class Features {
   const TrainOptions& common_;
   PlanPtr plan_;
   DatasetPtr pictures_;  // built-in ones
-  ImageReader reader_;   // of a folder
+  ImageOptions asked_;   // of a folder
+  ImageReader reader_;
   lt_dataset_info info_;
   SessionPtr session_;  // after what it uses
   std::unique_ptr<NpyFile> npy_;
@@ -108,21 +104,14 @@ bool Features::open_pictures() {
   return true;
 }
 
-// As ImageNet's networks are tested: the shorter side at 256, the middle 224 x 224; other sizes in proportion.
 bool Features::open_folder() {
   const lt_plan_info& plan = facts_.plan;
-  if (plan.height != plan.width || plan.sample_bytes != uint64_t{plan.channels} * plan.height * plan.width)
+  if (!is_model_of_images(plan))
     return fail(ExitCode::usage, std::string("--images: model ") + plan.model + " takes no square pictures of bytes");
-  ImageOptions asked;
-  asked.folder = options_.images;
-  asked.side = plan.width;
-  asked.shorter_side = plan.width * 8 / 7;
-  asked.channels = plan.channels;
-  asked.threads = plan.threads;
-  asked.ahead = 2 * plan.batch;
-  asked.skip_bad = common_.skip_bad;
+  asked_ = image_options(plan, options_.images, common_.skip_bad, 2 * plan.batch);
+  asked_.threads = plan.threads;
   std::string why;
-  if (!reader_.open(asked, &why)) return fail(ExitCode::data, why);
+  if (!reader_.open(asked_, &why)) return fail(ExitCode::data, why);
   facts_.data = "images";
   images_ = reader_.names().size();
   if (common_.steps != 0) images_ = std::min(images_, common_.steps * plan.batch);
@@ -135,8 +124,7 @@ bool Features::set_up() {
   if (const lt_status status = lt_plan_create(&config, &plan)) return fail(status, Stage::plan);
   plan_.reset(plan);
   if (common_.plan || common_.print_recipe) {
-    const lt_status status = common_.plan ? lt_plan_describe(plan, common_.json ? LT_JSON : LT_TEXT, write_to_stdout, &out_)
-                                          : lt_plan_recipe(plan, write_to_stdout, &out_);
+    const lt_status status = print_plan(plan, common_, &out_);
     return status == LT_OK || fail(status, Stage::plan);
   }
   for (const auto& [option, path] : {std::pair("--out", &options_.out), std::pair("--log", &common_.log)}) {
@@ -160,12 +148,10 @@ bool Features::set_up() {
 
 void Features::announce() const {
   const lt_plan_info& plan = facts_.plan;
-  say("device: %s (%s), kernels: %s, precision: %s, threads: %u, seed: %" PRIu64 ", data: %s", plan.device,
-      plan.device_name, plan.kernels, plan.precision, plan.threads, plan.seed, facts_.data.c_str());
-  if (*plan.passed_over != '\0') say("device: auto passed over %s", plan.passed_over);
+  say_device(plan, facts_.data);
   if (files())
     say("data: %s of %s, the middle %u x %u where the shorter side has %u, decoded by %s",
-        format_count_of(images_, "picture").c_str(), options_.images.c_str(), plan.width, plan.height, plan.width * 8 / 7,
+        format_count_of(images_, "picture").c_str(), options_.images.c_str(), asked_.side, asked_.side, asked_.shorter_side,
         format_count_of(reader_.threads(), "thread").c_str());
   else
     say("data: synthetic pictures (built in), %s", format_count_of(images_, "picture").c_str());
@@ -215,7 +201,7 @@ bool Features::read_batch(uint64_t first, uint32_t n, uint32_t* got) {
   if (files()) {
     std::string why;
     if (reader_.next(n, x_.data(), got, &why)) return true;
-    return fail(ExitCode::data, why + "; to leave such images out, --skip-bad");
+    return fail(ExitCode::data, with_advice(why));
   }
   for (uint32_t i = 0; i < n; ++i) {
     const uint64_t index = (first + i) % info_.count;
@@ -268,14 +254,8 @@ bool Features::write_outputs() {
   return npy_->commit() || fail_out();
 }
 
-void Features::say_bad() const {
-  if (reader_.bad().empty()) return;
-  complain("%s of %zu left out:", format_count_of(reader_.bad().size(), "image").c_str(), reader_.names().size());
-  for (const BadImage& bad : reader_.bad()) say("  %s: %s", bad.name.c_str(), bad.why.c_str());
-}
-
 void Features::close() {
-  say_bad();
+  say_left_out(reader_);
   if (code_ == ExitCode::ok && stopped_by_ == 0 && done_ == 0)
     fail(ExitCode::data, options_.images + ": has no image that can be read");
   if (npy_ && code_ == ExitCode::ok && stopped_by_ == 0) write_outputs();

@@ -66,6 +66,18 @@ ExitCode predict_all(lt_session* session, const Samples& samples, uint32_t class
   return out.close() ? ExitCode::ok : ExitCode::io;
 }
 
+// With the checkpoint's weights. That samples fit the model is checked as for a training.
+ExitCode trained_session(const lt_plan* plan, const std::string& file, const lt_dataset* samples, SessionPtr* session) {
+  lt_session* raw = nullptr;
+  if (const lt_status status = lt_session_create(plan, nullptr, 0, &raw)) return failed(status, Stage::session);
+  session->reset(raw);
+  if (samples != nullptr) {
+    if (const lt_status status = lt_session_bind(raw, LT_TEST, samples)) return failed(status, Stage::data);
+  }
+  if (const lt_status status = lt_session_load_weights(raw, file.c_str(), nullptr)) return failed(status, Stage::weights);
+  return ExitCode::ok;
+}
+
 ExitCode predict(const Options& options) {
   lt_file* file = nullptr;
   if (const lt_status status = lt_file_open(options.file.c_str(), &file)) return failed(status, Stage::weights);
@@ -87,12 +99,9 @@ ExitCode predict(const Options& options) {
                options.data.c_str());
       return ExitCode::usage;
     }
-    lt_session* session = nullptr;
-    if (const lt_status status = lt_session_create(plan, nullptr, 0, &session)) return failed(status, Stage::session);
-    const SessionPtr session_owner(session);
-    if (const lt_status status = lt_session_load_weights(session, options.file.c_str(), nullptr))
-      return failed(status, Stage::weights);
-    return predict_images(session, info, {options.data, options.json, options.skip_bad, options.quiet});
+    SessionPtr session;
+    if (const ExitCode code = trained_session(plan, options.file, nullptr, &session); code != ExitCode::ok) return code;
+    return predict_images(session.get(), info, {options.data, options.json, options.skip_bad, options.quiet});
   }
   if (*info.data == '\0') {
     complain("%s: its recipe names no kind of data: samples for it are given through the C API alone",
@@ -100,15 +109,12 @@ ExitCode predict(const Options& options) {
     return ExitCode::usage;
   }
   if (takes_text(info.data, options.data)) {
-    lt_session* session = nullptr;
-    if (const lt_status status = lt_session_create(plan, nullptr, 0, &session)) return failed(status, Stage::session);
-    const SessionPtr session_owner(session);
-    if (const lt_status status = lt_session_load_weights(session, options.file.c_str(), nullptr))
-      return failed(status, Stage::weights);
+    SessionPtr session;
+    if (const ExitCode code = trained_session(plan, options.file, nullptr, &session); code != ExitCode::ok) return code;
     const char *const hash = lt_file_text(file, "vocabulary_hash"), *const data = lt_file_text(file, "data");
     const bool synthetic = data != nullptr && std::string_view(data) == "synthetic";
     return predict_text(
-        session, info,
+        session.get(), info,
         {options.data, options.vocabulary, options.file, hash != nullptr ? hash : "", synthetic, options.json});
   }
   Samples samples;
@@ -119,17 +125,13 @@ ExitCode predict(const Options& options) {
              options.data.c_str());
     return ExitCode::data;
   }
-  lt_session* session = nullptr;
-  if (const lt_status status = lt_session_create(plan, nullptr, 0, &session)) return failed(status, Stage::session);
-  const SessionPtr session_owner(session);
-  // That the samples fit the model is checked as for a training.
-  if (const lt_status status = lt_session_bind(session, LT_TEST, samples.dataset.get())) return failed(status, Stage::data);
-  if (const lt_status status = lt_session_load_weights(session, options.file.c_str(), nullptr))
-    return failed(status, Stage::weights);
+  SessionPtr session;
+  if (const ExitCode code = trained_session(plan, options.file, samples.dataset.get(), &session); code != ExitCode::ok)
+    return code;
   if (!options.quiet)
     say("model: %s on %s, %s; data: %s, %" PRIu64 " samples", info.model, info.device, info.precision,
         samples.description.c_str(), samples.info.count);
-  return predict_all(session, samples, info.classes, options);
+  return predict_all(session.get(), samples, info.classes, options);
 }
 
 }  // namespace

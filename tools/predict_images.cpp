@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "tools/images/image_reader.h"
+#include "tools/images/model_images.h"
 #include "tools/prediction_lines.h"
 #include "tools/terminal.h"
 #include "tools/text.h"
@@ -23,20 +23,12 @@ bool is_folder(const std::string& path) {
 }  // namespace
 
 bool takes_images(const lt_plan_info& info, const std::string& data) {
-  const bool image = (info.channels == 1 || info.channels == 3) && info.height == info.width && info.height > 1 &&
-                     info.sample_bytes == uint64_t{info.channels} * info.height * info.width;
-  if (!image || data.empty() || !is_folder(data)) return false;
+  if (!is_model_of_images(info) || data.empty() || !is_folder(data)) return false;
   return (*info.data == '\0' || lt_dataset_found(info.data, data.c_str()) == 0) && holds_images(data);
 }
 
 ExitCode predict_images(lt_session* session, const lt_plan_info& info, const ImagesOptions& options) {
-  ImageOptions asked;
-  asked.folder = options.folder;
-  asked.side = info.width;
-  asked.shorter_side = info.width == 224 ? 256 : info.width;
-  asked.channels = info.channels;
-  asked.ahead = 2 * images_at_a_time;
-  asked.skip_bad = options.skip_bad;
+  const ImageOptions asked = image_options(info, options.folder, options.skip_bad, 2 * images_at_a_time);
   ImageReader reader;
   std::string why;
   if (!reader.open(asked, &why)) {
@@ -56,7 +48,7 @@ ExitCode predict_images(lt_session* session, const lt_plan_info& info, const Ima
   lines.head(&out);
   for (uint32_t n = 1; n > 0 && code == ExitCode::ok;) {
     if (!reader.next(images_at_a_time, x.data(), &n, &why)) {
-      complain("%s; to leave such images out, --skip-bad", why.c_str());
+      complain("%s", with_advice(why).c_str());
       code = ExitCode::data;
     }
     if (n == 0) break;
@@ -67,9 +59,7 @@ ExitCode predict_images(lt_session* session, const lt_plan_info& info, const Ima
     for (uint32_t i = 0; i < n; ++i, ++index)
       lines.sample(index, 0, reader.given()[index], &probabilities[size_t{i} * info.classes], &out);
   }
-  if (!reader.bad().empty())
-    complain("%s of %zu left out:", format_count_of(reader.bad().size(), "image").c_str(), reader.names().size());
-  for (const BadImage& bad : reader.bad()) say("  %s: %s", bad.name.c_str(), bad.why.c_str());
+  say_left_out(reader);
   if (!out.close() && code == ExitCode::ok) code = ExitCode::io;
   return code;
 }

@@ -22,6 +22,7 @@
 #include "tools/mistakes.h"
 #include "tools/output_file.h"
 #include "tools/pictures.h"
+#include "tools/plan_output.h"
 #include "tools/process_clock.h"
 #include "tools/process_memory.h"
 #include "tools/progress.h"
@@ -44,11 +45,6 @@ void write_hash(const lt_dataset* dataset, char text[33]) {
   for (int i = 0; i < 16; ++i) std::snprintf(text + 2 * i, 3, "%02x", hash[i]);
 }
 
-int write_to_stdout(void* out, const void* bytes, size_t size) {
-  static_cast<StandardOutput*>(out)->write({static_cast<const char*>(bytes), size});
-  return 0;  // a reader that went away is no failure of the plan; StandardOutput keeps the others
-}
-
 class Training {
  public:
   explicit Training(const TrainOptions& options) : options_(options), checkpoints_(options) {}
@@ -56,7 +52,6 @@ class Training {
 
  private:
   bool set_up();
-  bool print_plan();
   bool open_session();
   bool count_skipped();
   bool resume();
@@ -102,13 +97,6 @@ bool Training::fail(lt_status status, Stage stage) {
   return false;
 }
 
-bool Training::print_plan() {
-  const lt_status status = options_.plan
-                               ? lt_plan_describe(plan_.get(), options_.json ? LT_JSON : LT_TEXT, write_to_stdout, &out_)
-                               : lt_plan_recipe(plan_.get(), write_to_stdout, &out_);
-  return status == LT_OK || fail(status, Stage::plan);
-}
-
 bool Training::set_up() {
   if (options_.log_every != 0 && options_.log.empty() && options_.tensorboard.empty()) {
     complain("--log-every needs --log or --tensorboard: there is nothing to write to");
@@ -120,7 +108,10 @@ bool Training::set_up() {
   lt_plan* plan = nullptr;
   if (const lt_status status = lt_plan_create(&config, &plan)) return fail(status, Stage::plan);
   plan_.reset(plan);
-  if (options_.plan || options_.print_recipe) return print_plan();
+  if (options_.plan || options_.print_recipe) {
+    const lt_status status = print_plan(plan, options_, &out_);
+    return status == LT_OK || fail(status, Stage::plan);
+  }
 
   for (const auto& [option, path] : {std::pair("--save", &options_.save), std::pair("--log", &options_.log)}) {
     if (path->empty() || check_output_path(option, *path)) continue;
@@ -155,9 +146,7 @@ bool Training::set_up() {
 
 void Training::announce() const {
   const lt_plan_info& plan = facts_.plan;
-  say("device: %s (%s), kernels: %s, precision: %s, threads: %u, seed: %" PRIu64 ", data: %s", plan.device,
-      plan.device_name, plan.kernels, plan.precision, plan.threads, plan.seed, facts_.data.c_str());
-  if (*plan.passed_over != '\0') say("device: auto passed over %s", plan.passed_over);
+  say_device(plan, facts_.data);
   say("data: %s", source_.description.c_str());
   const std::string batch =
       plan.batch == 0 ? "whole set (" + format_count(plan.micro_batch) + " at a time)" : format_count(plan.batch);

@@ -25,18 +25,23 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
+}  // namespace
+
 std::vector<std::string> recipe_names() {
   std::vector<std::string> names;
   for (uint32_t index = 0; index < lt_recipe_count(); ++index) names.emplace_back(lt_recipe_name(index));
   return names;
 }
 
-}  // namespace
-
 std::string default_model(const std::string& command) {
   for (const DefaultModel& of : default_models)
     if (command == of.command) return of.model;
   return "";
+}
+
+std::string model_of_word(const std::string& word) {
+  const std::string model = default_model(word), name = model.empty() ? word : word + "/" + model;
+  return lt_recipe_text(name.c_str()) != nullptr ? name : "";
 }
 
 std::string short_model(const std::string& command, const std::string& model) {
@@ -70,10 +75,9 @@ bool find_what(const std::string& text, What* what) {
     what->command = "train";
     return read_recipe(text, &what->recipe);
   }
-  const std::string model = default_model(text);
-  what->recipe = model.empty() ? text : text + "/" + model;
+  what->recipe = model_of_word(text);
   what->command = what->recipe.substr(0, what->recipe.find('/'));
-  if (lt_recipe_text(what->recipe.c_str()) != nullptr) return true;
+  if (!what->recipe.empty()) return true;
   const std::vector<std::string> names = what_names();
   const std::string meant = closest_word(text, names);
   complain("unknown model '%s'; %sexpected one of %s, or a recipe's file (.toml)", text.c_str(),

@@ -15,6 +15,12 @@ struct What {
 // The model that a command takes where none is named: "cnn-same" of "mnist"; "" where there is no choice.
 std::string default_model(const std::string& command);
 
+// The built-in recipe that a word means: its own name, or "mnist" for the default model of that command. "" where there is
+// none.
+std::string model_of_word(const std::string& word);
+// Of all built-in recipes, in the library's order.
+std::vector<std::string> recipe_names();
+
 // What "mnist" or "rnn/gru-1x320" stands for; a file of TOML where it ends in .toml, or stdin for "-". False, the reason
 // said.
 bool find_what(const std::string& text, What* what);

@@ -12,6 +12,7 @@
 #include "tools/bench/result.h"
 #include "tools/bench/statistics.h"
 #include "tools/text.h"
+#include "tools/what.h"
 
 using namespace lt::tool;
 

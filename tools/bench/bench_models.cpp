@@ -6,8 +6,10 @@
 
 #include "tools/bench/formats.h"
 #include "tools/bench/runner.h"
+#include "tools/option_words.h"
 #include "tools/terminal.h"
 #include "tools/text.h"
+#include "tools/what.h"
 
 namespace lt::tool {
 namespace {
@@ -24,10 +26,6 @@ struct Arguments {
   BenchFormat format = BenchFormat::table;
   bool published = false, peak = true, in_this_process = false;
 };
-
-[[noreturn]] void reject(const char* option, const std::string& expected, const std::string& found) {
-  throw CLI::ValidationError(option, "expected " + expected + ", found '" + found + "'");
-}
 
 using IsItem = bool (*)(const std::string&);
 
@@ -73,21 +71,9 @@ void add_seconds(CLI::App* command, const char* option, double* target, const ch
   command->add_option_function<std::string>(option, read, help)->type_name("X");
 }
 
-bool is_device(const std::string& word) {
-  const bool numbered = word.starts_with("cuda:") && parse_whole_number(std::string_view(word).substr(5)).has_value();
-  return numbered || word == "auto" || word == "cpu" || word == "cuda" || word == "reference";
-}
-
-bool is_kernels(const std::string& word) {
-  return (word.starts_with("highway:") && word != "highway:") || word == "auto" || word == "highway" || word == "onednn" ||
-         word == "cudnn" || word == "own";
-}
-
-bool is_precision(const std::string& word) { return word == "fp32" || word == "tf32" || word == "bf16"; }
-
 // Words of a user, each a model or several with commas between them.
 void take_models(const std::vector<std::string>& words, std::vector<std::string>* models) {
-  const std::vector<std::string> known = built_in_models();
+  const std::vector<std::string> known = recipe_names();
   for (const std::string& word : words) {
     const auto names = split_list(word);
     if (!names) reject("WHAT", "models, such as mnist or mnist,cifar10", word);
@@ -134,7 +120,7 @@ ExitCode verdict(const BenchResult& result) {
 
 ExitCode run(Arguments arguments) {
   const bool named = !arguments.lists.models.empty();
-  if (!named) arguments.lists.models = built_in_models();
+  if (!named) arguments.lists.models = recipe_names();
   BenchRequest request;
   request.configurations = combinations(arguments.lists);
   if (arguments.in_this_process) return measure(request.configurations[0], arguments.options);
@@ -161,7 +147,7 @@ void add_bench_models(CLI::App* bench, int* exit_code) {
   };
   bench
       ->add_option("WHAT", read_models,
-                   "Models, as " + CLI::detail::join(built_in_models(), ", ") + " [all that fit into five minutes]")
+                   "Models, as " + CLI::detail::join(recipe_names(), ", ") + " [all that fit into five minutes]")
       ->type_name("")
       ->expected(0, -1)
       ->allow_extra_args();

@@ -8,6 +8,7 @@
 #include "src/lean_train.h"
 #include "tools/report/published.h"
 #include "tools/text.h"
+#include "tools/text_table.h"
 
 namespace lt::tool {
 namespace {
@@ -131,30 +132,15 @@ const char* explanation =
     "padding; "
     "Winograd's form does fewer, and may pass it. Private: anonymous memory at its peak. First step: since exec.";
 
-// Columns that a terminal and an eye can follow: UTF-8's continuation bytes take no room.
-size_t columns_of(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; }));
-}
-
 std::string as_table(const BenchResult& result) {
   std::string text;
   for (const std::string& line : about(result)) text += line + "\n";
   text += std::string(explanation) + "\n\n";
-  std::vector<Cells> rows = all_rows(result);
-  rows.insert(rows.begin(), headings);
-  std::vector<size_t> widths(headings.size(), 0);
-  for (const Cells& cells : rows)
-    for (size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], columns_of(cells[i]));
-  for (const Cells& cells : rows) {
-    std::string line;
-    for (size_t i = 0; i < cells.size(); ++i) {
-      const std::string blanks(widths[i] - columns_of(cells[i]), ' ');
-      const bool numeric = i >= 4 && i + 1 < cells.size();
-      line += (i == 0 ? "" : "  ") + (numeric ? blanks + cells[i] : cells[i] + blanks);
-    }
-    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-  }
-  return text;
+  Cells columns = headings;
+  for (size_t i = 4; i + 1 < columns.size(); ++i) columns[i].insert(0, 1, '>');
+  TextTable table(columns);
+  for (const Cells& cells : all_rows(result)) table.row(cells);
+  return text + table.text();
 }
 
 std::string as_markdown(const BenchResult& result) {

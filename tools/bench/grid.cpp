@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "src/lean_train.h"
 #include "tools/text.h"
 
 namespace lt::tool {
@@ -58,17 +57,6 @@ std::vector<Configuration> combinations(const Lists& lists) {
             for (const uint32_t threads : or_default(lists.threads))
               all.push_back({model, device, kernels, precision, batch, threads});
   return all;
-}
-
-std::vector<std::string> built_in_models() {
-  std::vector<std::string> names;
-  for (uint32_t index = 0; index < lt_recipe_count(); ++index) names.emplace_back(lt_recipe_name(index));
-  return names;
-}
-
-std::string model_of_word(const std::string& word) {
-  const std::string name = word == "mnist" ? "mnist/cnn-same" : word == "rnn" ? "rnn/lstm-1x320" : word;
-  return lt_recipe_text(name.c_str()) != nullptr ? name : "";
 }
 
 }  // namespace lt::tool

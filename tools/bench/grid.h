@@ -30,10 +30,4 @@ std::optional<std::vector<uint32_t>> split_numbers(std::string_view text, uint32
 // Every combination; of neighbours the later lists' items differ first: model, device, kernels, precision, batch, threads.
 std::vector<Configuration> combinations(const Lists& lists);
 
-// The built-in recipe that a user's word means: its own name, or "mnist" and "rnn" for the default models of these
-// commands.
-// "" where there is none.
-std::string model_of_word(const std::string& word);
-std::vector<std::string> built_in_models();  // all names, in the library's order
-
 }  // namespace lt::tool
