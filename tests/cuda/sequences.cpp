@@ -75,6 +75,9 @@ TEST_P(CudaSequences, AgreesWithReferenceAndProcessor) {
 
 INSTANTIATE_TEST_SUITE_P(Models, CudaSequences, ::testing::Combine(::testing::ValuesIn(models), ::testing::Values("own")),
                          name_of);
+INSTANTIATE_TEST_SUITE_P(Libraries, CudaSequences,
+                         ::testing::Combine(::testing::Values(models[0], models[1], models[4]), ::testing::Values("cudnn")),
+                         name_of);
 
 // Other precisions part from fp32 by their rounding, step by step further.
 class CudaSequencePrecision : public CudaSequences {};
