@@ -13,6 +13,7 @@
 
 #include "src/lean_train.h"
 #include "tests/golden/golden_file.h"
+#include "tests/golden/kernel_choices.h"
 
 namespace lt::test {
 namespace {
@@ -34,11 +35,7 @@ std::vector<Choice> choices() {
     info.size = sizeof info;
     if (lt_device_get(i, &info) != LT_OK || !info.usable) continue;
     const std::string device = info.name;
-    std::vector<std::string> families = {"auto", "highway", "onednn"};
-#if defined(__x86_64__)
-    families.insert(families.end(), {"highway:baseline", "highway:sse4", "highway:avx2"});
-#endif
-    for (const std::string& kernels : families)
+    for (const std::string& kernels : kernel_choices())
       if (device == "cpu" || kernels == "auto") found.push_back({device, kernels});
   }
   return found;
