@@ -5,19 +5,19 @@
 namespace lt {
 namespace {
 
-constexpr const char* precision_names[] = {"fp32", "tf32", "bf16"};
+constexpr const char* precision_names[] = {"fp32", "tf32", "bf16", "int8"};
 
 }  // namespace
 
 const char* precision_name(Precision precision) { return precision_names[static_cast<int>(precision)]; }
 
 Status precision_from_name(const char* name, Precision* precision) {
-  for (int i = 0; i < 3; ++i)
+  for (int i = 0; i < 4; ++i)
     if (std::strcmp(name, precision_names[i]) == 0) {
       *precision = static_cast<Precision>(i);
       return Status::ok;
     }
-  return fail(Status::argument, "precision \"%.40s\", expected fp32, tf32 or bf16", name);
+  return fail(Status::argument, "precision \"%.40s\", expected fp32, tf32, bf16 or int8", name);
 }
 
 Status Executor::train_kept(const KeptBatches&, const RunArguments&, KeptResult*) {

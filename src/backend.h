@@ -18,8 +18,8 @@ namespace lt {
 
 // fp32: true float everywhere. tf32: products of floats rounded to 10 bits of fraction, sums in float (CUDA). bf16: tensors
 // between operations and copies of the weights in bfloat16; sums, loss, gradients of weights and the weights themselves in
-// float.
-enum class Precision : uint8_t { fp32, tf32, bf16 };
+// float. int8: in inference alone, tensors between operations and weights in 8 bits, sums in whole numbers of 32.
+enum class Precision : uint8_t { fp32, tf32, bf16, int8 };
 
 const char* precision_name(Precision precision);
 // Fails with the names where `name` is none of them.
@@ -138,7 +138,7 @@ class Device {
   virtual Status attach(const Program& program, std::byte* region, std::unique_ptr<Executor>* executor) const = 0;
 };
 
-// A set of precisions: bit 0 fp32, bit 1 tf32, bit 2 bf16.
+// A set of precisions: bit 0 fp32, bit 1 tf32, bit 2 bf16, bit 3 int8.
 template <class... P>
 constexpr uint32_t precision_set(P... precisions) {
   return ((1u << static_cast<int>(precisions)) | ...);

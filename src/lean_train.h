@@ -93,7 +93,7 @@ typedef struct {
     const char *recipe;    /* a built-in name, or TOML text                                                */
     const char *device;    /* "auto" (or NULL), "cpu", "cuda", "cuda:1", "reference"; asked for by name it never falls back */
     const char *kernels;   /* "auto" (or NULL); CPU: "highway", "highway:avx2", "onednn"; CUDA: "cudnn", "own" */
-    const char *precision; /* "fp32" (or NULL); "tf32" and "bf16" where the device computes in them           */
+    const char *precision; /* "fp32" (or NULL); "tf32", "bf16" and "int8" where the device computes in them   */
     const char *optimizer; /* NULL: the recipe's; "sgd", "momentum", "adam"                                */
     uint64_t    seed;      /* initial weights, order of samples, dropout                                   */
     uint32_t    batch;     /* 0: the recipe's                                                              */
@@ -118,6 +118,7 @@ typedef struct {
     uint64_t arena_bytes;   /* the whole block: what lt_session_create takes                       */
     uint64_t alignment;     /* of a caller's block                                                 */
     uint64_t parameters_bytes, state_bytes, activations_bytes, scratch_bytes, staging_bytes;
+    uint64_t calibration_bytes; /* int8: what lt_session_calibrate takes beside the block, and gives back */
 } lt_memory;
 
 typedef struct {
@@ -269,6 +270,10 @@ LT_API lt_status lt_session_eval(lt_session *session, lt_split split, lt_report 
 LT_API lt_status lt_session_predict(lt_session *session, const void *x, uint32_t n, float *y, size_t y_floats);
 /* The same of samples first .. first + n - 1 of a bound split; of sequences each ends where its data set says. */
 LT_API lt_status lt_session_predict_split(lt_session *session, lt_split split, uint64_t first, uint32_t n, float *y, size_t y_floats);
+/* Precision int8: finds the scales of what is between layers by a pass in fp32 over n raw samples, which should be like those
+ * to come. In front of the first lt_session_forward, and again after weights were loaded or written. It takes
+ * lt_memory.calibration_bytes while it lasts. */
+LT_API lt_status lt_session_calibrate(lt_session *session, const void *x, uint32_t n);
 /* The network's outputs for n raw samples as they are, logits or features: y is [n][classes]. */
 LT_API lt_status lt_session_forward(lt_session *session, const void *x, uint32_t n, float *y, size_t y_floats);
 /* Parameters by name, in PyTorch's shapes and order: "conv1.weight" is [out][in][row][column]. */

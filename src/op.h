@@ -72,6 +72,12 @@ struct RecurrentWeights {
 };
 constexpr uint32_t gates_of(Cell cell) { return cell == Cell::gru ? 3 : 4; }
 
+// Of a tensor of bytes in a program of Precision::int8: number = scale * (byte - zero), the scale at `place` in Op::scales.
+struct ByteScale {
+  uint32_t place = 0;
+  uint8_t zero = 0;  // 0 behind a ReLU, else 128
+};
+
 enum class OpKind : uint8_t {
   input,   // raw samples -> y: (value * scale - mean[c]) / deviation[c], planar [channel][row][column] bytes or floats to
            // NHWC; where y is a sequence, [sample][time][feature] to [time][sample][feature]. The samples are
@@ -186,6 +192,11 @@ struct Op {
   // bf16: the parameters rounded to bfloat16, in the same places of a block of their own; written by the update, and by the
   // device after parameters were uploaded.
   TensorId copies = no_tensor;
+
+  // int8: a float for each op of the program, the scale of what that op writes; uploaded like parameters, which they lie
+  // with. base/int8.h says the arithmetic.
+  TensorId scales = no_tensor;
+  ByteScale x_scale, y_scale, residual_scale;
 };
 
 constexpr uint64_t mask_row_bytes(uint64_t elements) { return (elements + 63) / 64 * 8; }
@@ -205,6 +216,9 @@ struct Statistics {
 //
 // Under Precision::bf16 the tensors between operations (x, y, dx, dy) are bfloat16, the logits (float) apart, and `weight`
 // of a product is a part of the block of copies; bias, dweight and dbias stay float.
+//
+// Under Precision::int8, which programs for inference of pictures have, x, y and residual are bytes, the features (float)
+// apart; weights and biases are float and become whole numbers by base/int8.h.
 struct Program {
   std::vector<Tensor> tensors;
   std::vector<Op> ops;

@@ -22,7 +22,9 @@ bool is_kernels(const std::string& text) {
   return of_a_set || text == "auto" || text == "highway" || text == "onednn" || text == "cudnn" || text == "own";
 }
 
-bool is_precision(const std::string& text) { return text == "fp32" || text == "tf32" || text == "bf16"; }
+bool is_precision(const std::string& text) {
+  return text == "fp32" || text == "tf32" || text == "bf16" || text == "int8";
+}
 
 void check_device(const char* option, const std::string& text) {
   if (!is_device(text)) reject(option, "auto, cpu, cuda, cuda:N or reference", text);
@@ -33,7 +35,7 @@ void check_kernels(const char* option, const std::string& text) {
 }
 
 void check_precision(const char* option, const std::string& text) {
-  if (!is_precision(text)) reject(option, "one of fp32, tf32, bf16", text);
+  if (!is_precision(text)) reject(option, "one of fp32, tf32, bf16, int8", text);
 }
 
 uint64_t check_whole_number(const char* option, const std::string& text, uint64_t low, uint64_t high) {

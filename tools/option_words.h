@@ -16,7 +16,7 @@ using Words = std::vector<std::string>;
 
 inline constexpr const char* device_words = "auto|cpu|cuda[:N]|reference";
 inline constexpr const char* kernel_words = "auto|highway[:SET]|onednn|cudnn|own";
-inline constexpr const char* precision_words = "fp32|tf32|bf16";
+inline constexpr const char* precision_words = "fp32|tf32|bf16|int8";
 
 // Of a word alone; whether the machine has it, and which sets of highway:SET there are, is for the library to say.
 bool is_device(const std::string& text);

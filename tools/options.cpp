@@ -171,8 +171,8 @@ void add_training_options(CLI::App* command, TrainOptions* options) {
 
   add_device(command, &options->device);
   add_kernels(command, &options->kernels);
-  add_choice(command, "--precision", &options->precision, {"fp32", "tf32", "bf16"}, machine_group,
-             "Of products, and of what is between layers [fp32]");
+  add_choice(command, "--precision", &options->precision, {"fp32", "tf32", "bf16", "int8"}, machine_group,
+             "Of products, and of what is between layers; int8 computes features alone [fp32]");
   add_whole_number(command, "--threads", &options->threads, 1, machine_group,
                    "Threads that compute [as many as this process may use]");
 

@@ -30,6 +30,8 @@ namespace {
 // Batches of a data set that has no end of its own.
 constexpr uint64_t steps_default = 40;
 constexpr uint64_t synthetic_seed = 1;
+// int8: the first pictures, or fewer where there are no more, by which activations are calibrated.
+constexpr uint32_t calibration_pictures = 32;
 
 class Features {
  public:
@@ -41,6 +43,8 @@ class Features {
   bool open_pictures();
   bool open_session();
   bool open_outputs();
+  bool calibrate();
+  bool read_first(uint32_t n, uint8_t* x, uint32_t* got);
   void announce() const;
   void steps();
   bool open_folder();
@@ -71,7 +75,8 @@ class Features {
   std::vector<uint8_t> x_;
   std::vector<float> y_;
   uint64_t images_ = 0, done_ = 0;  // to be computed, and computed so far
-  double network_seconds_ = 0, read_seconds_ = 0;
+  uint32_t calibrated_by_ = 0;        // pictures; int8
+  double network_seconds_ = 0, read_seconds_ = 0, calibration_seconds_ = 0;
   ExitCode code_ = ExitCode::ok;
   int stopped_by_ = 0;
   std::string error_;
@@ -143,7 +148,7 @@ bool Features::set_up() {
   facts_.test_samples = images_;
   install_signal_handlers(options_.images.c_str());
   if (!common_.quiet) announce();
-  return open_session() && open_outputs();
+  return open_session() && calibrate() && open_outputs();
 }
 
 void Features::announce() const {
@@ -193,6 +198,38 @@ bool Features::open_outputs() {
   if (options_.out.empty()) return true;
   npy_ = std::make_unique<NpyFile>(options_.out, facts_.plan.classes);
   return npy_->good() || fail_out();
+}
+
+// The first pictures of those to come, fewer where there are no more: of a folder by a reader of their own.
+bool Features::read_first(uint32_t n, uint8_t* x, uint32_t* got) {
+  *got = n;
+  if (files()) {
+    ImageReader reader;
+    std::string why;
+    if (!reader.open(asked_, &why)) return fail(ExitCode::data, why);
+    if (!reader.next(n, x, got, &why)) return fail(ExitCode::data, with_advice(why));
+    return *got != 0 || fail(ExitCode::data, options_.images + ": has no image that can be read");
+  }
+  for (uint32_t i = 0; i < n; ++i)
+    if (const lt_status status = lt_dataset_read(pictures_.get(), i, x + i * facts_.plan.sample_bytes, nullptr))
+      return fail(status, Stage::data);
+  return true;
+}
+
+bool Features::calibrate() {
+  if (std::strcmp(facts_.plan.precision, "int8") != 0) return true;
+  const auto wanted = static_cast<uint32_t>(std::min<uint64_t>(calibration_pictures, files() ? images_ : info_.count));
+  std::vector<uint8_t> x(wanted * facts_.plan.sample_bytes);
+  if (!read_first(wanted, x.data(), &calibrated_by_)) return false;
+  const double begun = monotonic_seconds();
+  if (const lt_status status = lt_session_calibrate(session_.get(), x.data(), calibrated_by_))
+    return fail(status, Stage::session);
+  calibration_seconds_ = monotonic_seconds() - begun;
+  if (!common_.quiet)
+    say("calibration: activations' ranges of least squared error over %s of %s, in fp32, %.2g s; weights to 8 bits a channel",
+        format_count_of(calibrated_by_, "picture").c_str(), files() ? options_.images.c_str() : facts_.data.c_str(),
+        calibration_seconds_);
+  return true;
 }
 
 // `got` of the `n` wanted ones: fewer at the end of a folder.
@@ -276,6 +313,8 @@ void Features::close() {
   JsonRecord record = end_record(facts_, end_);
   record.whole("images", done_);
   if (files()) record.whole("skipped_images", reader_.bad().size());
+  if (calibrated_by_ != 0)
+    record.whole("calibration_images", calibrated_by_).number("calibration_seconds", calibration_seconds_);
   if (done_ != 0) {
     record.number("images_per_second", facts_.plan.batch / end_.median_step_seconds);
     record.number("images_per_second_with_reading", static_cast<double>(done_) / (network_seconds_ + read_seconds_));
@@ -295,6 +334,10 @@ void Features::print_summary() {
   out_.print("rate      %.1f images/s of the network (median batch %.3g ms), %.1f with reading\n",
              facts_.plan.batch / end_.median_step_seconds, 1e3 * end_.median_step_seconds,
              static_cast<double>(done_) / (network_seconds_ + read_seconds_));
+  if (calibrated_by_ != 0)
+    out_.print("int8      weights of 8 bits, one scale a channel; activations calibrated in fp32 on %s of %s\n",
+               format_count_of(calibrated_by_, "picture").c_str(),
+               files() ? options_.images.c_str() : facts_.data.c_str());
   out_.print("memory    arena %s", format_bytes(end_.arena_bytes).c_str());
   if (end_.peak_anonymous_bytes != 0) out_.print(", private %s at most", format_bytes(end_.peak_anonymous_bytes).c_str());
   out_.print("\n");

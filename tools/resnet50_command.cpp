@@ -14,7 +14,8 @@ constexpr const char* examples =
     "  lean-train resnet50 --weights resnet50.safetensors --out features.npy\n"
     "  lean-train resnet50 --images photos --skip-bad --out photos.npy\n"
     "  lean-train resnet50 --batch 1 --plan              what memory it will use, to the byte\n"
-    "  lean-train resnet50 --precision bf16 --steps 10 --json\n";
+    "  lean-train resnet50 --precision bf16 --steps 10 --json\n"
+    "  lean-train resnet50 --precision int8 --images photos --out photos.npy\n";
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 
 #include "backends/cpu/bf16/factory.h"
 #include "backends/cpu/highway/factory.h"
+#include "backends/cpu/int8/factory.h"
 #include "backends/cpu/onednn/onednn.h"
 
 namespace lt::cpu {
@@ -56,6 +57,9 @@ Family automatic_family(const Op&) { return Family::highway; }
 
 std::unique_ptr<Kernel> make_kernel(const Program& program, const KernelRequest& request, KernelChoice choice,
                                     highway::Target target) {
+  if (request.op->scales != no_tensor)
+    return int8::make_kernel(program, request,
+                             choice == KernelChoice::automatic ? int8::unit_best() : int8::Unit::portable, target);
   const bool onednn_first = choice == KernelChoice::onednn ||
                             (choice == KernelChoice::automatic && automatic_family(*request.op) == Family::onednn);
   if (onednn_first)

@@ -10,6 +10,7 @@
 #include "backends/cpu/choice.h"
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/highway/bf16.h"
+#include "backends/cpu/int8/unit.h"
 #include "backends/cpu/kernel.h"
 #include "backends/cpu/thread_pool.h"
 #include "src/executor.h"
@@ -94,8 +95,10 @@ class CpuDevice final : public Device {
  public:
   CpuDevice(KernelChoice choice, highway::Target target, uint32_t threads, Precision precision, const char* onednn)
       : choice_(choice), target_(target), threads_(threads) {
-    const bool native = precision == Precision::bf16 && choice == KernelChoice::automatic;
-    const char* const unit = native ? bf16::unit_name(bf16::unit_best()) : "";
+    const bool native = choice == KernelChoice::automatic;
+    const char* const unit = native && precision == Precision::bf16   ? bf16::unit_name(bf16::unit_best())
+                             : native && precision == Precision::int8 ? int8::unit_name(int8::unit_best())
+                                                                      : "";
     std::snprintf(kernels_, sizeof(kernels_), "%s%shighway %s%s%s", unit, *unit != '\0' ? " + " : "", target_name(target),
                   onednn != nullptr ? " + oneDNN " : "", onednn != nullptr ? onednn : "");
     describe_processor(threads, target, description_, sizeof(description_));
@@ -169,9 +172,10 @@ Status open_with(const DeviceConfig& config, highway::Target target, std::unique
   LT_TRY(parse_kernel_choice(config.kernels, &choice, &target));
   if (!target_supported(target))
     return fail(Status::device, "this processor or build does not have %s instructions", target_name(target));
-  if (choice == KernelChoice::onednn && config.precision == Precision::bf16)
+  if (choice == KernelChoice::onednn && config.precision != Precision::fp32)
     return fail(Status::unsupported,
-                "--kernels onednn computes in fp32 alone; with --precision bf16 take highway, or leave the option out");
+                "--kernels onednn computes in fp32 alone; with --precision %s take highway, or leave the option out",
+                precision_name(config.precision));
   const char* onednn = nullptr;
   if (choice == KernelChoice::onednn && (onednn = onednn_version()) == nullptr) return Status::device;
   *device = std::make_unique<CpuDevice>(choice, target, config.threads != 0 ? config.threads : threads_allowed(),
@@ -179,6 +183,6 @@ Status open_with(const DeviceConfig& config, highway::Target target, std::unique
   return Status::ok;
 }
 
-const Backend backend = {"cpu", precision_set(Precision::fp32, Precision::bf16), device_count, describe, open};
+const Backend backend = {"cpu", precision_set(Precision::fp32, Precision::bf16, Precision::int8), device_count, describe, open};
 
 }  // namespace lt::cpu

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "backends/reference/int8.h"
 #include "backends/reference/ops.h"
 #include "backends/reference/reference.h"
 #include "backends/reference/widened.h"
@@ -33,6 +34,7 @@ class ReferenceExecutor final : public HostExecutor {
 
  private:
   static void run_op(const Op& op, const Context& context) {
+    if (op.scales != no_tensor) return int8_run(op, context);
     switch (op.kind) {
       case OpKind::input: return input(op, context);
       case OpKind::conv2d: return conv2d(op, context);
@@ -71,6 +73,7 @@ class ReferenceDevice final : public Device {
   Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
     *needs = OpNeeds{};
     std::snprintf(needs->kernel, sizeof needs->kernel, "reference");
+    if (op.scales != no_tensor) return int8_scratch_bytes(op, &needs->scratch_bytes);
     switch (op.kind) {
       case OpKind::input:
         if (op.x_dtype == DType::bf16)
@@ -139,6 +142,6 @@ Status open(const DeviceConfig& config, std::unique_ptr<Device>* device) {
 
 }  // namespace
 
-const Backend backend = {"reference", precision_set(Precision::fp32, Precision::bf16), device_count, describe, open};
+const Backend backend = {"reference", precision_set(Precision::fp32, Precision::bf16, Precision::int8), device_count, describe, open};
 
 }  // namespace lt::reference

@@ -155,6 +155,14 @@ lt_status lt_session_predict_split(lt_session* session, lt_split split, uint64_t
   });
 }
 
+lt_status lt_session_calibrate(lt_session* session, const void* x, uint32_t n) {
+  return guarded([&] {
+    LT_NOT_NULL(session);
+    LT_NOT_NULL(x);
+    return session->session->calibrate(x, n);
+  });
+}
+
 lt_status lt_session_forward(lt_session* session, const void* x, uint32_t n, float* y, size_t y_floats) {
   return guarded([&] {
     LT_NOT_NULL(session);

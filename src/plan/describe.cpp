@@ -70,6 +70,9 @@ std::string plan_text(const Plan& plan) {
     text += ", inference alone";
   else
     append(&text, ", optimizer %s", optimizer_name(plan.recipe.optimizer));
+  if (plan.calibration)
+    append(&text, ", activations calibrated in fp32 (an arena of %" PRIu64 " bytes, given back)",
+           plan.calibration->program.region_bytes);
   for (const std::string& layer : folded_layers(program)) append(&text, ", folded into %s", layer.c_str());
   text += "\n\n";
   append(&text, "%-12s %14s %14s\n", "segment", "offset", "bytes");
@@ -101,6 +104,7 @@ std::string plan_json(const Plan& plan) {
                {"optimizer", optimizer_name(plan.recipe.optimizer)},
                {"folded_updates", folded_layers(program)},
                {"arena_bytes", program.region_bytes}};
+  if (plan.calibration) root["calibration_arena_bytes"] = plan.calibration->program.region_bytes;
   for (uint32_t i = 0; i < segment_count; ++i) {
     root[std::string(segment_names[i]) + "_bytes"] = plan.segments[i].bytes;
     root["segments"].push_back(

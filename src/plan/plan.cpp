@@ -37,6 +37,34 @@ uint32_t even_micro_batch(uint32_t batch, uint32_t limit) {
 // Batches up to this many samples are computed in one piece unless memory is capped.
 constexpr uint32_t whole_batch_limit = 1024;
 
+constexpr uint64_t int8_fan_in_most = 1 << 15;
+
+// int8 serves pictures of bytes, convolutions and the average pool that ends them.
+Status check_int8(const Recipe& recipe, const std::vector<JoinedLayer>& joined) {
+  const char* const name = recipe.name.c_str();
+  if (!recipe.inference)
+    return fail(Status::unsupported, "precision int8 is for inference, and model %s is trained: take fp32 or bf16", name);
+  bool served = recipe.input_type == DType::u8 && !recipe.sequences && joined.back().op.kind == OpKind::average_pool;
+  // Longer sums could leave 32 bits.
+  for (size_t i = 1; i + 1 < joined.size(); ++i)
+    served = served && joined[i].op.kind == OpKind::conv2d && joined[i].fan_in <= int8_fan_in_most;
+  if (served) return Status::ok;
+  return fail(Status::unsupported,
+              "precision int8 serves models of pictures (u8) with convolutions up to an average_pool, which model %s is not: "
+              "take fp32 or bf16",
+              name);
+}
+
+Status plan_calibration(Plan* plan, const std::vector<JoinedLayer>& joined) {
+  PlanRequest request;
+  request.recipe = plan->recipe;
+  request.recipe.batch = std::min(plan->program.micro_batch, calibration_micro_batch);
+  auto calibration = std::make_shared<Plan>();
+  LT_TRY(plan_for(request, joined, plan->device, request.recipe.batch, false, calibration.get()));
+  plan->calibration = std::move(calibration);
+  return Status::ok;
+}
+
 uint32_t first_micro_batch(uint32_t batch) {
   if (batch != 0 && batch <= whole_batch_limit) return batch;
   return even_micro_batch(batch, micro_batch_default);
@@ -83,6 +111,7 @@ uint32_t plan_largest_micro_batch(const Plan& plan, uint64_t bytes) {
 Status plan_make(const PlanRequest& request, std::shared_ptr<const Plan>* plan) {
   std::vector<JoinedLayer> joined;
   LT_TRY(join_layers(request.recipe, &joined));
+  if (request.device_config.precision == Precision::int8) LT_TRY(check_int8(request.recipe, joined));
   std::shared_ptr<const Device> device;
   std::string device_name, passed_over;
   LT_TRY(open_device(request.device, request.device_config, &device, &device_name, &passed_over));
@@ -109,6 +138,7 @@ Status plan_make(const PlanRequest& request, std::shared_ptr<const Plan>* plan) 
     LT_TRY(plan_for(request, joined, device, even_micro_batch(batch, largest), true, result.get()));
     if (result->program.region_bytes > cap) LT_TRY(plan_for(request, joined, device, largest, true, result.get()));
   }
+  if (result->precision == Precision::int8) LT_TRY(plan_calibration(result.get(), joined));
   result->device_name = device_name;
   result->passed_over = passed_over;
   *plan = std::move(result);

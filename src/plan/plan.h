@@ -53,7 +53,7 @@ struct Plan {
   std::vector<Parameter> parameters;
   std::array<SegmentPlace, segment_count> segments;
   TensorId input = no_tensor, logits = no_tensor, statistics = no_tensor, parameter_block = no_tensor,
-           gradient_block = no_tensor, state_block = no_tensor, state2_block = no_tensor;
+           gradient_block = no_tensor, state_block = no_tensor, state2_block = no_tensor, scales = no_tensor;
   // Staging: raw samples and labels of a micro-batch, and of a whole batch that is collected example by example. Lengths
   // of sequences come from data sets alone.
   TensorId slot_x[2] = {no_tensor, no_tensor}, slot_labels[2] = {no_tensor, no_tensor}, slot_lengths = no_tensor;
@@ -62,6 +62,8 @@ struct Plan {
   uint64_t seed = 1;
   bool shuffle = true, dropout = true, skip_bad = false;
   uint64_t fold_least_bytes = fold_least_bytes_default;  // as requested
+  // int8: the plan in fp32 by which the activations' scales are found; null in other precisions.
+  std::shared_ptr<const Plan> calibration;
 
   uint32_t classes() const;  // numbers of the output; of a sequence those of a step
   uint64_t parameter_count() const;
@@ -84,6 +86,8 @@ struct PlanRequest {
 
 // Most samples computed at a time where the batch is larger and memory not capped: the rest is gradient accumulation.
 inline constexpr uint32_t micro_batch_default = 500;
+// Samples that a calibration computes at a time: few, for they are floats, and so are the weights beside them.
+inline constexpr uint32_t calibration_micro_batch = 4;
 
 Status plan_make(const PlanRequest& request, std::shared_ptr<const Plan>* plan);
 // The largest micro-batch whose plan fits into `bytes`; 0 where none does.

@@ -54,10 +54,12 @@ class Builder {
   }
 
   bool bf16() const { return plan_.precision == Precision::bf16; }
+  bool int8() const { return plan_.precision == Precision::int8; }
 
   // What runs between operations; the last one's output, the logits, is float all the same.
   TensorId add_flow(std::string name, uint64_t sample_elements, bool is_logits = false) {
-    return add_activation(std::move(name), bf16() && !is_logits ? DType::bf16 : DType::f32, sample_elements);
+    const DType narrow = bf16() ? DType::bf16 : int8() ? DType::u8 : DType::f32;
+    return add_activation(std::move(name), is_logits ? DType::f32 : narrow, sample_elements);
   }
 
   TensorId add_activation(std::string name, DType dtype, uint64_t sample_elements) {
@@ -110,6 +112,7 @@ class Builder {
         gradients_[parameter.tensor] = add_part(parameter, ".gradient", plan_.gradient_block);
     }
     if (bf16()) add_copies();
+    if (int8()) plan_.scales = add("scales", Segment::parameters, DType::f32, 0, joined_.size() * sizeof(float));
     if (program_.inference) return;
     if (plan_.recipe.optimizer != OptimizerKind::sgd)
       plan_.state_block = add("state.first", Segment::state, DType::f32, 0, parameter_bytes_);
@@ -179,10 +182,21 @@ class Builder {
       op.parameter_elements = plan_.parameters[first_parameter_[i]].elements();
       op.copies = op.weight;
     }
+    if (int8()) {
+      op.scales = plan_.scales;
+      op.y_scale = byte_scale(i);
+      op.x_scale = byte_scale(layer.x_from != no_layer ? layer.x_from : i == 0 ? 0 : i - 1);
+      if (layer.residual_from != no_layer) op.residual_scale = byte_scale(layer.residual_from);
+    }
     if (op.kind == OpKind::embedding && folded_[op.weight]) defer_update(plan_.parameters[first_parameter_[i]], &op);
     if (op.kind == OpKind::input) plan_.input = op.y;
     plan_.logits = op.y;
     program_.ops.push_back(std::move(op));
+  }
+
+  // Of what the joined layer writes.
+  ByteScale byte_scale(size_t i) const {
+    return {static_cast<uint32_t>(i), static_cast<uint8_t>(joined_[i].op.has_relu ? 0 : 128)};
   }
 
   // Of an embedding: a recurrent layer behind it can read each different word's row where it lies once. Where memory is
@@ -339,7 +353,7 @@ class Builder {
       const Op& op = program_.ops[i];
       for (const TensorId id :
            {op.x, op.y, op.residual, op.weight, op.bias, op.argmax, op.mask, op.saved, op.dx, op.dy, op.dweight, op.dbias,
-            op.statistics, op.parameters, op.gradients, op.state, op.state2, op.copies, op.last_steps, op.rows})
+            op.statistics, op.parameters, op.gradients, op.state, op.state2, op.copies, op.last_steps, op.rows, op.scales})
         use(id, i);
       for (const RecurrentWeights* list : {op.weights, op.dweights})
         for (const RecurrentWeights* w = list; w != list + 2; ++w)
@@ -347,7 +361,7 @@ class Builder {
     }
     // Statistics are read after the run. Gradients and parameters outlive a run where batches are split.
     for (const TensorId id : {plan_.statistics, plan_.parameter_block, plan_.gradient_block, plan_.state_block,
-                              plan_.state2_block, copy_block_}) {
+                              plan_.state2_block, copy_block_, plan_.scales}) {
       if (id == no_tensor) continue;
       program_.tensors[id].first_op = 0;
       program_.tensors[id].last_op = op_count() - 1;

@@ -62,6 +62,9 @@ class Session {
   Status evaluate(Split split, Report* report);
   Status predict(const void* x, uint32_t n, float* probabilities, size_t floats);
   Status predict_split(Split split, uint64_t first, uint32_t n, float* probabilities, size_t floats);
+  // int8: finds the activations' scales by the forward pass in floats on these samples, in an arena of its own; before the
+  // first `forward`, and again after weights changed.
+  Status calibrate(const void* x, uint32_t n);
   // The outputs as they are.
   Status forward(const void* x, uint32_t n, float* y, size_t floats);
 
@@ -105,6 +108,7 @@ class Session {
   Status gather(const Dataset& dataset, RunArguments* run);  // and checked
   Status check_kept(const Dataset& dataset);
   Status check_trains() const;
+  Status check_calibrated() const;
   Status check_label_bytes() const;
   Status check_words(RunArguments* run);
   Status train_kept(uint64_t most, Report* report);
@@ -141,6 +145,7 @@ class Session {
   double best_test_accuracy_ = 0;
   TrainingData data_;  // of the bound training set, once it is known
   std::unique_ptr<CheckpointWriter> saver_;
+  bool calibrated_ = false;  // int8: with the weights as they are
   std::atomic<bool> stop_{false};
 };
 

@@ -85,6 +85,7 @@ Status Session::forward_each(uint32_t n, const Fetch& fetch, float* y, size_t fl
 }
 
 Status Session::forward(const void* x, uint32_t n, float* y, size_t floats) {
+  LT_TRY(check_calibrated());
   const auto fetch = [this, x](uint32_t first, RunArguments* run) {
     run->x = static_cast<const std::byte*>(x) + first * plan_->sample_bytes();
     return check_words(run);

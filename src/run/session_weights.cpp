@@ -38,6 +38,7 @@ Status Session::write(const char* name, const float* values, size_t floats) {
   if (floats != found->elements())
     return fail(Status::argument, "%zu numbers given, %s has %" PRIu64, floats, name, found->elements());
   LT_TRY(bring_up_to_date());
+  calibrated_ = false;
   return weights_write(*plan_, *found, values, executor_.get());
 }
 
@@ -63,6 +64,7 @@ Status Session::load_weights(const char* path, uint32_t* ignored) {
   uint64_t largest = 0;
   for (const Parameter& parameter : plan_->parameters) largest = std::max(largest, parameter.elements());
   LT_TRY(bring_up_to_date());
+  calibrated_ = false;
   std::vector<float> values(largest);
   for (size_t i = 0; i < found.size(); ++i) {
     if (found[i] != nullptr) std::memcpy(values.data(), found[i]->bytes, found[i]->end - found[i]->begin);
