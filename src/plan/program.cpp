@@ -338,9 +338,8 @@ class Builder {
     for (uint32_t i = 0; i < op_count(); ++i) {
       const Op& op = program_.ops[i];
       for (const TensorId id :
-           {op.x,         op.y,     op.residual, op.weight,  op.bias,       op.argmax,     op.mask,
-            op.saved,     op.dx,    op.dy,       op.dweight, op.dbias,      op.statistics, op.parameters,
-            op.gradients, op.state, op.state2,   op.copies,  op.last_steps, op.rows})
+           {op.x, op.y, op.residual, op.weight, op.bias, op.argmax, op.mask, op.saved, op.dx, op.dy, op.dweight, op.dbias,
+            op.statistics, op.parameters, op.gradients, op.state, op.state2, op.copies, op.last_steps, op.rows})
         use(id, i);
       for (const RecurrentWeights* list : {op.weights, op.dweights})
         for (const RecurrentWeights* w = list; w != list + 2; ++w)
