@@ -127,6 +127,8 @@ class Device {
   }
   // True where recurrent ops and embeddings take a batch's different words once (Op::rows).
   virtual bool takes_rows() const { return false; }
+  // False where a convolution's y is better not its residual.
+  virtual bool sums_in_place() const { return true; }
   // Fills `needs`, or fails with Status::unsupported and a sentence. The program's tensors have their sizes but not yet
   // their offsets; micro_batch is set. The only place that asks a vendor library anything.
   virtual Status prepare(const Program& program, const Op& op, OpNeeds* needs) const = 0;

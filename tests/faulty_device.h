@@ -21,6 +21,7 @@ class DeviceInFront : public Device {
   const char* kernels() const override { return device_->kernels(); }
   bool folds_updates(OpKind backward) const override { return device_->folds_updates(backward); }
   bool takes_rows() const override { return device_->takes_rows(); }
+  bool sums_in_place() const override { return device_->sums_in_place(); }
   bool host_regions() const override { return device_->host_regions(); }
   Status prepare(const Program& program, const Op& op, OpNeeds* needs) const override {
     return device_->prepare(program, op, needs);

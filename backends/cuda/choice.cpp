@@ -43,7 +43,7 @@ std::unique_ptr<Kernel> make_own(const KernelRequest& request) {
     case OpKind::embedding_backward:
     case OpKind::embedding_catch_up: return make_own_embedding(request);
     case OpKind::ctc: return make_own_ctc(request);
-    case OpKind::average_pool: break;
+    case OpKind::average_pool: return make_own_average_pool(request);
   }
   (void)fail(Status::unsupported, "%s: there is no CUDA kernel for operation kind %s", request.op->layer.c_str(),
              op_kind_name(request.op->kind));
@@ -65,11 +65,6 @@ Status parse_kernel_choice(const std::string& name, KernelChoice* choice) {
 }
 
 std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, KernelChoice choice) {
-  if (request.op->residual != no_tensor) {
-    (void)fail(Status::unsupported, "%s: the CUDA device has no convolution with a residual; take --device cpu",
-               request.op->layer.c_str());
-    return nullptr;
-  }
   if (request.op->rows_per_sample > 1)
     return make_of_rows(request, [choice](const KernelRequest& of_rows) { return make_kernel(of_rows, choice); });
   if (choice == KernelChoice::own || (choice == KernelChoice::automatic && prefers_own(*request.op)))

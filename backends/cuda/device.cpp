@@ -48,6 +48,8 @@ class CudaDevice final : public Device {
   uint32_t threads() const override { return 1; }
   const char* kernels() const override { return kernels_; }
   bool host_regions() const override { return false; }
+  // cuDNN takes no graph whose result is one of what it reads.
+  bool sums_in_place() const override { return choice_ == KernelChoice::own; }
   // An embedding's, which is a step of few rows; linear layers' updates are done with all others.
   bool folds_updates(OpKind backward) const override { return backward == OpKind::embedding_backward; }
 

@@ -15,6 +15,8 @@ using Bytes = unsigned long long;
 
 // The state and the loops' counters share one small block where the region is the caller's, and lie behind it else.
 constexpr uint64_t state_bytes = align_up(sizeof(StepState), tensor_alignment) + tensor_alignment;
+// Of what is copied to pinned memory at a time: the device fetches one piece while the next one is copied.
+constexpr uint64_t staging_piece_bytes = uint64_t{4} << 20;
 
 }  // namespace
 
@@ -153,12 +155,15 @@ Status CudaExecutor::stage(const RunArguments& arguments) {
   const auto copy = [&](TensorId tensor, const void* source, uint64_t bytes) -> Status {
     if (source == nullptr || tensor == no_tensor) return Status::ok;
     LT_TRY(check_piece(program_, tensor, 0, bytes));
-    if (!pinned_.holds(source)) {
-      std::memcpy(staging(tensor), source, bytes);
-      source = staging(tensor);
-    }
+    const bool pinned = pinned_.holds(source);
     const auto address = reinterpret_cast<CUdeviceptr>(region_ + program_.tensors[tensor].offset);
-    return check(driver, driver.cuMemcpyHtoDAsync(address, source, bytes, stream_), "cuMemcpyHtoDAsync");
+    for (uint64_t first = 0, count = 0; first < bytes; first += count) {
+      count = pinned ? bytes : std::min(staging_piece_bytes, bytes - first);
+      const std::byte* piece = static_cast<const std::byte*>(source) + first;
+      if (!pinned) piece = static_cast<std::byte*>(std::memcpy(staging(tensor) + first, piece, count));
+      LT_TRY(check(driver, driver.cuMemcpyHtoDAsync(address + first, piece, count, stream_), "cuMemcpyHtoDAsync"));
+    }
+    return Status::ok;
   };
   TensorId lengths = no_tensor;
   for (const Op& op : program_.ops) {
@@ -188,6 +193,20 @@ Status CudaExecutor::enqueue_ops(const Site& site, uint32_t first, uint32_t last
   return Status::ok;
 }
 
+// The forward pass of an inference program on what is staged: of a whole micro-batch as a graph, captured behind the first
+// run, in which the libraries load what they must not load while a stream is captured.
+Status CudaExecutor::infer(const RunArguments& arguments) {
+  if (inference_.built() && arguments.samples == program_.micro_batch) return inference_.launch(stream_);
+  const Site where = site(stream_, arguments, nullptr);
+  LT_TRY(enqueue_ops(where, 0, program_.forward_end));
+  if (arguments.samples != program_.micro_batch) return Status::ok;
+  LT_TRY(synchronize());
+  LoopGraph::Parts parts;
+  parts.begin = [&](CUstream, const LoopGraph::Handles&) { return enqueue_ops(where, 0, program_.forward_end); };
+  parts.end = [](CUstream) { return Status::ok; };
+  return inference_.build(context_, stream_, body_stream_, parts);
+}
+
 Status CudaExecutor::run(uint32_t first, uint32_t last, const RunArguments& arguments) {
   LT_TRY(check_run(program_, first, last, arguments));
   const KeptSet* set = nullptr;
@@ -199,6 +218,10 @@ Status CudaExecutor::run(uint32_t first, uint32_t last, const RunArguments& argu
   LT_TRY(context_.enter());
   LT_TRY(refresh_copies());
   if (set == nullptr) LT_TRY(stage(arguments));
+  if (program_.inference && set == nullptr && first == 0 && last == program_.forward_end) {
+    LT_TRY(infer(arguments));
+    return synchronize();
+  }
   const Site where = site(stream_, arguments, set);
   LT_TRY(where.launcher.launch<KernelId::state_set>({}, 1, {state_, state_of(arguments, arguments.kept)}));
   LT_TRY(enqueue_ops(where, first, last));

@@ -58,6 +58,7 @@ class CudaExecutor final : public Executor {
   Status stage(const RunArguments& arguments);
   Status refresh_copies();
   Status enqueue_ops(const Site& site, uint32_t first, uint32_t last);
+  Status infer(const RunArguments& arguments);
   Status enqueue_step(CUstream stream, const KeptSet& set, uint32_t samples, bool dropout, uint32_t loop, uint64_t handle);
   Status enqueue_evaluation(CUstream stream, const KeptSet& set, uint32_t samples, uint32_t batch_samples, uint32_t loop,
                             uint64_t handle);
@@ -84,6 +85,7 @@ class CudaExecutor final : public Executor {
   CUstream stream_ = nullptr, body_stream_ = nullptr;
   std::vector<std::unique_ptr<Kernel>> kernels_;
   std::unique_ptr<Kept> kept_[2];
+  LoopGraph inference_;  // of an inference program: all of a whole micro-batch, which has no loop
   bool copies_are_stale_ = false;
 };
 

@@ -157,9 +157,9 @@ class Builder {
     Op op = layer.op;
     const uint64_t elements = op.y_extent.elements() * op.rows_per_sample;
     op.x = layer.x_from == no_layer ? plan_.logits : outputs_[layer.x_from];
-    // A sum takes the place of its summand, which nothing else reads.
     if (layer.residual_from != no_layer) op.residual = outputs_[layer.residual_from];
-    if (i + 1 != joined_.size()) op.y = op.residual;
+    // A sum takes the place of its summand, which nothing else reads.
+    if (i + 1 != joined_.size() && plan_.device->sums_in_place()) op.y = op.residual;
     if (op.y == no_tensor)
       op.y = op.kind == OpKind::input && op.x_dtype == DType::i32 ? add_activation(op.layer, DType::i32, elements)
                                                                   : add_flow(op.layer, elements, i + 1 == joined_.size());

@@ -85,6 +85,20 @@ TEST_F(Cudnn, LayersOfTheModels) {
   (void)expect_equal(c);
 }
 
+// A convolution that ends a block of a ResNet, and one whose channels have to be padded.
+TEST_F(Cudnn, Residuals) {
+  for (const uint32_t channels : {16u, 10u}) {
+    LibraryCase c = convolution("residual", {6, 5, 8}, channels, {1, 1, 0});
+    c.has_residual = true;
+    c.training = false;
+    expect_equal_everywhere(c);
+    c.has_relu = false;
+    expect_equal_everywhere(c);
+    c.has_bias = false;
+    expect_equal_everywhere(c);
+  }
+}
+
 TEST_F(Cudnn, AwkwardShapes) {
   LibraryCase c = convolution("one by one", {1, 1, 1}, 1, {1, 1, 0});
   c.has_relu = false;
@@ -127,18 +141,20 @@ TEST_F(Cudnn, EnginesByTheRules) {
 
 TEST_F(Cudnn, FusedWhereAnEngineDoesIt) {
   LibraryCase c = convolution("fused", {6, 6, 8}, 16, {3, 1, 1});
-  for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16})
-    for (const bool fusion : {false, true}) {
-      c.precision = precision;
-      fake::cudnn_options().fusion = fusion;
-      LibraryRun run(c);
-      ASSERT_TRUE(run.make(make_cudnn_conv2d, make_cudnn_conv2d_backward)) << last_error();
-      run.fill();
-      const uint64_t before = emulation::statistics().launches;
-      ASSERT_EQ(run.enqueue_forward(), Status::ok) << last_error();
-      // The fake has no fused engine without tensor cores, as the library has few.
-      EXPECT_EQ(emulation::statistics().launches - before, fusion && precision != Precision::fp32 ? 0u : 1u);
-    }
+  for (const bool residual : {false, true})
+    for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16})
+      for (const bool fusion : {false, true}) {
+        c.precision = precision;
+        c.has_residual = residual;
+        fake::cudnn_options().fusion = fusion;
+        LibraryRun run(c);
+        ASSERT_TRUE(run.make(make_cudnn_conv2d, make_cudnn_conv2d_backward)) << last_error();
+        run.fill();
+        const uint64_t before = emulation::statistics().launches;
+        ASSERT_EQ(run.enqueue_forward(), Status::ok) << last_error();
+        // The fake has no fused engine without tensor cores, as the library has few.
+        EXPECT_EQ(emulation::statistics().launches - before, fusion && precision != Precision::fp32 ? 0u : 1u);
+      }
 }
 
 TEST_F(Cudnn, NaNGoesThroughReLU) {
@@ -236,6 +252,7 @@ TEST_F(Cudnn, UnservedOpsAreRefused) {
 TEST_F(Cudnn, EveryCallMayFail) {
   LibraryCase c = convolution("failing", {4, 4, 8}, 8, {3, 1, 1});
   c.precision = Precision::bf16;
+  c.has_residual = true;
   uint64_t calls = 0;
   bool all = false;
   for (uint64_t n = 1; !all; ++n) {
@@ -310,7 +327,7 @@ class CudnnBreach : public Cudnn {
     convolution_.x = {4, 4, 4};
     convolution_.z = {4, 4, 8};
     convolution_.window = {3, 1, 1};
-    memory_of_call_ = {base_, base_ + 4096, base_ + 8192, nullptr, base_ + 16384};
+    memory_of_call_ = {base_, base_ + 4096, base_ + 8192, nullptr, nullptr, base_ + 16384};
     ASSERT_EQ(plan_.make(caller_, convolution_, 2, {Precision::tf32, true, 1 << 20}), Status::ok) << last_error();
     ASSERT_EQ(plan_.workspace_bytes(), 4096u);
   }

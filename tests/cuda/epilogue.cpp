@@ -17,13 +17,14 @@ struct Case {
   bool training = true, drops = true;
   DType z_type = DType::f32, y_type = DType::f32;
   bool nan = false;
+  enum class Residual : uint8_t { none, apart, in_y } residual = Residual::none;
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& c) {
   return out << c.z.height << "x" << c.z.width << "x" << c.z.channels << " of " << c.z_channels << " pool " << c.pool.kernel
              << "/" << c.pool.stride << "/" << c.pool.padding << " bias " << c.bias << " relu " << c.relu << " dropout "
              << c.dropout << " training " << c.training << " drops " << c.drops << " types " << static_cast<int>(c.z_type)
-             << " " << static_cast<int>(c.y_type) << " nan " << c.nan;
+             << " " << static_cast<int>(c.y_type) << " nan " << c.nan << " residual " << static_cast<int>(c.residual);
 }
 
 constexpr uint32_t samples = 5, sample_offset = 3;
@@ -45,6 +46,8 @@ void build(OwnKernel& k, const Case& c) {
   }
   if (c.dropout != 0) k.op.mask = k.add_bytes(samples * mask_row_bytes(k.op.y_extent.elements()));
   k.op.y = k.add(c.y_type, samples * k.op.y_extent.elements());
+  if (c.residual == Case::Residual::in_y) k.op.residual = k.op.y;
+  if (c.residual == Case::Residual::apart) k.op.residual = k.add(c.z_type, samples * k.op.y_extent.elements());
   k.op.dy = k.add(c.y_type, samples * k.op.y_extent.elements());
   k.state.seed = 77;
   k.state.step = 5;
@@ -85,6 +88,8 @@ void check_forward(const Case& c) {
   std::vector<float> bias_values = random_values(c.z.channels, 10);
   for (float& b : bias_values) b = std::round(b * 4) / 4;
   k.set(bias, bias_values);
+  std::vector<float> residual;
+  if (k.op.residual != no_tensor) residual = k.set(k.op.residual, random_values(samples * y_elements, 15));
   const Site site = site_of(k, c);
   ASSERT_EQ(check_epilogue(k.op), Status::ok);
   ASSERT_EQ(enqueue_epilogue(site, k.op, k.at<void>(z), c.z_type, c.z_channels, c.bias ? k.at<float>(bias) : nullptr),
@@ -103,6 +108,7 @@ void check_forward(const Case& c) {
       reference::max_pool(sums.data(), c.z, c.pool, k.op.y_extent, row, argmax.data() + s * y_elements);
     else
       std::copy(sums.begin(), sums.end(), row);
+    for (uint64_t i = 0; i < y_elements && !residual.empty(); ++i) row[i] += residual[s * y_elements + i];
     reference::relu_dropout(k.op, arguments, s, row, mask.data() + s * mask_row_bytes(y_elements));
   }
   expect_near(k.values(k.op.y), y, rounding_of(c.y_type), "y");
@@ -188,6 +194,41 @@ std::vector<Case> cases() {
   all.push_back({{12, 24, 8}, 8, none, true, false, 0.1f});  // more than a block a row
   all.push_back({{12, 25, 3}, 3, none, true, false, 0.1f});
   return all;
+}
+
+// Behind convolutions of inference programs.
+std::vector<Case> residual_cases() {
+  std::vector<Case> all;
+  for (const Case::Residual residual : {Case::Residual::apart, Case::Residual::in_y})
+    for (const DType type : {DType::f32, DType::bf16})
+      for (const uint32_t channels : {3, 8, 24})
+        for (const bool bias : {false, true}) {
+          Case c{{5, 6, channels}, (channels + 7) / 8 * 8};
+          c.z_type = c.y_type = type;
+          c.residual = residual;
+          c.bias = c.relu = bias;
+          c.training = false;
+          all.push_back(c);
+        }
+  return all;
+}
+
+TEST(CudaEpilogue, ResidualsAreAdded) {
+  emulation::for_each_order(
+      [] {
+        for (const Case& c : residual_cases()) check_forward(c);
+      },
+      1);
+}
+
+TEST(CudaEpilogue, ResidualsBesidePoolsAreRefused) {
+  OwnKernel k;
+  Case c{{4, 4, 8}, 8, {2, 2, 0}};
+  c.residual = Case::Residual::apart;
+  build(k, c);
+  k.op.layer = "sum";
+  EXPECT_EQ(check_epilogue(k.op), Status::unsupported);
+  EXPECT_STREQ(last_error(), "sum: a sum with a residual has neither pool nor dropout");
 }
 
 TEST(CudaEpilogue, ForwardEqualsTheReference) {

@@ -10,6 +10,7 @@
 #include "backends/cuda/cuda_backend.h"
 #include "tests/cuda/fake.h"
 #include "tests/cuda/fake_driver.h"
+#include "tests/cuda/small_features.h"
 #include "tests/cuda/small_sequences.h"
 
 namespace lt::cuda {
@@ -218,6 +219,51 @@ TEST_F(CudaFaults, ClustersMayFail) {
       fake::fail_call_of(function, n);
       EXPECT_TRUE(fails_well(subject, "call " + std::to_string(n))) << function << " is not called so often";
     }
+}
+
+// From opening the device over a batch that is captured and one by its graph to a short one: a failure is told, and a
+// session that there is goes on behind it.
+TEST_F(CudaFaults, EveryCallOfAnInferenceMayFail) {
+  constexpr uint32_t side = 4, batch = 2, count = 5, outputs = 256;
+  const std::vector<uint8_t> x = pictures(count, side);
+  std::vector<float> expected(count * outputs), found;
+  const Wish wish{
+      .recipe = one_block_resnet(side), .device = "cuda", .kernels = "cudnn", .precision = "bf16", .batch = batch};
+  const auto compute = [&](lt_session* session, std::vector<float>* y) {
+    return lt_session_forward(session, x.data(), count, y->data(), y->size());
+  };
+  fake::fail_call(0);
+  ASSERT_EQ(device_count_of(fake::libraries), 1u);
+  const uint64_t first = fake::calls() + 1;
+  {
+    const Training training = open(wish);
+    ASSERT_EQ(training.status, LT_OK) << training.error;
+    ASSERT_EQ(compute(training.session.get(), &expected), LT_OK) << lt_last_error();
+  }
+  uint64_t n = first;
+  for (bool all = false; !all && !HasFailure(); ++n) {
+    found.assign(expected.size(), 0);
+    fake::fail_call(n);
+    {
+      const Training training = open(wish);
+      lt_status status = training.status;
+      if (status == LT_OK) status = compute(training.session.get(), &found);
+      const std::string failed = fake::failed_function() != nullptr ? fake::failed_function() : "";
+      all = failed.empty();
+      EXPECT_EQ(status == LT_OK, all) << "call " << n << ", " << failed << ": " << lt_status_name(status);
+      EXPECT_TRUE(all || status == LT_ERR_DEVICE || status == LT_ERR_NOMEM || status == LT_ERR_UNSUPPORTED)
+          << failed << ": " << lt_last_error();
+      if (!all && training.session != nullptr) {
+        EXPECT_EQ(compute(training.session.get(), &found), LT_OK) << "behind " << failed << ": " << lt_last_error();
+      }
+      if (training.session != nullptr) {
+        EXPECT_EQ(found, expected) << "call " << n << ", " << failed;
+      }
+    }
+    EXPECT_EQ(fake::live_objects(), 0) << "call " << n;
+    for (const std::string& complaint : fake::take_complaints()) ADD_FAILURE() << "call " << n << ": " << complaint;
+  }
+  EXPECT_GT(n, first + 500);
 }
 
 }  // namespace

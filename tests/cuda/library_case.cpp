@@ -67,7 +67,9 @@ LibraryRun::LibraryRun(const LibraryCase& library_case) : case_(library_case) {
   op.y = add("y", y_type, y_elements, 0);
   if (op.has_pool) op.argmax = add("argmax", DType::u8, y_elements, 0);
   if (op.dropout != 0) op.mask = add("mask", DType::u8, mask_row_bytes(y_elements), 0);
+  if (case_.has_residual) op.residual = add("residual", type, y_elements, 0);
   program_.ops.push_back(op);
+  op.residual = no_tensor;
   op.kind = case_.is_conv ? OpKind::conv2d_backward : OpKind::linear_backward;
   op.dy = add("dy", y_type, y_elements, 0);
   op.dweight = add("dweight", DType::f32, 0, fan_in * case_.out);
@@ -170,6 +172,7 @@ void LibraryRun::fill() {
   fill_tensor(op.weight, 2);
   fill_tensor(op.bias, 3);
   fill_tensor(op.dy, 4);
+  fill_tensor(program_.ops[0].residual, 7);
   if (case_.accumulate) {
     fill_tensor(op.dweight, 5);
     fill_tensor(op.dbias, 6);

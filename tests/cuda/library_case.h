@@ -27,6 +27,7 @@ struct LibraryCase {
   uint32_t out = 1;
   Window conv, pool = {0, 0, 0};
   bool has_bias = true, has_relu = false;
+  bool has_residual = false;  // a convolution's, apart from y
   float dropout = 0;
   Precision precision = Precision::fp32;
   bool logits = false;  // y and dy float even with bf16

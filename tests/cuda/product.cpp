@@ -205,6 +205,57 @@ TEST(CudaProduct, EqualsTheReference) {
     }
 }
 
+// y = relu(x weight + bias + residual), the residual apart or in y, cut along k or not. All terms are eighths.
+void check_sum(Precision precision, uint32_t channels, uint32_t out, bool in_y, bool in_parts) {
+  SCOPED_TRACE(testing::Message() << precision_names[static_cast<int>(precision)] << ", " << channels << " to " << out
+                                  << (in_y ? ", in y" : "") << ", " << emulation::describe_options());
+  Case c{"sum", {5, 4, channels}, out, {3, 1, 1}};
+  c.precision = precision;
+  OwnKernel own, reference;
+  for (OwnKernel* k : {&own, &reference}) {
+    build(*k, c, k == &reference);
+    const uint64_t y_elements = c.micro_batch * k->op.y_extent.elements();
+    k->program.inference = true;
+    k->op.residual = in_y ? k->op.y : k->add(k->program.tensors[k->op.y].dtype, y_elements);
+    k->set(k->op.residual, eighths(y_elements, 7));
+  }
+  KernelRequest request = own.request(c.micro_batch);
+  request.precision = precision;
+  request.multiprocessors = in_parts ? 132 : 1;
+  const auto kernel = make_own_conv2d(request);
+  ASSERT_NE(kernel, nullptr) << last_error();
+  const std::string name = kernel->name();
+  EXPECT_EQ(name.substr(name.size() - 2) != "/1", in_parts) << name;
+  own.reserve_scratch(kernel->scratch_bytes());
+  Site site = own.site();
+  site.samples = c.samples;
+  site.training = false;
+  ASSERT_EQ(kernel->enqueue(site), Status::ok);
+  RunArguments arguments;
+  arguments.samples = c.samples;
+  reference.reserve_scratch(reference::conv2d_scratch_bytes(reference.op));
+  reference::conv2d(reference.op, {&reference.program, &arguments, reference.site().region});
+  std::vector<float> found = own.values(own.op.y), expected = reference.values(reference.op.y);
+  const uint64_t elements = c.samples * own.op.y_extent.elements();
+  found.resize(elements);
+  expected.resize(elements);
+  expect_near(found, expected, precision == Precision::bf16 ? 0x1p-8 : 0, "y");
+}
+
+TEST(CudaProduct, ResidualsAreAdded) {
+  emulation::for_each_order(
+      [] {
+        for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16})
+          for (const bool in_y : {false, true})
+            for (const uint32_t out : {16u, 10u}) {
+              check_sum(precision, 8, out, in_y, false);
+              check_sum(precision, 64, out, in_y, true);
+              if (testing::Test::HasFailure()) return;
+            }
+      },
+      1);
+}
+
 TEST(CudaProduct, EveryOrderOfThreads) {
   emulation::for_each_order(
       [] {

@@ -54,8 +54,6 @@ ShortSequences::ShortSequences(const char* kind, uint32_t count, uint32_t steps,
 }
 ShortSequences::~ShortSequences() { lt_dataset_free(dataset_); }
 
-namespace {
-// The number behind each `key` becomes another.
 void replace_numbers(const std::string& key, uint32_t number, std::string* text) {
   for (size_t at = text->find(key); at != std::string::npos; at = text->find(key, at)) {
     at += key.size();
@@ -63,7 +61,6 @@ void replace_numbers(const std::string& key, uint32_t number, std::string* text)
     text->replace(at, (end == std::string::npos ? text->size() : end) - at, std::to_string(number));
   }
 }
-}  // namespace
 
 std::string short_recipe(const char* model, uint32_t steps, uint32_t labels) {
   std::string text = lt_recipe_text(model);

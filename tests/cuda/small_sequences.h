@@ -20,6 +20,9 @@ class ShortSequences {
   lt_dataset* dataset_;
 };
 
+// The number behind each `key` becomes another.
+void replace_numbers(const std::string& key, uint32_t number, std::string* text);
+
 // The built-in model's text with other steps (and labels of a sample, where it has lists of them).
 std::string short_recipe(const char* model, uint32_t steps, uint32_t labels = 1);
 

@@ -25,13 +25,18 @@ Samples::Samples(const char* kind, uint32_t count) : labels_(count) {
   dataset_.reset(wrapped);
 }
 
-Training start(const Wish& wish, const lt_dataset* train, const lt_dataset* test) {
+namespace {
+
+bool keep(lt_status status, Training* training) {
+  training->status = status;
+  if (status != LT_OK) training->error = lt_last_error();
+  return status == LT_OK;
+}
+
+}  // namespace
+
+Training open(const Wish& wish) {
   Training result;
-  const auto keep = [&](lt_status status) {
-    result.status = status;
-    if (status != LT_OK) result.error = lt_last_error();
-    return status == LT_OK;
-  };
   lt_config config;
   lt_config_init(&config);
   config.recipe = wish.recipe.c_str();
@@ -41,15 +46,22 @@ Training start(const Wish& wish, const lt_dataset* train, const lt_dataset* test
   config.batch = wish.batch;
   config.flags = wish.flags;
   lt_plan* plan = nullptr;
-  if (!keep(lt_plan_create(&config, &plan))) return result;
+  if (!keep(lt_plan_create(&config, &plan), &result)) return result;
   PlanPtr plan_owner(plan);
   lt_session* session = nullptr;
-  if (!keep(lt_session_create(plan, nullptr, 0, &session))) return result;
-  SessionPtr session_owner(session);
-  if (!keep(lt_session_bind(session, LT_TRAIN, train))) return result;
-  if (!keep(lt_session_bind(session, LT_TEST, test))) return result;
+  if (!keep(lt_session_create(plan, nullptr, 0, &session), &result)) return result;
   result.plan = std::move(plan_owner);
-  result.session = std::move(session_owner);
+  result.session.reset(session);
+  return result;
+}
+
+Training start(const Wish& wish, const lt_dataset* train, const lt_dataset* test) {
+  Training result = open(wish);
+  if (result.status == LT_OK && keep(lt_session_bind(result.session.get(), LT_TRAIN, train), &result) &&
+      keep(lt_session_bind(result.session.get(), LT_TEST, test), &result))
+    return result;
+  result.session.reset();
+  result.plan.reset();
   return result;
 }
 

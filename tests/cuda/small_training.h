@@ -45,7 +45,7 @@ struct Wish {
   uint32_t flags = 0;
 };
 
-// A plan and a session on it with both splits bound; `status` says what came of it, and where it is not LT_OK the rest is
+// A plan and a session on it; `status` says what came of it, and where it is not LT_OK the rest is
 // null.
 struct Training {
   lt_status status = LT_OK;
@@ -53,6 +53,8 @@ struct Training {
   PlanPtr plan;
   SessionPtr session;
 };
+Training open(const Wish& wish);
+// With both splits bound.
 Training start(const Wish& wish, const lt_dataset* train, const lt_dataset* test);
 inline Training start(const Wish& wish, const Samples& train, const Samples& test) {
   return start(wish, train.dataset(), test.dataset());

@@ -1,6 +1,6 @@
-// Convolutions by cuDNN. The library makes the product, with bias and ReLU where nothing else follows and an engine does
-// that; the own kernels around it do the rest. Where tensor cores multiply, channels are padded to whole 16 bytes in
-// scratch. See kernel.h for memory and threads.
+// Convolutions by cuDNN. The library makes the product, with residual, bias and ReLU where nothing else follows and an
+// engine does that; the own kernels around it do the rest. Where tensor cores multiply, channels are padded to whole 16
+// bytes in scratch. See kernel.h for memory and threads.
 #include "backends/cuda/cudnn/conv2d.h"
 
 #include <algorithm>
@@ -129,19 +129,23 @@ class CudnnConv2d final : public CudnnConv2dKernel {
  public:
   explicit CudnnConv2d(const KernelRequest& request)
       : CudnnConv2dKernel(request),
-        // Without a pool the product is y's size, and what follows is done in place.
-        in_place_(!op_.has_pool && !pads_outputs() && request.program->tensors[op_.y].dtype == type_) {}
+        // Without a pool the product is y's size, and what follows is done in place; but y may be what is still to be
+        // added.
+        in_place_(!op_.has_pool && !pads_outputs() && request.program->tensors[op_.y].dtype == type_ &&
+                  (op_.residual == no_tensor || op_.residual != op_.y)) {}
 
   Status make(const KernelRequest& request) {
     CudnnConvolution asked = convolution(CudnnPass::forward);
+    asked.has_residual = in_place_ && op_.residual != no_tensor;
     asked.has_bias = in_place_ && op_.dropout == 0 && op_.has_bias;
     asked.has_relu = in_place_ && op_.dropout == 0 && op_.has_relu;
     Status status = product_.make(caller_, request, asked);
-    if (status == Status::unsupported && (asked.has_bias || asked.has_relu)) {
-      asked.has_bias = asked.has_relu = false;
+    if (status == Status::unsupported && asked.fuses()) {
+      asked.has_residual = asked.has_bias = asked.has_relu = false;
       status = product_.make(caller_, request, asked);
     }
     LT_TRY(status);
+    residual_fused_ = asked.has_residual;
     bias_fused_ = asked.has_bias;
     relu_fused_ = asked.has_relu;
     workspace_ = layout_.take(product_.workspace_bytes());
@@ -159,11 +163,12 @@ class CudnnConv2d final : public CudnnConv2dKernel {
     LT_TRY(x_for_library(site, x_, &memory.x));
     LT_TRY(weight_for_library(site, weight_, &memory.weight));
     memory.z = in_place_ ? site.at<void>(op_.y) : scratch + z_;
+    memory.residual = residual_fused_ ? site.at<void>(op_.residual) : nullptr;
     memory.bias = bias_fused_ ? site.at<void>(op_.bias) : nullptr;
     memory.workspace = scratch + workspace_;
     LT_TRY(product_.enqueue(caller_, site.samples, memory, site.stream()));
-    const bool bias_left = op_.has_bias && !bias_fused_;
-    if (in_place_ && !bias_left && (!op_.has_relu || relu_fused_) && (op_.dropout == 0 || !site.training))
+    const bool bias_left = op_.has_bias && !bias_fused_, residual_left = op_.residual != no_tensor && !residual_fused_;
+    if (in_place_ && !bias_left && !residual_left && (!op_.has_relu || relu_fused_) && (op_.dropout == 0 || !site.training))
       return Status::ok;
     return enqueue_epilogue(site, op_, memory.z, type_, outputs_, bias_left ? site.at<float>(op_.bias) : nullptr);
   }
@@ -173,7 +178,7 @@ class CudnnConv2d final : public CudnnConv2dKernel {
  private:
   const bool in_place_;
   CudnnProduct product_;
-  bool bias_fused_ = false, relu_fused_ = false;
+  bool residual_fused_ = false, bias_fused_ = false, relu_fused_ = false;  // all that the op has, or none
   uint64_t workspace_ = 0, x_ = 0, weight_ = 0, z_ = 0;
 };
 
@@ -274,6 +279,8 @@ Status check_request(const KernelRequest& request) {
       type != (request.precision == Precision::bf16 ? DType::bf16 : DType::f32))
     return fail(Status::unsupported, "cuDNN, layer %s: x and weight are not both of the precision's type",
                 op.layer.c_str());
+  if (op.residual != no_tensor && type != request.program->tensors[op.residual].dtype)
+    return fail(Status::unsupported, "cuDNN, layer %s: x and residual are of different types", op.layer.c_str());
   return check_epilogue(op);
 }
 

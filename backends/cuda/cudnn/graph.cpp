@@ -7,8 +7,8 @@
 namespace lt::cuda {
 namespace {
 
-// Names of tensors within a graph.
-enum Id : int64_t { id_x = 1, id_weight, id_z, id_bias, id_product, id_sum };
+// Names of tensors within a graph; from id_between on, of those that never lie in memory.
+enum Id : int64_t { id_x = 1, id_weight, id_z, id_residual, id_bias, id_between };
 
 // What the library's documentation asks of every tensor.
 constexpr int64_t tensor_alignment_bytes = 16;
@@ -88,15 +88,15 @@ Status CudnnPlan::make_convolution(const CudnnConvolution& convolution, const Cu
   return Status::ok;
 }
 
-// y = x + bias, or y = relu(x) where there is none.
-Status CudnnPlan::make_pointwise(cudnnPointwiseMode_t mode, const CudnnDescriptor& x, const CudnnDescriptor* bias,
+// y = x + summand, or y = relu(x) where there is none.
+Status CudnnPlan::make_pointwise(cudnnPointwiseMode_t mode, const CudnnDescriptor& x, const CudnnDescriptor* summand,
                                  const CudnnDescriptor& y) {
   const cudnnDataType_t precision = CUDNN_DATA_FLOAT;
   CudnnDescriptor description, operation;
   LT_TRY(description.create(*caller_, CUDNN_BACKEND_POINTWISE_DESCRIPTOR));
   LT_TRY(description.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode));
   LT_TRY(description.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &precision));
-  if (bias == nullptr) {  // a NaN goes through: the loss is to see it
+  if (summand == nullptr) {  // a NaN goes through: the loss is to see it
     const cudnnNanPropagation_t propagates = CUDNN_PROPAGATE_NAN;
     LT_TRY(description.set(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, &propagates));
   }
@@ -104,7 +104,7 @@ Status CudnnPlan::make_pointwise(cudnnPointwiseMode_t mode, const CudnnDescripto
   LT_TRY(operation.create(*caller_, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR));
   LT_TRY(operation.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, description));
   LT_TRY(operation.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x));
-  if (bias != nullptr) LT_TRY(operation.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *bias));
+  if (summand != nullptr) LT_TRY(operation.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *summand));
   LT_TRY(operation.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y));
   LT_TRY(operation.finalize());
   operations_.push_back(operation.get());
@@ -122,22 +122,36 @@ Status CudnnPlan::make_graph(const CudnnConvolution& convolution, uint32_t sampl
   const auto type_in = [&convolution](CudnnPass pass) {
     return convolution.pass == pass ? convolution.result : convolution.type;
   };
+  has_residual_ = convolution.has_residual;
   has_bias_ = convolution.has_bias;
-  CudnnDescriptor x, weight, z, bias, product, sum;
+  CudnnDescriptor x, weight, z, residual, bias;
   LT_TRY(make_tensor(&x, id_x, type_in(CudnnPass::data_gradient), x_dims, false));
   LT_TRY(make_tensor(&weight, id_weight, type_in(CudnnPass::weight_gradient), weight_dims, false));
   LT_TRY(make_tensor(&z, id_z, type_in(CudnnPass::forward), z_dims, false));
-  const bool fuses = convolution.has_bias || convolution.has_relu;
-  if (fuses) LT_TRY(make_tensor(&product, id_product, DType::f32, z_dims, true));
-  LT_TRY(make_convolution(convolution, x, weight, fuses ? product : z));
+  // What follows the product, each operation on what the one in front of it gives.
+  struct Step {
+    cudnnPointwiseMode_t mode;
+    const CudnnDescriptor* summand;
+    CudnnDescriptor before;
+  };
+  std::vector<Step> steps;
+  if (convolution.has_residual) {
+    LT_TRY(make_tensor(&residual, id_residual, convolution.type, z_dims, false));
+    steps.push_back({CUDNN_POINTWISE_ADD, &residual, {}});
+  }
   if (convolution.has_bias) {
     LT_TRY(make_tensor(&bias, id_bias, DType::f32, bias_dims, false));
-    if (convolution.has_relu) LT_TRY(make_tensor(&sum, id_sum, DType::f32, z_dims, true));
-    LT_TRY(make_pointwise(CUDNN_POINTWISE_ADD, product, &bias, convolution.has_relu ? sum : z));
+    steps.push_back({CUDNN_POINTWISE_ADD, &bias, {}});
   }
-  if (convolution.has_relu)
-    LT_TRY(make_pointwise(CUDNN_POINTWISE_RELU_FWD, convolution.has_bias ? sum : product, nullptr, z));
-  for (CudnnDescriptor* tensor : {&x, &weight, &z, &bias, &product, &sum})
+  if (convolution.has_relu) steps.push_back({CUDNN_POINTWISE_RELU_FWD, nullptr, {}});
+  for (size_t i = 0; i < steps.size(); ++i)
+    LT_TRY(make_tensor(&steps[i].before, id_between + static_cast<int64_t>(i), DType::f32, z_dims, true));
+  LT_TRY(make_convolution(convolution, x, weight, steps.empty() ? z : steps.front().before));
+  for (size_t i = 0; i < steps.size(); ++i)
+    LT_TRY(
+        make_pointwise(steps[i].mode, steps[i].before, steps[i].summand, i + 1 < steps.size() ? steps[i + 1].before : z));
+  for (Step& step : steps) parts_.push_back(std::move(step.before));
+  for (CudnnDescriptor* tensor : {&x, &weight, &z, &residual, &bias})
     if (tensor->get() != nullptr) parts_.push_back(std::move(*tensor));
 
   LT_TRY(graph_.create(*caller_, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR));
@@ -229,9 +243,14 @@ Status CudnnPlan::make(const CudnnCaller& caller, const CudnnConvolution& convol
 
 Status CudnnPlan::bind(const Memory& memory) {
   if (pack_.get() != nullptr && memory == bound_) return Status::ok;
-  const int64_t ids[] = {id_x, id_weight, id_z, id_bias};
-  void* const pointers[] = {memory.x, memory.weight, memory.z, memory.bias};
-  const int64_t count = has_bias_ ? 4 : 3;
+  int64_t ids[5] = {id_x, id_weight, id_z}, count = 3;
+  void* pointers[5] = {memory.x, memory.weight, memory.z};
+  const auto add = [&](int64_t id, void* pointer) {
+    ids[count] = id;
+    pointers[count++] = pointer;
+  };
+  if (has_residual_) add(id_residual, memory.residual);
+  if (has_bias_) add(id_bias, memory.bias);
   CudnnDescriptor pack;
   LT_TRY(pack.create(*caller_, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR));
   LT_TRY(pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, ids));

@@ -15,7 +15,7 @@
 namespace lt::cuda {
 
 enum class CudnnPass : uint8_t {
-  forward,          // z = x * weight (+ bias) (relu)
+  forward,          // z = x * weight (+ residual) (+ bias) (relu)
   data_gradient,    // x' = z' * weight, turned
   weight_gradient,  // weight' = x * z'
 };
@@ -26,9 +26,11 @@ struct CudnnConvolution {
   CudnnPass pass = CudnnPass::forward;
   Extent x, z;
   Window window;
-  DType type = DType::f32;                  // of what is multiplied
-  DType result = DType::f32;                // of what comes out
-  bool has_bias = false, has_relu = false;  // forward: in the same graph; the bias is float
+  DType type = DType::f32;    // of what is multiplied
+  DType result = DType::f32;  // of what comes out
+  // Forward, in the same graph. The residual is of z's shape and `type`, and not z itself; the bias is float.
+  bool has_residual = false, has_bias = false, has_relu = false;
+  bool fuses() const { return has_residual || has_bias || has_relu; }
 };
 
 // What an engine may do.
@@ -48,7 +50,7 @@ class CudnnPlan {
   // The result is z, x' or weight' of the pass. Allocates nothing on the device; other addresses than the last call's make
   // the library allocate a few bytes on the host.
   struct Memory {
-    void *x = nullptr, *weight = nullptr, *z = nullptr, *bias = nullptr, *workspace = nullptr;
+    void *x = nullptr, *weight = nullptr, *z = nullptr, *residual = nullptr, *bias = nullptr, *workspace = nullptr;
     bool operator==(const Memory&) const = default;
   };
   Status enqueue(const Memory& memory, CUstream stream);
@@ -58,14 +60,14 @@ class CudnnPlan {
   Status make_graph(const CudnnConvolution& convolution, uint32_t samples);
   Status make_convolution(const CudnnConvolution& convolution, const CudnnDescriptor& x, const CudnnDescriptor& weight,
                           const CudnnDescriptor& z);
-  Status make_pointwise(cudnnPointwiseMode_t mode, const CudnnDescriptor& x, const CudnnDescriptor* bias,
+  Status make_pointwise(cudnnPointwiseMode_t mode, const CudnnDescriptor& x, const CudnnDescriptor* summand,
                         const CudnnDescriptor& y);
   Status take_engine(cudnnBackendHeurMode_t mode, const CudnnRules& rules, bool* taken);
   Status is_allowed(const CudnnDescriptor& configuration, const CudnnRules& rules, bool* allowed);
   Status bind(const Memory& memory);
 
   const CudnnCaller* caller_ = nullptr;
-  bool has_bias_ = false;
+  bool has_residual_ = false, has_bias_ = false;
   // Kept, as one descriptor refers to the other: tensors, convolution, operations.
   std::vector<CudnnDescriptor> parts_;
   std::vector<cudnnBackendDescriptor_t> operations_;

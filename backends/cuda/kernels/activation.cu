@@ -1,5 +1,5 @@
-// What follows a product's sum, or an operation of its own: bias, max-pool, ReLU, dropout. A bit of the mask is an
-// element's; a byte of it is written by the one thread that has its eight elements, or a word by the one warp that has
+// What follows a product's sum, or an operation of its own: bias, max-pool, residual, ReLU, dropout. A bit of the mask is
+// an element's; a byte of it is written by the one thread that has its eight elements, or a word by the one warp that has
 // its 32.
 #include "backends/cuda/kernels/elementwise.h"
 #include "backends/cuda/kernels/groups.cuh"
@@ -62,6 +62,7 @@ LT_DEVICE void epilogue_element(const EpilogueArguments& a, const Z* z, uint32_t
       }
     if (a.argmax != nullptr) a.argmax[place] = static_cast<uint8_t>(best_at);
   }
+  if (a.residual != nullptr) best += to_float(static_cast<const Z*>(a.residual)[place]);
   if (a.relu != 0) best = relu(best);
   const bool keeps = a.drops == 0 || dropout_words(a, row, element).v[element % 4] >= a.drops;
   *passes = keeps && (a.relu == 0 || best > 0);
@@ -133,6 +134,12 @@ LT_DEVICE void epilogue_wide(const EpilogueArguments& a) {
             found = true;
           }
         if (a.argmax != nullptr) store_bytes(a.argmax + place, best_at);
+      }
+      if (a.residual != nullptr) {
+        Group residual;
+        load_group(static_cast<const Z*>(a.residual) + place, residual);
+        LT_UNROLL
+        for (uint32_t i = 0; i < group_elements; ++i) best[i] += residual[i];
       }
       uint32_t passes = 0;
       LT_UNROLL

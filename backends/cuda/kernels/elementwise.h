@@ -29,6 +29,10 @@
   K(activation_backward, epilogue_backward_wide_f32_bf16, EpilogueBackwardArguments)  \
   K(activation_backward, epilogue_backward_wide_bf16_f32, EpilogueBackwardArguments)  \
   K(activation_backward, epilogue_backward_wide_bf16_bf16, EpilogueBackwardArguments) \
+  K(average_pool, average_pool_f32_f32, AveragePoolArguments)                         \
+  K(average_pool, average_pool_f32_bf16, AveragePoolArguments)                        \
+  K(average_pool, average_pool_bf16_f32, AveragePoolArguments)                        \
+  K(average_pool, average_pool_bf16_bf16, AveragePoolArguments)                       \
   K(column_sums, column_sums_f32, ColumnSumsArguments)                                \
   K(column_sums, column_sums_bf16, ColumnSumsArguments)                               \
   K(column_sums, column_sums_finish, ColumnSumsFinishArguments)                       \
@@ -73,15 +77,16 @@ struct PoolWindow {
   uint32_t kernel, stride, padding;
 };
 
-// y = dropout(relu(max_pool(z + bias))). z is [row][z_height * z_width][z_channels]; the first y_channels are used.
-// y, argmax: [row][y_height * y_width][y_channels]; mask: rows of mask_row_bytes.
+// y = dropout(relu(max_pool(z + bias) + residual)). z is [row][z_height * z_width][z_channels]; the first y_channels are
+// used. y, argmax: [row][y_height * y_width][y_channels]; mask: rows of mask_row_bytes.
 struct EpilogueArguments {
   Rows rows;
   const void* z;
   void* y;
-  const float* bias;  // null: none
-  uint8_t* argmax;    // null: not wanted
-  uint8_t* mask;      // null: not wanted
+  const float* bias;     // null: none
+  const void* residual;  // null: none; of z's type and y's extent, perhaps y itself
+  uint8_t* argmax;       // null: not wanted
+  uint8_t* mask;         // null: not wanted
   const StepState* state;
   PoolWindow pool;
   uint32_t z_height, z_width, z_channels;
@@ -104,6 +109,14 @@ struct EpilogueBackwardArguments {
   uint32_t z_width, z_channels, z_elements;  // elements of one row, z_channels to a pixel
   uint32_t y_height, y_width, y_channels, y_elements;
   float scale;
+};
+
+// y[row][channel] = the mean of x[row][pixel][channel] over the pixels.
+struct AveragePoolArguments {
+  Rows rows;
+  const void* x;
+  void* y;
+  uint32_t pixels, channels;
 };
 
 // partials[part][column] = the sum of dz[row][column] over rows [part * part_rows, + part_rows); the part is blockIdx.y.

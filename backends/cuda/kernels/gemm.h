@@ -128,9 +128,11 @@ struct GemmResult {
   Divisor n_padded_channels;
   // forward
   uint32_t pooled = 0, relu = 0;
-  const float* bias = nullptr;  // null: none
-  uint8_t* argmax = nullptr;    // null: not wanted
-  uint8_t* mask = nullptr;      // null: no dropout, nor what follows
+  const float* bias = nullptr;     // null: none
+  const void* residual = nullptr;  // null: none; [m][n] that are added, perhaps c itself
+  uint32_t residual_bf16 = 0;      // type of the residual; else f32
+  uint8_t* argmax = nullptr;       // null: not wanted
+  uint8_t* mask = nullptr;         // null: no dropout, nor what follows
   const StepState* state = nullptr;
   Divisor y_positions;  // rows of the result that a sample has
   float dropout = 0, dropout_scale = 1;

@@ -1,8 +1,9 @@
-// What happens to finished sums: bias, 2x2 max-pool, ReLU, dropout and its mask, then the store. One thread finishes
-// gemm_group columns of one row of the result: eight channels of a pixel, whose bits of the mask are one byte.
+// What happens to finished sums: bias, residual, 2x2 max-pool, ReLU, dropout and its mask, then the store. One thread
+// finishes gemm_group columns of one row of the result: eight channels of a pixel, whose bits of the mask are one byte.
 #pragma once
 
 #include "backends/cuda/kernels/gemm_mma.cuh"
+#include "backends/cuda/kernels/groups.cuh"
 #include "src/base/philox.h"
 
 namespace lt::cuda {
@@ -55,6 +56,22 @@ LT_DEVICE void store_result(const GemmResult& r, uint32_t row, uint32_t column, 
     LT_UNROLL
     for (uint32_t i = 0; i < gemm_group; ++i)
       if (i < count) to[i] = r.accumulate != 0 ? to[i] + values[i] : values[i];
+  }
+}
+
+// Adds what the thread then overwrites, where the residual is c.
+template <class T>
+LT_DEVICE void add_residual(const GemmResult& r, uint32_t row, uint32_t column, uint32_t count, GroupValues& values) {
+  const T* from = static_cast<const T*>(r.residual) + (uint64_t{row} * r.n + column);
+  if (r.n % gemm_group == 0) {
+    GroupValues others;
+    load_group(from, others);
+    LT_UNROLL
+    for (uint32_t i = 0; i < gemm_group; ++i) values[i] += others[i];
+  } else {
+    LT_UNROLL
+    for (uint32_t i = 0; i < gemm_group; ++i)
+      if (i < count) values[i] += to_float(from[i]);
   }
 }
 
@@ -128,6 +145,12 @@ LT_DEVICE void finish_group(const GemmResult& r, uint32_t row, uint32_t column, 
     }
   }
   if (!stores) return;
+  if (r.residual != nullptr) {
+    if (r.residual_bf16 != 0)
+      add_residual<Bf16>(r, row, column, count, values);
+    else
+      add_residual<float>(r, row, column, count, values);
+  }
   if (r.relu != 0) {
     LT_UNROLL
     for (uint32_t i = 0; i < gemm_group; ++i) values[i] = values[i] < 0 ? 0.0f : values[i];

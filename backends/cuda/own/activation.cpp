@@ -1,4 +1,4 @@
-// Bias, max-pool, ReLU and dropout: behind a library's product, and as an operation of their own.
+// Bias, max-pool, residual, ReLU and dropout: behind a library's product, and as an operation of their own.
 #include "backends/cuda/own/own.h"
 #include "backends/cuda/own/rows.h"
 #include "src/base/philox.h"
@@ -61,6 +61,8 @@ Status check_epilogue(const Op& op) {
   if (z_extent(op).elements() > INT32_MAX / 2 || op.y_extent.elements() > INT32_MAX / 2)
     return fail(Status::unsupported, "%s: samples of %llu values, the CUDA kernels take %d", op.layer.c_str(),
                 static_cast<unsigned long long>(z_extent(op).elements()), INT32_MAX / 2);
+  if (op.residual != no_tensor && (op.has_pool || op.dropout != 0))
+    return fail(Status::unsupported, "%s: a sum with a residual has neither pool nor dropout", op.layer.c_str());
   if (op.has_pool && op.pool.kernel > 16)
     return fail(Status::unsupported, "%s: a pool of %u x %u, the places of its maxima are bytes: 16 x 16 is the largest",
                 op.layer.c_str(), op.pool.kernel, op.pool.kernel);
@@ -76,6 +78,7 @@ Status enqueue_epilogue(const Site& site, const Op& op, const void* z, DType typ
   arguments.z = z;
   arguments.y = site.at<void>(op.y);
   arguments.bias = bias;
+  arguments.residual = site.at<const void>(op.residual);
   arguments.argmax = op.has_pool && site.training ? site.at<uint8_t>(op.argmax) : nullptr;
   arguments.mask = op.dropout != 0 && site.training ? site.at<uint8_t>(op.mask) : nullptr;
   arguments.state = site.state;

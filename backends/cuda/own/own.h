@@ -14,6 +14,7 @@ std::unique_ptr<Kernel> make_own_input(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_sequence_input(const KernelRequest& request);  // y is a sequence, or of words
 std::unique_ptr<Kernel> make_own_activation(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_activation_backward(const KernelRequest& request);
+std::unique_ptr<Kernel> make_own_average_pool(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_softmax_cross_entropy(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_ctc(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_embedding(const KernelRequest& request);  // all three kinds
@@ -32,8 +33,9 @@ Status check_epilogue(const Op& op);
 // `type` f32 or bf16. Libraries want channels in whole 16 bytes: in memory a pixel of z takes `channels` of them, at least
 // as many as z has. All memory is aligned to tensor_alignment.
 
-// y = dropout(relu(max_pool(z + bias))), with argmax and mask where the op has them. `bias` is null where z holds it
-// already or the op has none. Without a pool, z may be y itself where type and channels are the same.
+// y = dropout(relu(max_pool(z + bias) + residual)), with argmax and mask where the op has them. `bias` is null where z
+// holds it already or the op has none. Without a pool, z may be y itself where type and channels are the same. The op's
+// residual, of `type`, may be y.
 Status enqueue_epilogue(const Site& site, const Op& op, const void* z, DType type, uint32_t channels, const float* bias);
 
 // dz = the gradient in front of all that: dropout, ReLU and pool undone, converted from dy's type to `type`; zero in the

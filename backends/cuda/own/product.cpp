@@ -27,11 +27,16 @@ class Product final : public Kernel {
     const bool drops = site.training && op_.dropout > 0;
     GemmResult result;
     if (pool_follows_) {
-      result.c = site.scratch<float>();
+      result.c = site.scratch<std::byte>();
+      result.bf16 = sums_type_ == DType::bf16 ? 1 : 0;
+      if (bias_joined_) result.bias = site.at<const float>(op_.bias);
     } else {
       result.c = site.at<void>(op_.y);
       result.bf16 = site.program->tensors[op_.y].dtype == DType::bf16 ? 1 : 0;
       result.bias = site.at<const float>(op_.bias);
+      result.residual = site.at<const void>(op_.residual);
+      if (result.residual != nullptr)
+        result.residual_bf16 = site.program->tensors[op_.residual].dtype == DType::bf16 ? 1 : 0;
       result.relu = op_.has_relu ? 1 : 0;
       if (op_.has_pool && site.training) result.argmax = site.at<uint8_t>(op_.argmax);
       if (drops && !dropout_after_) {
@@ -46,7 +51,8 @@ class Product final : public Kernel {
     LT_TRY(enqueue_gemm(site.launcher, product_.call(site.samples, site.at<void>(op_.x), site.at<void>(op_.weight), result,
                                                      site.scratch<std::byte>() + sums_bytes_)));
     if (pool_follows_)
-      return enqueue_epilogue(site, op_, result.c, DType::f32, op_.conv_extent.channels, site.at<const float>(op_.bias));
+      return enqueue_epilogue(site, op_, result.c, sums_type_, op_.conv_extent.channels,
+                              bias_joined_ ? nullptr : site.at<const float>(op_.bias));
     if (drops && dropout_after_)
       return enqueue_epilogue(site, *dropout_after_, result.c, site.program->tensors[op_.y].dtype, op_.y_extent.channels,
                               nullptr);
@@ -63,8 +69,11 @@ class Product final : public Kernel {
     GemmConvolution convolution = gemm_convolution(op_);
     convolution.pooled = op_.has_pool && is_two_by_two(op_.pool);
     pool_follows_ = op_.has_pool && !convolution.pooled;
+    // The largest of rounded numbers is the largest one rounded, but which one of equals it was may differ.
+    bias_joined_ = pool_follows_ && request.program->inference;
+    if (bias_joined_) sums_type_ = request.program->tensors[op_.y].dtype;
     if (pool_follows_)
-      sums_bytes_ = align_up(request.micro_batch * op_.conv_extent.elements() * sizeof(float), tensor_alignment);
+      sums_bytes_ = align_up(request.micro_batch * op_.conv_extent.elements() * dtype_bytes(sums_type_), tensor_alignment);
     // A thread that writes the mask's bytes has eight channels of a pixel.
     const bool whole_bytes = convolution.z.channels % gemm_group == 0 || op_.y_extent.height * op_.y_extent.width == 1;
     if (op_.dropout > 0 && !pool_follows_ && !whole_bytes) {
@@ -93,6 +102,8 @@ class Product final : public Kernel {
   GemmProduct product_;
   bool pool_follows_ = false;        // a pool that is not the product's, and all that comes after it
   std::optional<Op> dropout_after_;  // the op with all but its dropout taken away
+  bool bias_joined_ = false;         // to the product all the same
+  DType sums_type_ = DType::f32;     // in front of such a pool
   uint64_t sums_bytes_ = 0;
   char name_[48] = "";
 };
