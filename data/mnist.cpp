@@ -116,14 +116,18 @@ class Mnist final : public Dataset {
                     images_.count);
       }
       std::memcpy(out, images_.elements + uint64_t{indices[i]} * (rows * columns), rows * columns);
-      // Checked when it was opened, and again: the bytes belong to whoever may write the file.
-      const uint8_t label = labels_.elements ? labels_.elements[indices[i]] : 0;
-      if (label >= classes) {
-        return fail(Status::io, "%s: record %u changed to label %u while in use", labels_.file.path().c_str(), indices[i],
-                    label);
-      }
-      labels[i] = label;
+      LT_TRY(read_label(indices[i], &labels[i]));
     }
+    return Status::ok;
+  }
+
+  Status view(uint32_t first, uint32_t n, const void** x, int32_t* labels) const override {
+    LT_TRY(check_sizes());
+    if (first > info_.count || n > info_.count - first)
+      return fail(Status::argument, "%s: samples %u and the %u behind it asked for, has %u", images_.file.path().c_str(),
+                  first, n - 1, images_.count);
+    for (uint32_t i = 0; i < n; ++i) LT_TRY(read_label(first + i, &labels[i]));
+    *x = images_.elements + uint64_t{first} * (rows * columns);
     return Status::ok;
   }
 
@@ -139,6 +143,13 @@ class Mnist final : public Dataset {
   Status check_sizes() const {
     LT_TRY(images_.file.check_size());
     return labels_.elements ? labels_.file.check_size() : Status::ok;
+  }
+
+  // Checked when it was opened, and again: the bytes belong to whoever may write the file.
+  Status read_label(uint32_t index, int32_t* label) const {
+    *label = labels_.elements ? labels_.elements[index] : 0;
+    if (*label < static_cast<int32_t>(classes)) return Status::ok;
+    return fail(Status::io, "%s: record %u changed to label %d while in use", labels_.file.path().c_str(), index, *label);
   }
 
   IdxFile images_, labels_;

@@ -43,6 +43,15 @@ class SyntheticDataset final : public Dataset {
     return Status::ok;
   }
 
+  Status view(uint32_t first, uint32_t n, const void** x, int32_t* labels) const override {
+    if (first > info_.count || n > info_.count - first)
+      return fail(Status::argument, "%s: samples %u and the %u behind it asked for, has %llu", title_, first, n - 1,
+                  static_cast<unsigned long long>(info_.count));
+    for (uint32_t i = 0; i < n; ++i) labels[i] = labels_[first + i];
+    *x = samples_.data() + first * info_.sample_bytes();
+    return Status::ok;
+  }
+
   Status hash(uint8_t out[16]) const override {
     const HashedPart parts[] = {{samples_.data(), samples_.size()}, {labels_.data(), labels_.size()}};
     hash_parts(parts, out);

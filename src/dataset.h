@@ -35,6 +35,13 @@ class Dataset {
   // Copies sample indices[0 .. n) to x (n * sample_bytes) and their labels to labels (n * label_count). Indices are below
   // `count`.
   virtual Status read(const uint32_t* indices, uint32_t n, void* x, int32_t* labels) const = 0;
+  // The same without a copy, where samples first to first + n - 1 lie in memory as `read` would leave them: their place, in
+  // `x`, as long as the data set lives, and their labels. Elsewhere `x` becomes null and nothing else happens.
+  virtual Status view(uint32_t first, uint32_t n, const void** x, int32_t* labels) const {
+    (void)first, (void)n, (void)labels;
+    *x = nullptr;
+    return Status::ok;
+  }
   // The time steps that samples indices[0 .. n) have, at most the extent's height: what lies behind them is padding. Where
   // samples are no sequences, the height.
   virtual Status lengths(const uint32_t* indices, uint32_t n, uint32_t* lengths) const {

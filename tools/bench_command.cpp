@@ -18,6 +18,7 @@
 #include "tools/machine_peak.h"
 #include "tools/terminal.h"
 #include "tools/text.h"
+#include "tools/what.h"
 
 namespace lt::tool {
 namespace {
@@ -50,14 +51,6 @@ struct Arguments {
   bool kernels_named = false, check = true, json = false;
   uint32_t threads = 0, rounds = 20;
 };
-
-// Those of images: the reference takes minutes for a thousand steps of a recurrent layer, whose figure is that of rnn.
-Words built_in_models() {
-  Words names;
-  for (uint32_t index = 0; index < lt_recipe_count(); ++index)
-    if (const std::string name = lt_recipe_name(index); !name.starts_with("rnn/")) names.push_back(name);
-  return names;
-}
 
 [[noreturn]] void reject(const char* option, const std::string& expected, const std::string& found) {
   throw CLI::ValidationError(option, "expected " + expected + ", found '" + found + "'");
@@ -196,7 +189,7 @@ ExitCode run(Arguments arguments) {
   }
   if (const ExitCode code = settle(&arguments); code != ExitCode::ok) return code;
   if (arguments.models.empty()) {
-    arguments.models = built_in_models();
+    arguments.models = recipe_names_for_ops();
     if (arguments.precision == "fp32")
       arguments.models.insert(arguments.models.end(), {bench_gemm_name, bench_recurrent_name});
   }
@@ -234,7 +227,7 @@ void add_bench_command(CLI::App& app, int* exit_code) {
   CLI::App* const ops = bench->add_subcommand(
       "ops", "Time every operation of the built-in models on the CPU, and compare its results with the reference");
   ops->footer(examples);
-  Words models = built_in_models();
+  Words models = recipe_names_for_ops();
   models.insert(models.end(), {bench_gemm_name, bench_recurrent_name});
   const auto read_models = [=](const std::string& text) { arguments->models = parse_words("--model", text, models); };
   ops->add_option_function<std::string>(

@@ -12,6 +12,7 @@
 namespace lt::tool {
 
 bool check_output_path(const char* option, const std::string& path) {
+  if (path.empty()) return true;
   struct stat state {};
   if (stat(path.c_str(), &state) == 0) {
     if (S_ISDIR(state.st_mode)) {

@@ -6,6 +6,7 @@
 namespace lt::tool {
 
 // True where `path` can be expected to be writable: its folder is there and takes files, and the path is no folder itself.
+// True, too, where it is empty: nothing will be written.
 // Otherwise says, on stderr, what is wrong with `option`.
 bool check_output_path(const char* option, const std::string& path);
 

@@ -133,7 +133,7 @@ bool Features::set_up() {
     return status == LT_OK || fail(status, Stage::plan);
   }
   for (const auto& [option, path] : {std::pair("--out", &options_.out), std::pair("--log", &common_.log)}) {
-    if (path->empty() || check_output_path(option, *path)) continue;
+    if (check_output_path(option, *path)) continue;
     code_ = ExitCode::io;
     return false;
   }
@@ -195,6 +195,8 @@ bool Features::open_outputs() {
   log_.plan(plan_.get());
   x_.resize(facts_.plan.batch * facts_.plan.sample_bytes);
   y_.resize(uint64_t{facts_.plan.batch} * facts_.plan.classes);
+  // From here on a signal ends the run in order: there is a file to take away.
+  stop_on_signal(session_.get());
   if (options_.out.empty()) return true;
   npy_ = std::make_unique<NpyFile>(options_.out, facts_.plan.classes);
   return npy_->good() || fail_out();
@@ -251,7 +253,6 @@ bool Features::read_batch(uint64_t first, uint32_t n, uint32_t* got) {
 void Features::steps() {
   const uint32_t batch = facts_.plan.batch, features = facts_.plan.classes;
   memory_.sample();
-  stop_on_signal(session_.get());
   const auto compute = [&](uint32_t n) {
     const lt_status status = lt_session_forward(session_.get(), x_.data(), n, y_.data(), uint64_t{n} * features);
     return status == LT_OK || fail(status, Stage::training);
@@ -351,6 +352,7 @@ int Features::run() {
     steps();
     close();
   }
+  stop_on_signal(nullptr);
   if (!out_.close() && code_ == ExitCode::ok) code_ = ExitCode::io;
   return code_ == ExitCode::ok ? end_.exit_code : static_cast<int>(code_);
 }

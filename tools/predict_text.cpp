@@ -23,8 +23,8 @@ constexpr int32_t start_of_review = 1, unknown_word = 2;
 // Given, or beside the checkpoint, or beside the reviews where a training would look for them.
 bool find_vocabulary(const TextOptions& options, Vocabulary* vocabulary) {
   if (!options.vocabulary.empty()) return vocabulary->read(options.vocabulary);
-  const std::string beside = vocabulary_beside(options.checkpoint);
-  const std::string path = access(beside.c_str(), R_OK) == 0 ? beside : vocabulary_in(data_folder("imdb", ""));
+  std::string path = vocabulary_found_beside(options.checkpoint);
+  if (path.empty()) path = vocabulary_in(data_folder("imdb", ""));
   if (!path.empty()) return vocabulary->read(path);
   complain(
       "the numbers of the words are not known: give the %s that lean-train data prepare imdb writes, with --vocabulary",

@@ -1,11 +1,12 @@
-// A file written beside its place and renamed into it, in one piece or not at all. Owns its descriptor and its temporary
-// file; one thread at a time.
+// A file written beside its place and renamed into it, in one piece or not at all: FileReplacement, for those who write a
+// piece after the other and ask at the end whether all went well. One thread at a time.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
+#include "src/base/file.h"
 #include "tools/data_download.h"
 
 namespace lt::tool {
@@ -14,23 +15,22 @@ namespace lt::tool {
 class Replacement {
  public:
   explicit Replacement(const std::string& path);
-  ~Replacement();
-  Replacement(const Replacement&) = delete;
-  Replacement& operator=(const Replacement&) = delete;
 
-  bool good() const { return error_ == 0; }
+  bool good() const { return why_.empty(); }
+  // After a failure all of these do nothing, and are false.
   bool write(const uint8_t* bytes, size_t n);
   // The first bytes once more: `n` at most as many as were written.
   bool rewrite_head(const uint8_t* bytes, size_t n);
   // Durable, and in place of the old file.
   bool commit();
-  // Why the last call returned false.
-  Fetched failed() const;
+  // What went wrong.
+  Fetched failed() const { return {Fetched::local, why_}; }
 
  private:
-  std::string path_, temporary_;
-  int descriptor_ = -1, error_ = 0;
-  bool done_ = false;
+  bool take(Status status);
+
+  FileReplacement file_;
+  std::string why_;
 };
 
 }  // namespace lt::tool

@@ -1,26 +1,34 @@
 // Counting, ranking, numbering and writing: see review_words.h, which describes the files.
 #include "tools/review_words.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
-#include <cinttypes>
 #include <cstdio>
 #include <numeric>
 #include <string_view>
 #include <unordered_map>
 
+#include "src/base/digest.h"
 #include "tools/keras_words.h"
 #include "tools/replacement.h"
 
 namespace lt::tool {
 
-std::string vocabulary_digits(std::string_view text) {
-  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
-  char digits[33];
-  std::snprintf(digits, sizeof digits, "%016" PRIx64 "%016" PRIx64, hash.high64, hash.low64);
+namespace {
+
+std::string digits_of(const Digest& digest) {
+  uint8_t bytes[16];
+  digest.finish(bytes);
+  std::string digits(digest_digits, '0');
+  digest_text(bytes, digits.data());
   return digits;
+}
+
+}  // namespace
+
+std::string vocabulary_digits(std::string_view text) {
+  Digest digest;
+  digest.update(text.data(), text.size());
+  return digits_of(digest);
 }
 
 namespace {
@@ -30,7 +38,7 @@ constexpr uint64_t words_max = uint64_t{1} << 31;  // of all reviews
 
 struct Hash {
   using is_transparent = void;
-  size_t operator()(std::string_view word) const { return XXH3_64bits(word.data(), word.size()); }
+  size_t operator()(std::string_view word) const { return std::hash<std::string_view>()(word); }
 };
 
 // The words of the set to train on in the order of their first appearance, each with its count, then ranked.
@@ -113,15 +121,13 @@ Fetched write_words(const SplitWords (&splits)[2], size_t different, const std::
                             {"test.words", "U16", test.words.data(), test.words.size(), 2},
                             {"train.labels", "U8", train.labels.data(), train.labels.size(), 1},
                             {"test.labels", "U8", test.labels.data(), test.labels.size(), 1}};
-  XXH3_state_t state;
-  XXH3_128bits_reset(&state);
-  for (const Tensor& tensor : tensors) XXH3_128bits_update(&state, tensor.bytes, tensor.count * tensor.element_bytes);
-  const XXH128_hash_t hash = XXH3_128bits_digest(&state);
+  Digest digest;
+  for (const Tensor& tensor : tensors) digest.update(tensor.bytes, tensor.count * tensor.element_bytes);
   char text[256];
   std::snprintf(text, sizeof text,
                 "{\"__metadata__\":{\"format\":\"lean-train words 1\",\"vocabulary\":\"%u\",\"words\":\"%zu\","
-                "\"xxh3_128\":\"%016" PRIx64 "%016" PRIx64 "\",\"vocabulary_hash\":\"%s\"}",
-                review_vocabulary, different, hash.high64, hash.low64, vocabulary_hash.c_str());
+                "\"xxh3_128\":\"%s\",\"vocabulary_hash\":\"%s\"}",
+                review_vocabulary, different, digits_of(digest).c_str(), vocabulary_hash.c_str());
   std::string header = text;
   size_t at = 0;
   for (const Tensor& tensor : tensors) {

@@ -114,7 +114,7 @@ bool Training::set_up() {
   }
 
   for (const auto& [option, path] : {std::pair("--save", &options_.save), std::pair("--log", &options_.log)}) {
-    if (path->empty() || check_output_path(option, *path)) continue;
+    if (check_output_path(option, *path)) continue;
     code_ = ExitCode::io;
     return false;
   }

@@ -44,6 +44,14 @@ int32_t Vocabulary::number(std::string_view word) const {
 
 std::string vocabulary_beside(const std::string& checkpoint) { return checkpoint + ".words.txt"; }
 
+std::string vocabulary_found_beside(const std::string& checkpoint) {
+  if (const std::string path = vocabulary_beside(checkpoint); is_there(path)) return path;
+  const size_t name = checkpoint.find_last_not_of("0123456789");
+  if (name == std::string::npos || name == 0 || name + 1 == checkpoint.size() || checkpoint[name] != '.') return "";
+  const std::string path = vocabulary_beside(checkpoint.substr(0, name));
+  return is_there(path) ? path : "";
+}
+
 std::string vocabulary_in(const std::string& folder) {
   for (const char* below : {"/", "/aclImdb/", "/imdb/", "/imdb/aclImdb/"}) {
     const std::string path = folder + below + review_vocabulary_name;

@@ -26,8 +26,10 @@ class Vocabulary {
   std::unordered_map<std::string_view, int32_t> numbers_;
 };
 
-// Where a checkpoint has its words, whether they are there or not.
+// Where a checkpoint is to have its words.
 std::string vocabulary_beside(const std::string& checkpoint);
+// Where it has them: there or, for an older one that --keep left (F.2), beside the youngest (F). "" where they are not.
+std::string vocabulary_found_beside(const std::string& checkpoint);
 // The file of words in a folder of data, or one below it where the data set looks; "" where there is none.
 std::string vocabulary_in(const std::string& folder);
 // Puts the words that have this hash beside a checkpoint, unless they are there. What is wrong is said; the training can do

@@ -20,6 +20,10 @@ std::string default_model(const std::string& command);
 std::string model_of_word(const std::string& word);
 // Of all built-in recipes, in the library's order.
 std::vector<std::string> recipe_names();
+// Those whose trainings take least time first: of these most fit into a given one.
+std::vector<std::string> recipe_names_quickest_first();
+// All but the recurrent layers' speed suite, of whose thousand steps the reference device takes minutes.
+std::vector<std::string> recipe_names_for_ops();
 
 // What "mnist" or "rnn/gru-1x320" stands for; a file of TOML where it ends in .toml, or stdin for "-". False, the reason
 // said.

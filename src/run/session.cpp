@@ -51,6 +51,12 @@ Status check_samples(const DatasetInfo& info, const Recipe& recipe) {
   return Status::ok;
 }
 
+bool are_consecutive(const uint32_t* indices, uint32_t n) {
+  for (uint32_t i = 1; i < n; ++i)
+    if (indices[i] != indices[0] + i) return false;
+  return true;
+}
+
 }  // namespace
 
 const char* split_name(Split split) { return split == Split::train ? "training" : "test"; }
@@ -215,12 +221,17 @@ void Session::finish_place(const Course& course, uint32_t samples, Report* repor
   epoch_end_ = EpochEnd::reached;
 }
 
-// The samples indices_[0, run->samples) of the data set into slot 0.
+// The samples indices_[0, run->samples) of the data set, in slot 0 or where they lie.
 Status Session::read_samples(const Dataset& dataset, RunArguments* run) {
   std::byte* const x = executor_->staging(plan_->slot_x[0]);
   auto* const labels = reinterpret_cast<int32_t*>(executor_->staging(plan_->slot_labels[0]));
-  LT_TRY(dataset.read(indices_.data(), run->samples, x, labels));
-  run->x = x;
+  run->x = nullptr;
+  if (are_consecutive(indices_.data(), run->samples))
+    LT_TRY(dataset.view(indices_[0], run->samples, &run->x, labels));
+  if (run->x == nullptr) {
+    LT_TRY(dataset.read(indices_.data(), run->samples, x, labels));
+    run->x = x;
+  }
   run->labels = labels;
   if (plan_->slot_lengths != no_tensor && dataset.info().has_lengths) {
     auto* const lengths = reinterpret_cast<uint32_t*>(executor_->staging(plan_->slot_lengths));
@@ -242,12 +253,13 @@ Status Session::step(Report* report) {
   const Course course = this->course();
   const uint32_t n = std::min(course.batch, course.epoch_samples - position_);
   const Shuffle shuffle(plan_->seed, epoch_ + 1, course.count);
+  const bool shuffled = shuffles();
   LT_TRY(train_batch(
       n,
       [&](uint32_t first, uint32_t samples, RunArguments* run) {
         for (uint32_t i = 0; i < samples; ++i) {
           const uint32_t at = position_ + first + i;
-          indices_[i] = place(Split::train, plan_->shuffle ? shuffle.at(at) : at);
+          indices_[i] = place(Split::train, shuffled ? shuffle.at(at) : at);
         }
         return gather(*dataset, run);
       },

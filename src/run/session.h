@@ -100,6 +100,8 @@ class Session {
     uint32_t count, batch, epoch_samples;
   };
   Course course() const;
+  // A batch of all samples is the same in any order, and read fastest in the file's.
+  bool shuffles() const { return plan_->shuffle && plan_->recipe.batch != 0; }
   Status find_bad(Split split, const Dataset& dataset);
   // Samples of a bound set that are not left out, and where the k-th of them stands in the set.
   uint32_t sample_count(Split split) const;

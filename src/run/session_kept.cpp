@@ -25,7 +25,7 @@ Status Session::train_kept(uint64_t most, Report* report) {
   const Course course = this->course();
   const uint32_t left = course.epoch_samples - position_;
   const auto steps = static_cast<uint32_t>(std::min<uint64_t>(most, divide_up(left, course.batch)));
-  KeptBatches batches{Split::train, epoch_ + 1, plan_->shuffle, position_, course.batch, steps};
+  KeptBatches batches{Split::train, epoch_ + 1, shuffles(), position_, course.batch, steps};
   RunArguments run = arguments(std::min(plan_->program.micro_batch, course.batch), 0, course.batch, true);
   const double start = now_seconds();
   KeptResult result;

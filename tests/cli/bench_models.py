@@ -110,6 +110,15 @@ class BenchModels(Case):
         self.assertEqual(json.loads(done.stdout)["rows"][0]["status"], "unavailable")
         self.assertIn("nothing could be measured: ", done.stderr)
 
+    def test_every_model(self):
+        """On small batches: each has its row as the schema says. The rows come as they do where none is named."""
+        found = json.loads(self.bench("--batch", "1", "--steps", "1", "--warm-up", "1", "-r", "1", "--no-peak", "--within", "10000", "-o", "json"))
+        VALIDATOR.validate(found)
+        self.assertEqual({(row["model"], row["status"]) for row in found["rows"] if row["status"] != "measured"}, set())
+        names = [row["model"] for row in found["rows"]]
+        self.assertEqual((len(set(names)), names[0], names[-1]), (len(names), "mnist/cnn-same", "rnn/bilstm-4x320-ctc"))
+        self.assertLess(names.index("cifar10"), names.index("resnet50"))
+
     def test_no_time(self):
         done = run("bench", "mnist/linear", "mnist/nn", "--within", "0.5", "--no-peak", "-r", "1", "-o", "json")  # too little to start anything
         self.assertEqual(done.returncode, 2, done.stderr)

@@ -7,7 +7,7 @@ LEAN_TRAIN_KILLS says how often a training is killed (12).
 """
 import json, os, random, re, resource, shlex, signal, subprocess, time, unittest
 
-from case import PATIENCE_SECONDS, PROGRAM, Case, environment, run
+from case import PATIENCE_SECONDS, PROGRAM, Case, environment, numbers, run
 
 KILLS = int(os.environ.get("LEAN_TRAIN_KILLS", "12"))
 # A model of digits whose step takes no time, so that most of a training is saving.
@@ -89,6 +89,15 @@ class Checkpoints(Case):
         # Steps and epochs count from the beginning: nothing is left.
         self.assertIn("nothing is left to do", self.does("mnist", "--resume", self.path("part"), "--epochs", "2").stderr)
         self.assertIn("nothing is left to do", self.does("mnist", "--resume", self.path("part"), "--steps", "5").stderr)
+
+    def test_a_batch_of_all_samples_has_no_order(self):
+        with open(self.recipe, "w") as file: file.write(TINY.replace("batch = 8", 'batch = "all"'))
+        for name, more in (("shuffled", ()), ("plain", ("--no-shuffle",))):
+            self.does("train", self.recipe, "--steps", "2", "--save", self.path(name), "--quiet", *more)
+        self.assertEqual(numbers(self.path("shuffled")), numbers(self.path("plain")))
+        for name, more in (("shuffled", ()), ("plain", ("--no-shuffle",))):
+            self.does("train", self.recipe, "--steps", "2", "--batch", "64", "--save", self.path(name), "--quiet", *more)
+        self.assertNotEqual(numbers(self.path("shuffled")), numbers(self.path("plain")), "smaller ones have one")
 
     def test_the_best_accuracy_is_that_of_the_whole_training(self):
         """And not of what was done since the last --resume."""

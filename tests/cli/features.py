@@ -93,13 +93,19 @@ class Features(Case):
         if not os.path.exists(self.path("run.jsonl")): return False
         with open(self.path("run.jsonl")) as log: return '"type":"step"' in log.read()
 
-    def test_a_stop_leaves_no_file(self):
+    def has_begun_to_write(self):
+        return any(".npy.tmp." in name for name in os.listdir(self.folder))
+
+    def test_a_stop_leaves_no_file(self): self.stop_when(self.has_a_step)
+    def test_a_stop_before_the_first_batch_leaves_no_file(self): self.stop_when(self.has_begun_to_write, batch=8)
+
+    def stop_when(self, it_is_time, batch=1):
         out = self.path("features.npy")
-        process = subprocess.Popen([PROGRAM, "resnet50", "--batch", "1", "--steps", "100000", "--out", out, "--log", self.path("run.jsonl")],
+        process = subprocess.Popen([PROGRAM, "resnet50", "--batch", str(batch), "--steps", "100000", "--out", out, "--log", self.path("run.jsonl")],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
-        while not self.has_a_step():
-            self.assertIsNone(process.poll(), "it ended before its first step")
-            time.sleep(0.05)
+        while not it_is_time():
+            self.assertIsNone(process.poll(), "it ended too early")
+            time.sleep(0.001)
         process.send_signal(signal.SIGINT)
         self.assertIn("--out was not written", process.communicate(timeout=120)[1])
         self.assertEqual(process.returncode, 130)

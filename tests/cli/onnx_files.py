@@ -175,6 +175,23 @@ class Onnx(Case):
         numpy.testing.assert_allclose(outputs[:, -1], self.predicted("--data", self.folder), rtol=0, atol=TOLERANCE)
         numpy.testing.assert_allclose(outputs.sum(-1), 1, atol=1e-5)
 
+    def test_features_of_a_state_dict(self):
+        """Batch norms, blocks with a sum, both pools: a small ResNet's weights as torchvision names them, and what PyTorch computed."""
+        golden = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../golden/resnet.safetensors")
+        with open(golden, "rb") as file: header = file.read()
+        recipe = json.loads(header[8:8 + int.from_bytes(header[:8], "little")])["__metadata__"]["recipe"]
+        with open(self.path("resnet.toml"), "w") as file: file.write(recipe)
+        self.refused(7, ["--model"], "export", golden, "-o", self.onnx)
+        self.refused(2, ["alexnet"], "export", golden, "-o", self.onnx, "--model", "alexnet")
+        done = self.ok(run("export", golden, "--model", self.path("resnet.toml"), "-o", self.onnx))
+        self.assertIn("left out: 19 tensors", done.stderr)
+        model = onnx.load(self.onnx)
+        onnx.checker.check_model(model, full_check=True)
+        self.assertLessEqual({"Conv", "Relu", "Add", "MaxPool", "GlobalAveragePool"}, {node.op_type for node in model.graph.node})
+        about = tensors(golden)
+        features = onnxruntime.InferenceSession(self.onnx, providers=["CPUExecutionProvider"]).run(["features"], {"input": about["x"]})[0]
+        numpy.testing.assert_allclose(features, about["features"], rtol=0, atol=1e-4 * numpy.abs(about["features"]).max())
+
     def test_what_it_says_of_itself(self):
         self.train("mnist", "--model", "nn", "--steps", "4", "--precision", "bf16")
         self.export()

@@ -143,6 +143,9 @@ class Reviews(Case):
         self.ok(run("imdb", "--device", "reference", "--data", data, "--steps", "1", "--save", self.path("weights")))
         self.assertEqual(read(self.path("weights.words.txt")), read(data + "/imdb-words.txt"))
         beside = self.ok(run("predict", self.path("weights"), "--data", "-", "--device", "reference", input="A superb film, unheardof.")).stdout
+        os.link(self.path("weights"), self.path("weights.2"))  # as --keep leaves an older one
+        older = self.ok(run("predict", self.path("weights.2"), "--data", "-", "--device", "reference", input="A superb film, unheardof.")).stdout
+        self.assertEqual(older, beside)
         os.remove(self.path("weights.words.txt"))
         result = run("predict", self.path("weights"), "--data", "-", "--device", "reference", input="a superb film")
         self.assertEqual(result.returncode, 3)

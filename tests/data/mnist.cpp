@@ -79,6 +79,14 @@ TEST_F(Mnist, GivesTheSamplesThatItIsAskedFor) {
     EXPECT_EQ(labels[i], static_cast<int32_t>(indices[i] % 10));
     EXPECT_EQ(std::memcmp(&x[i * 784], file.data() + 16 + indices[i] * 784, 784), 0) << "index " << indices[i];
   }
+  const void* place = nullptr;
+  ASSERT_TRUE(ok(dataset_->view(11, 19, &place, std::vector<int32_t>(19).data())));
+  int32_t two[2];
+  ASSERT_TRUE(ok(dataset_->view(28, 2, &place, two)));
+  EXPECT_EQ(std::memcmp(place, file.data() + 16 + 28 * 784, 2 * 784), 0);
+  EXPECT_EQ(two[0], 8);
+  EXPECT_EQ(two[1], 9);
+  EXPECT_EQ(dataset_->view(29, 2, &place, two), Status::argument);
   const uint32_t past = 30;
   EXPECT_EQ(dataset_->read(&past, 1, x.data(), labels), Status::argument);
   ASSERT_TRUE(ok(open(Split::test)));

@@ -101,6 +101,17 @@ TEST_P(Synthetic, IsTheSameEverywhere) {
   EXPECT_NE(hash(Split::test, 2), hash(Split::test, 1));
 }
 
+TEST_P(Synthetic, IsSeenWhereItLies) {
+  const auto dataset = open(Split::test, 1);
+  const Samples samples = all(Split::test, 1);
+  const void* place = nullptr;
+  std::vector<int32_t> labels(3);
+  ASSERT_TRUE(ok(dataset->view(samples.count - 3, 3, &place, labels.data()))) << last_error();
+  EXPECT_EQ(std::memcmp(place, &samples.x[(samples.count - 3) * bytes_], 3 * bytes_), 0);
+  EXPECT_TRUE(std::equal(labels.begin(), labels.end(), samples.labels.end() - 3));
+  EXPECT_EQ(dataset->view(samples.count - 2, 3, &place, labels.data()), Status::argument);
+}
+
 TEST_P(Synthetic, NoPictureComesTwice) {
   const Samples train = all(Split::train, 1), test = all(Split::test, 1);
   std::set<std::string> seen;

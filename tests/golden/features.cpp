@@ -21,6 +21,11 @@ struct SessionFree {
   void operator()(lt_session* session) const { lt_session_free(session); }
 };
 
+struct Opened {
+  std::unique_ptr<lt_plan, PlanFree> plan;
+  std::unique_ptr<lt_session, SessionFree> session;  // before the plan, which it stands on, is freed
+};
+
 class Features : public testing::Test {
  protected:
   const std::string path = std::string(LT_GOLDEN_FOLDER) + "/resnet.safetensors";
@@ -30,9 +35,7 @@ class Features : public testing::Test {
   const std::vector<float> expected = golden.read<float>("features");
   const uint32_t samples = static_cast<uint32_t>(golden.shape("features")[0]);
 
-  // The largest distance of a picture's features from PyTorch's, by their length; negative where the machine lacks what is
-  // asked for.
-  double distance(const char* device, const char* kernels, const char* precision, uint32_t batch) {
+  lt_status open(const char* device, const char* kernels, const char* precision, uint32_t batch, Opened* opened) {
     lt_config config;
     lt_config_init(&config);
     config.recipe = recipe.c_str();
@@ -40,14 +43,27 @@ class Features : public testing::Test {
     config.kernels = kernels;
     config.precision = precision;
     config.batch = batch;
-    lt_plan* made = nullptr;
-    const lt_status status = lt_plan_create(&config, &made);
-    const std::unique_ptr<lt_plan, PlanFree> plan(made);
+    lt_plan* plan = nullptr;
+    lt_session* session = nullptr;
+    lt_status status = lt_plan_create(&config, &plan);
+    opened->plan.reset(plan);
+    if (status == LT_OK) status = lt_session_create(plan, nullptr, 0, &session);
+    opened->session.reset(session);
+    return status;
+  }
+  // On what the machine takes by itself, with the recipe's batch.
+  void open(const char* device, Opened* opened) {
+    ASSERT_EQ(open(device, nullptr, nullptr, 0, opened), LT_OK) << lt_last_error();
+  }
+
+  // The largest distance of a picture's features from PyTorch's, by their length; negative where the machine lacks what is
+  // asked for.
+  double distance(const char* device, const char* kernels, const char* precision, uint32_t batch) {
+    Opened opened;
+    const lt_status status = open(device, kernels, precision, batch, &opened);
     if (status == LT_ERR_DEVICE || status == LT_ERR_UNSUPPORTED) return -1;
     EXPECT_EQ(status, LT_OK) << lt_last_error();
-    lt_session* begun = nullptr;
-    EXPECT_EQ(lt_session_create(plan.get(), nullptr, 0, &begun), LT_OK) << lt_last_error();
-    const std::unique_ptr<lt_session, SessionFree> session(begun);
+    const auto& session = opened.session;
     uint32_t ignored = 0;
     EXPECT_EQ(lt_session_load_weights(session.get(), path.c_str(), &ignored), LT_OK) << lt_last_error();
     EXPECT_EQ(ignored, 4u + 15) << "x, features and fc.*, and num_batches_tracked of each norm";
@@ -80,16 +96,9 @@ TEST_F(Features, AreThoseOfPyTorch) {
 }
 
 TEST_F(Features, OfNewWeightsAreNew) {
-  lt_config config;
-  lt_config_init(&config);
-  config.recipe = recipe.c_str();
-  config.device = "cpu";
-  lt_plan* made = nullptr;
-  ASSERT_EQ(lt_plan_create(&config, &made), LT_OK) << lt_last_error();
-  const std::unique_ptr<lt_plan, PlanFree> plan(made);
-  lt_session* begun = nullptr;
-  ASSERT_EQ(lt_session_create(plan.get(), nullptr, 0, &begun), LT_OK) << lt_last_error();
-  const std::unique_ptr<lt_session, SessionFree> session(begun);
+  Opened opened;
+  ASSERT_NO_FATAL_FAILURE(open("cpu", &opened));
+  const auto\& session = opened.session;
   std::vector<float> drawn(expected.size()), loaded(expected.size());
   ASSERT_EQ(lt_session_forward(session.get(), x.data(), samples, drawn.data(), drawn.size()), LT_OK) << lt_last_error();
   ASSERT_EQ(lt_session_load_weights(session.get(), path.c_str(), nullptr), LT_OK) << lt_last_error();
@@ -99,16 +108,9 @@ TEST_F(Features, OfNewWeightsAreNew) {
 }
 
 TEST_F(Features, AreAllThatAModelForInferenceHas) {
-  lt_config config;
-  lt_config_init(&config);
-  config.recipe = recipe.c_str();
-  config.device = "reference";
-  lt_plan* made = nullptr;
-  ASSERT_EQ(lt_plan_create(&config, &made), LT_OK) << lt_last_error();
-  const std::unique_ptr<lt_plan, PlanFree> plan(made);
-  lt_session* begun = nullptr;
-  ASSERT_EQ(lt_session_create(plan.get(), nullptr, 0, &begun), LT_OK) << lt_last_error();
-  const std::unique_ptr<lt_session, SessionFree> session(begun);
+  Opened opened;
+  ASSERT_NO_FATAL_FAILURE(open("reference", &opened));
+  const auto\& session = opened.session;
   lt_report report{};
   report.size = sizeof report;
   const uint8_t label = 0;

@@ -36,6 +36,8 @@ MAY_INCLUDE = {
     "tools/": ["src/lean_train.h"],
     "tools/selftest": ["src/lean_train.h", "src/base/", *CONTRACTS, "tools/"],  # cases of operations, shared with tests/ops
     "tools/onnx/": ["src/lean_train.h", "src/base/", "src/op.h", "src/plan/recipe.h", "tools/"],  # layers, one by one
+    "tools/replacement": ["src/base/", "tools/"],  # files that take their place whole, as checkpoints do
+    "tools/review_words": ["src/base/digest.h", "tools/"],
     "tools/bench_ops": ["src/lean_train.h", "src/backend.h", "src/base/", "src/plan/", "src/run/region.h", "tools/"],  # times the operations of plans
     "tools/bench_gemm": ["src/base/", "src/run/region.h", "backends/cpu/highway/gemm.h", "backends/cpu/thread_pool.h", "tools/"],
     "tools/bench_recurrent": ["src/base/", "src/run/region.h", "backends/cpu/highway/carver.h", "backends/cpu/highway/recurrent.h", "backends/cpu/thread_pool.h", "tools/"],

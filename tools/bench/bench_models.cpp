@@ -120,7 +120,7 @@ ExitCode verdict(const BenchResult& result) {
 
 ExitCode run(Arguments arguments) {
   const bool named = !arguments.lists.models.empty();
-  if (!named) arguments.lists.models = recipe_names();
+  if (!named) arguments.lists.models = recipe_names_quickest_first();
   BenchRequest request;
   request.configurations = combinations(arguments.lists);
   if (arguments.in_this_process) return measure(request.configurations[0], arguments.options);
@@ -146,8 +146,9 @@ void add_bench_models(CLI::App* bench, int* exit_code) {
     return true;
   };
   bench
-      ->add_option("WHAT", read_models,
-                   "Models, as " + CLI::detail::join(recipe_names(), ", ") + " [all that fit into five minutes]")
+      ->add_option(
+          "WHAT", read_models,
+          "Models, as " + CLI::detail::join(recipe_names(), ", ") + " [all that fit into five minutes, the quickest first]")
       ->type_name("")
       ->expected(0, -1)
       ->allow_extra_args();

@@ -46,7 +46,7 @@ ExitCode compare(Arguments* arguments) {
         "--precision fp32,bf16 or --threads 1,2");
     return ExitCode::usage;
   }
-  if (!training.log.empty() && !check_output_path("--log", training.log)) return ExitCode::io;
+  if (!check_output_path("--log", training.log)) return ExitCode::io;
   ExitCode code = comparison.set_up();
   if (code == ExitCode::ok) code = comparison.run();
   if (code != ExitCode::ok) return code;

@@ -34,7 +34,7 @@ class Builder {
       : recipe_(recipe), classes_(classes), session_(session), file_(*file) {}
 
   lt_status build(std::string* why) {
-    for (const char* name : {onnx_input, onnx_lengths, onnx_logits, onnx_probabilities}) file_.fresh(name);
+    for (const char* name : {onnx_input, onnx_lengths, onnx_logits, onnx_probabilities, onnx_features}) file_.fresh(name);
     file_.input(onnx_input, input_type(recipe_), input_shape(recipe_), onnx_input_text(recipe_));
     x_ = onnx_input;
     is_sequence_ = recipe_.sequences;
@@ -42,7 +42,15 @@ class Builder {
     recipe_.vocabulary != 0 ? words() : numbers();
     for (const Layer& layer : recipe_.layers)
       if (const lt_status status = add(layer, why)) return status;
-    finish();
+    if (!recipe_.inference) {
+      finish();
+    } else if (is_image_) {
+      *why = "its last layer, \"" + recipe_.layers.back().name + "\", gives images, where features are expected";
+      return LT_ERR_UNSUPPORTED;
+    } else {
+      file_.node_to("Identity", onnx_features, {x_});
+      file_.output(onnx_features, OnnxType::f32, {0, classes_}, "What the last layer gives.");
+    }
     return LT_OK;
   }
 
@@ -88,7 +96,16 @@ class Builder {
       case LayerKind::embedding:
         x_ = file_.node("Gather", layer.name, {weight(layer.name + ".weight"), x_}, {{"axis", int64_t{0}}});
         return LT_OK;
-      case LayerKind::conv2d: convolution(layer); return LT_OK;
+      case LayerKind::conv2d: x_ = convolution(layer.name, layer.window, x_); return LT_OK;
+      case LayerKind::batch_norm: return LT_OK;  // in the convolution's weight and bias
+      case LayerKind::bottleneck:
+        for (uint32_t block = 0; block < layer.blocks; ++block) bottleneck(layer, block);
+        return LT_OK;
+      case LayerKind::average_pool:
+        x_ = file_.node("GlobalAveragePool", layer.name + ".pixels", {x_});
+        x_ = file_.node("Flatten", layer.name, {x_}, {{"axis", int64_t{1}}});
+        is_image_ = false;
+        return LT_OK;
       case LayerKind::max_pool: pool(layer); return LT_OK;
       case LayerKind::relu: x_ = file_.node("Relu", layer.name, {x_}); return LT_OK;
       case LayerKind::dropout: return LT_OK;
@@ -98,27 +115,36 @@ class Builder {
         for (uint32_t depth = 0; depth < layer.layers; ++depth) recurrent(layer, depth);
         return LT_OK;
       case LayerKind::last_step: last_step(layer); return LT_OK;
-      default: break;
     }
-    *why = std::string("layer \"") + layer.name + "\" is a " + layer_kind_name(layer.kind) + ", which is not exported yet";
+    *why = std::string("layer \"") + layer.name + "\" is a " + layer_kind_name(layer.kind) + ", which is not exported";
     return LT_ERR_UNSUPPORTED;
   }
 
-  void convolution(const Layer& layer) {
-    const int64_t kernel = layer.window.kernel, stride = layer.window.stride, padding = layer.window.padding;
-    std::vector<std::string> inputs = {x_, weight(layer.name + ".weight")};
-    if (layer.bias) inputs.push_back(weight(layer.name + ".bias"));
-    x_ = file_.node("Conv", layer.name, inputs,
-                    {{"kernel_shape", std::vector<int64_t>{kernel, kernel}},
-                     {"strides", std::vector<int64_t>{stride, stride}},
-                     {"pads", std::vector<int64_t>{padding, padding, padding, padding}}});
+  static std::vector<OnnxAttribute> window_attributes(const Window& window) {
+    const int64_t kernel = window.kernel, stride = window.stride, padding = window.padding;
+    return {{"kernel_shape", std::vector<int64_t>{kernel, kernel}},
+            {"strides", std::vector<int64_t>{stride, stride}},
+            {"pads", std::vector<int64_t>{padding, padding, padding, padding}}};
   }
 
-  void pool(const Layer& layer) {
-    const int64_t kernel = layer.window.kernel, stride = layer.window.stride;
-    x_ = file_.node(
-        "MaxPool", layer.name, {x_},
-        {{"kernel_shape", std::vector<int64_t>{kernel, kernel}}, {"strides", std::vector<int64_t>{stride, stride}}});
+  // With a bias where the session has one: of the layer, or of the batch norm behind it.
+  std::string convolution(const std::string& name, const Window& window, const std::string& x) {
+    std::vector<std::string> inputs = {x, weight(name + ".weight")};
+    if (has(name + ".bias")) inputs.push_back(weight(name + ".bias"));
+    return file_.node("Conv", name, inputs, window_attributes(window));
+  }
+
+  void pool(const Layer& layer) { x_ = file_.node("MaxPool", layer.name, {x_}, window_attributes(layer.window)); }
+
+  // As src/plan/join_bottleneck.cpp has it.
+  void bottleneck(const Layer& layer, uint32_t block) {
+    const std::string name = layer.name + "." + std::to_string(block), residual = name + ".downsample.0";
+    const uint32_t stride = block == 0 ? layer.window.stride : 1;
+    const std::string summand = has(residual + ".weight") ? convolution(residual, {1, stride, 0}, x_) : x_;
+    x_ = file_.node("Relu", name + ".relu1", {convolution(name + ".conv1", {1, 1, 0}, x_)});
+    x_ = file_.node("Relu", name + ".relu2", {convolution(name + ".conv2", {3, stride, 1}, x_)});
+    x_ = file_.node("Add", name + ".sum", {convolution(name + ".conv3", {1, 1, 0}, x_), summand});
+    x_ = file_.node("Relu", name, {x_});
   }
 
   // The weight stays as PyTorch has it, [out][in]. Steps of sequences are rows like samples.
@@ -204,6 +230,12 @@ class Builder {
     file_.output(onnx_probabilities, OnnxType::f32, shape,
                  ctc ? "The classes' probabilities at each step; class 0 is CTC's blank." : "The classes' probabilities.");
     file_.output(onnx_logits, OnnxType::f32, shape, "The probabilities before their softmax.");
+  }
+
+  bool has(const std::string& name) {
+    uint64_t dims[4] = {};
+    uint32_t rank = 0;
+    return lt_session_tensor_shape(session_, name.c_str(), dims, &rank) == LT_OK;
   }
 
   OnnxShape shape_of(const std::string& name) {

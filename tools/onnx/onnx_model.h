@@ -2,7 +2,8 @@
 // bytes [N, channels, rows, columns], sequences [N, steps, features] or words [N, steps]; scaling them, and the lengths of
 // texts, are part of the graph. Sequences that may be shorter have a second input, `lengths` [N]: the steps of each.
 // Outputs are `logits` and `probabilities`, their softmax: [N, classes], or [N, steps, classes] where every step is
-// classified. Dropout is left out, as in every use of a trained model. Used by the main thread.
+// classified. A model for inference alone has one output, `features` [N, features], and its batch norms in the weights and
+// biases of its convolutions. Dropout is left out, as in every use of a trained model. Used by the main thread.
 #pragma once
 
 #include <string>
@@ -14,7 +15,7 @@
 namespace lt::tool {
 
 inline constexpr const char *onnx_input = "input", *onnx_lengths = "lengths", *onnx_logits = "logits",
-                            *onnx_probabilities = "probabilities";
+                            *onnx_probabilities = "probabilities", *onnx_features = "features";
 
 // Fills `file`, whose weights are fetched from the session when it is written: the session has to outlive that. `why` is
 // the sentence of LT_ERR_UNSUPPORTED, a layer for which ONNX has no words here.

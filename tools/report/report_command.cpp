@@ -62,7 +62,7 @@ ExitCode report(const Arguments& arguments) {
     return ExitCode::usage;
   }
   const bool to_stdout = arguments.page == "-";
-  if (!arguments.page.empty() && !to_stdout && !check_output_path("--output", arguments.page)) return ExitCode::io;
+  if (!to_stdout && !check_output_path("--output", arguments.page)) return ExitCode::io;
   std::vector<Run> runs;
   for (const std::string& log : arguments.logs)
     if (const ExitCode code = read_runs(log, &runs); code != ExitCode::ok) return code;
