@@ -13,14 +13,16 @@ from gpu_peer import Peer
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODELS = {  # epochs of one sample; training samples of the published set
     "cnn-same": (1, 60000), "cifar10": (1, 50000), "cnn-valid": (30, 60000), "linear": (200, 60000), "nn": (200, 60000),
-    "imdb": (1, 25000), "gru-1x320": (20, 25), "lstm-1x320": (20, 25), "bilstm-4x320": (4, 25), "bilstm-4x320-ctc": (4, 25),
+    "imdb": (1, 25000), "resnet50": (1, 40 * 256), "gru-1x320": (20, 25), "lstm-1x320": (20, 25), "bilstm-4x320": (4, 25), "bilstm-4x320-ctc": (4, 25),
 }
 RNN = [name for name in MODELS if "1x320" in name or "4x320" in name]  # one batch of sequences, which the program makes itself
+INFERENCE = {"resnet50": 256}  # pictures a batch: computed, not trained; an epoch is a pass over the built-in ones
+QUICK_BATCH = 2
 RECIPES = {"cifar10": ("cifar10", "synthetic-images")}
 SANITIZED = [  # tool, tests of operations, seconds
     ("memcheck", "*gpu_own_*", 35), ("racecheck", "*gpu_own_*", 30), ("memcheck", "*gpu_cudnn_*", 15),
 ]
-TESTS = {"ops": 70, "lists": 15, "training": 90, "sequences": 60, "memory": 30}  # seconds
+TESTS = {"ops": 70, "lists": 15, "training": 90, "sequences": 60, "features": 20, "memory": 30}  # seconds
 QUICK_SHARE = 100
 FACTS = ["name", "driver_version", "memory.total", "memory.used", "compute_mode", "persistence_mode", "pstate", "clocks.sm", "clocks.mem",
          "clocks.max.sm", "clocks.max.mem", "power.draw", "power.limit", "temperature.gpu"]
@@ -128,22 +130,40 @@ class Bench:
 
     # ---- the table
 
-    def ours(self, model, precision, kernels, repeats):
-        """Seconds of `epochs` epochs, `repeats` samples behind one epoch that is not counted."""
-        epochs, _ = self.scaled(model)
+    def logged(self, command, precision, kernels):
+        """The records of a run of lean-train, or why there are none."""
         log = os.path.join(self.folder.name, "run.jsonl")
-        of_model = [model] if model in ("cifar10", "imdb") else ["rnn" if model in RNN else "mnist", "--model", model]
-        command = [self.program("lean-train"), *of_model, "--device",
-                   self.options.device, "--precision", precision, "--kernels", kernels, "--epochs", str(1 + epochs * repeats), "--log", log, "--quiet"]
-        has_data = model not in RNN and (model != "imdb" or os.path.exists(os.path.join(self.options.data or "", "imdb")))
-        if self.options.data and has_data: command += ["--data", self.options.data]
-        status, output = self.run(command, 60)
-        if status != 0: return {"error": f"exit status {status}: {output.strip()[-300:]}"}
+        status, output = self.run([self.program("lean-train"), *command, "--device", self.options.device, "--precision", precision,
+                                   "--kernels", kernels, "--log", log, "--quiet"], 60)
+        if status != 0: return None, f"exit status {status}: {output.strip()[-300:]}"
         with open(log) as file:
             records = [json.loads(line) for line in file]
-        run, end = records[0], records[-1]
         if self.report["program"] is None:
-            self.report["program"] = {key: run[key] for key in ("version", "commit", "device_name", "threads")}
+            self.report["program"] = {key: records[0][key] for key in ("version", "commit", "device_name", "threads")}
+        return records, None
+
+    def ours_computed(self, model, precision, kernels):
+        """Seconds of all batches, from bytes in the host's memory to features there; the first one is computed twice and counted once."""
+        _, pictures = self.scaled(model)
+        batch = self.batch(model)
+        records, error = self.logged([model, "--batch", str(batch), "--steps", str(pictures // batch)], precision, kernels)
+        if error: return {"error": error}
+        run, end = records[0], records[-1]
+        return {"samples": [sum(record["seconds"] for record in records if record["type"] == "step")], "train_samples": end["images"],
+                "batch": batch, **{key: end[key] for key in ("first_step_seconds", "peak_rss_bytes")}, "process_seconds": end["seconds"],
+                **{key: run[key] for key in ("data", "kernels", "arena_bytes")}}
+
+    def ours(self, model, precision, kernels, repeats):
+        """Seconds of `epochs` epochs, `repeats` samples behind one epoch that is not counted."""
+        if model in INFERENCE: return self.ours_computed(model, precision, kernels)
+        epochs, _ = self.scaled(model)
+        of_model = [model] if model in ("cifar10", "imdb") else ["rnn" if model in RNN else "mnist", "--model", model]
+        command = [*of_model, "--epochs", str(1 + epochs * repeats)]
+        has_data = model not in RNN and (model != "imdb" or os.path.exists(os.path.join(self.options.data or "", "imdb")))
+        if self.options.data and has_data: command += ["--data", self.options.data]
+        records, error = self.logged(command, precision, kernels)
+        if error: return {"error": error}
+        run, end = records[0], records[-1]
         seconds = [record["seconds"] for record in records if record["type"] == "epoch"][1:]
         return {"samples": [sum(seconds[i * epochs:(i + 1) * epochs]) for i in range(repeats)], "first_step_seconds": end["first_step_seconds"],
                 "process_seconds": end["seconds"], "train_samples": run["train_samples"], "data": run["data"], "kernels": run["kernels"],
@@ -153,18 +173,24 @@ class Bench:
         epochs, samples = self.scaled(model)
         if self.peer is None: return {"error": "PyTorch does not run here"}
         return self.peer.ask({"model": model, "precision": precision, "mode": mode, "samples": row.get("train_samples", samples),
-                              "epochs": epochs, "repeats": repeats, "warm": 1}, min(60, self.left()))
+                              "epochs": epochs, "repeats": repeats, "warm": 1, **({"batch": self.batch(model)} if model in INFERENCE else {})},
+                             min(120 if model in INFERENCE else 60, self.left()))  # fifty layers take torch.compile a minute
 
     def scaled(self, model):
         epochs, samples = MODELS[model]
         if not self.options.quick: return epochs, samples
+        if model in INFERENCE: return epochs, 2 * QUICK_BATCH
         return min(epochs, 2), samples if model in RNN else max(samples // QUICK_SHARE, 1)
+
+    def batch(self, model):
+        return QUICK_BATCH if self.options.quick else INFERENCE[model]
 
     def table(self):
         options, rows = self.options, {}
         for precision in options.precisions:
             for model in options.models:
-                rows[model, precision] = {"model": model, "precision": precision, "epochs": self.scaled(model)[0], "entries": {}}
+                rows[model, precision] = {"model": model, "precision": precision, "epochs": self.scaled(model)[0], "entries": {},
+                                          **({"batch": self.batch(model)} if model in INFERENCE else {})}
         self.report["table"] = list(rows.values())
         turns = [("ours", "auto"), ("pytorch", "eager"), ("pytorch", "graph")]
         others = [("ours", kernels) for kernels in options.kernels if kernels != "auto"]

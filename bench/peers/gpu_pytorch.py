@@ -3,12 +3,14 @@
 that PyTorch starts once and others can take turns with it.
 
 request: {"model": "cnn-same", "precision": "fp32", "mode": "graph", "samples": 60000, "epochs": 1, "repeats": 1, "warm": 1}
+         "batch": samples a step, where not the model's own
          modes: eager; graph: a whole step is captured as a CUDA graph and replayed; compiled: torch.compile, mode reduce-overhead
 answer:  {"samples": [seconds of `epochs` epochs, ...], "setup_seconds": ..., "loss": ...}, or {"error": "..."}
 
 PyTorch at its best: pictures as bytes in the GPU's memory, gathered and widened there in an order drawn there; channels-last, fused
 optimizers, cuDNN's own search for algorithms; losses stay on the GPU until the end. fp32 is without tf32, bf16 is autocast. Recurrent
-networks are cuDNN's, on the one batch of sequences; with CTC they run over all steps, as packed sequences take far longer. Needs torch.
+networks are cuDNN's, on the one batch of sequences; with CTC they run over all steps, as packed sequences take far longer. Models for
+inference have their batch norms folded, weights of the precision itself instead of autocast, and outputs that stay on the GPU. Needs torch.
 
 usage: gpu_pytorch.py [--device cuda|cpu]
 """
@@ -20,15 +22,26 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import models
 
 
+def fold_batch_norms(network):
+    """Of each pair conv, bn by name (conv1, bn1; a sequence's 0, 1): the norm becomes part of the convolution."""
+    for module in network.modules():
+        children = dict(module.named_children())
+        for name, child in children.items():
+            norm = name.replace("conv", "bn") if name.startswith("conv") else str(int(name) + 1) if name.isdigit() else None
+            if isinstance(child, torch.nn.Conv2d) and isinstance(children.get(norm), torch.nn.BatchNorm2d):
+                setattr(module, name, torch.nn.utils.fuse_conv_bn_eval(child, children[norm]))
+                setattr(module, norm, torch.nn.Identity())
+
+
 class Trainer:
     """One model in one precision and mode, with its data; a short batch at the end of an epoch is always taken eagerly."""
 
-    def __init__(self, device, model, precision, mode, samples):
+    def __init__(self, device, model, precision, mode, samples, batch):
         self.device, self.about, self.mode, self.bf16 = device, models.MODELS[model], mode, precision == "bf16"
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
         torch.backends.cudnn.benchmark = True
         torch.manual_seed(1)
-        self.batch = 0 if self.about.toy else self.about.batch  # 0: all samples
+        self.batch = 0 if self.about.toy else batch or self.about.batch  # 0: all samples
         if self.about.toy:
             self.x, self.labels = (part.to(device) for part in models.toy_batch(self.about.loss is models.ctc_loss))
         elif self.about.words:
@@ -39,6 +52,10 @@ class Trainer:
             self.labels = torch.randint(0, 10, (samples,), device=device)
         self.pictures = not self.about.toy and not self.about.words
         self.network = self.about.network().to(device, **({"memory_format": torch.channels_last} if self.pictures else {}))
+        if self.about.inference:
+            self.network.eval().requires_grad_(False)
+            fold_batch_norms(self.network)
+            if self.bf16: self.network.bfloat16()
         self.forward = torch.compile(self.network, mode="reduce-overhead") if mode == "compiled" else self.network
         # In a graph the optimizer's count of steps lies on the device; of the two, Adam alone has one.
         counted = {"capturable": True} if mode == "graph" and self.about.optimizer(self.network.parameters()).__class__ is torch.optim.Adam else {}
@@ -47,7 +64,13 @@ class Trainer:
         self.graph = None
         if mode == "graph": self.capture()
 
+    def compute(self, index):
+        x = self.x if index is None else self.x[index]
+        x = ((x.float() / 255 - self.about.mean) / self.about.deviation).to(dtype=next(self.network.parameters()).dtype, memory_format=torch.channels_last)
+        with torch.no_grad(): return self.forward(x).float()
+
     def step(self, index):
+        if self.about.inference: return self.compute(index)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             x = self.x if index is None else self.x[index]
             if self.pictures:
@@ -78,7 +101,7 @@ class Trainer:
             if self.graph: self.graph.replay()
             else: self.loss = self.step(None)
             return
-        order = torch.randperm(count, device=self.device)
+        order = (torch.arange if self.about.inference else torch.randperm)(count, device=self.device)
         if self.about.words: count -= count % self.batch  # whole batches alone, as our recipe says
         for first in range(0, count, self.batch):
             index = order[first:first + self.batch]
@@ -101,7 +124,7 @@ class Trainer:
 
 
 def answer(device, request, held):
-    key = tuple(request[name] for name in ("model", "precision", "mode", "samples"))
+    key = *(request[name] for name in ("model", "precision", "mode", "samples")), request.get("batch", 0)
     if request["mode"] == "graph" and device.type != "cuda": return {"error": "graphs need CUDA"}
     begun = time.perf_counter()
     if key not in held:
@@ -113,7 +136,7 @@ def answer(device, request, held):
     trainer = held[key]
     samples = [trainer.time(request["epochs"]) for _ in range(request["repeats"])]
     peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else None
-    return {"samples": samples, "setup_seconds": setup, "loss": trainer.loss.item(), "peak_device_bytes": peak}
+    return {"samples": samples, "setup_seconds": setup, "loss": trainer.loss.mean().item(), "peak_device_bytes": peak}
 
 
 def main():

@@ -1,12 +1,10 @@
 // Recurrent layers forward: x weight_ih for all steps as one product a direction, then the steps. A kernel owns nothing but
 // its sizes; its executor's thread calls it.
-#include <algorithm>
-#include <cstdio>
+#include <string>
 
 #include "backends/cuda/own/own.h"
 #include "backends/cuda/own/recurrent.h"
 #include "backends/cuda/scratch.h"
-#include "src/base/checked.h"
 
 namespace lt::cuda {
 namespace {
@@ -26,11 +24,7 @@ class Recurrent final : public Kernel {
     if (recurrent_.plan.threads == 0)
       for (uint64_t& state : states_)
         state = scratch_.take(uint64_t{op.directions} * request.micro_batch * op.units * sizeof(float));
-    const char* cell = op.cell == Cell::gru ? "GRU" : "LSTM";
-    if (recurrent_.plan.threads == 0)
-      std::snprintf(name_, sizeof name_, "own %s by steps", cell);
-    else
-      std::snprintf(name_, sizeof name_, "own %s, clusters of %u", cell, recurrent_.plan.cluster);
+    name_ = recurrent_.kernel_name();
     return Status::ok;
   }
 
@@ -64,35 +58,19 @@ class Recurrent final : public Kernel {
 
   uint64_t scratch_bytes() const override { return scratch_.bytes(); }
   uint64_t saved_bytes() const override { return recurrent_.saved_bytes(); }
-  const char* name() const override { return name_; }
+  const char* name() const override { return name_.c_str(); }
 
  private:
-  template <KernelId one, KernelId two, KernelId four>
-  Status launch(const Site& site, const RecurrentArguments& arguments) const {
-    const Op& op = recurrent_.op;
-    const RecurrentPlan& plan = recurrent_.plan;
-    const uint32_t slice = arguments.shape.slice, group = recurrent_group(slice);
-    const Grid grid{static_cast<uint32_t>(divide_up(site.samples, slice)) * plan.cluster, op.directions};
-    const uint32_t shared_bytes = recurrent_shared_bytes_of(false, op.cell, op.units, plan, slice);
-    const Launcher& launcher = site.launcher;
-    return group == 1   ? launcher.launch_clusters<one>(plan.cluster, grid, plan.threads, arguments, shared_bytes)
-           : group == 2 ? launcher.launch_clusters<two>(plan.cluster, grid, plan.threads, arguments, shared_bytes)
-                        : launcher.launch_clusters<four>(plan.cluster, grid, plan.threads, arguments, shared_bytes);
-  }
   Status at_once(const Site& site, const RecurrentArguments& arguments) const {
-    return recurrent_.op.cell == Cell::gru
-               ? launch<KernelId::recurrent_gru_1, KernelId::recurrent_gru_2, KernelId::recurrent_gru_4>(site, arguments)
-               : launch<KernelId::recurrent_lstm_1, KernelId::recurrent_lstm_2, KernelId::recurrent_lstm_4>(site,
-                                                                                                            arguments);
+    return recurrent_.launch_all_steps<KernelId::recurrent_gru_1, KernelId::recurrent_gru_2, KernelId::recurrent_gru_4,
+                                       KernelId::recurrent_lstm_1, KernelId::recurrent_lstm_2, KernelId::recurrent_lstm_4>(
+        site, arguments);
   }
 
   Status by_steps(const Site& site, const RecurrentArguments& all, std::byte* scratch) const {
     const Op& op = recurrent_.op;
     const auto state = [&](uint32_t i) { return reinterpret_cast<float*>(scratch + states_[i]); };
-    constexpr uint32_t most_rows_of_blocks = 1024;
-    const Grid grid{static_cast<uint32_t>(divide_up(op.units, recurrent_step_threads / 32)),
-                    std::min(static_cast<uint32_t>(divide_up(site.samples, recurrent_step_samples)), most_rows_of_blocks),
-                    op.directions};
+    const Grid grid = recurrent_.step_grid(site, recurrent_step_threads / 32);
     for (uint32_t step = 0; step < recurrent_.steps; ++step) {
       const RecurrentStepArguments arguments{all, step == 0 ? nullptr : state(step % 2), state((step + 1) % 2), state(2),
                                              step};
@@ -107,7 +85,7 @@ class Recurrent final : public Kernel {
   GemmProduct product_;
   ScratchLayout scratch_;
   uint64_t partials_ = 0, order_ = 0, sums_[2] = {}, states_[3] = {};  // h of two steps, c
-  char name_[48] = "";
+  std::string name_;
 };
 
 }  // namespace

@@ -1,12 +1,11 @@
 // Recurrent layers backward: the steps first, which leave the gradients of both sums of every step; then products over all
 // steps give those of the weights and of x. A kernel owns nothing but its sizes; its executor's thread calls it.
 #include <algorithm>
-#include <cstdio>
+#include <string>
 
 #include "backends/cuda/own/own.h"
 #include "backends/cuda/own/recurrent.h"
 #include "backends/cuda/scratch.h"
-#include "src/base/checked.h"
 
 namespace lt::cuda {
 namespace {
@@ -50,11 +49,7 @@ class RecurrentBackward final : public Kernel {
       for (uint64_t& state : dj_states_) state = scratch_.take(state_bytes * gates_of(op.cell));
       for (uint64_t& state : states_) state = scratch_.take(state_bytes);
     }
-    const char* cell = op.cell == Cell::gru ? "GRU" : "LSTM";
-    if (recurrent_.plan.threads == 0)
-      std::snprintf(name_, sizeof name_, "own %s by steps", cell);
-    else
-      std::snprintf(name_, sizeof name_, "own %s, clusters of %u", cell, recurrent_.plan.cluster);
+    name_ = recurrent_.kernel_name();
     return Status::ok;
   }
 
@@ -85,7 +80,7 @@ class RecurrentBackward final : public Kernel {
   }
 
   uint64_t scratch_bytes() const override { return scratch_.bytes(); }
-  const char* name() const override { return name_; }
+  const char* name() const override { return name_.c_str(); }
 
  private:
   Status products(const Site& site, const RecurrentBackwardArguments& arguments, uint32_t direction,
@@ -132,33 +127,17 @@ class RecurrentBackward final : public Kernel {
     return enqueue_gemm(site.launcher, dx_.call(rows, di, site.at<void>(weights.ih), result, partials));
   }
 
-  template <KernelId one, KernelId two, KernelId four>
-  Status launch(const Site& site, const RecurrentBackwardArguments& arguments) const {
-    const Op& op = recurrent_.op;
-    const RecurrentPlan& plan = recurrent_.plan;
-    const uint32_t slice = arguments.shape.slice, group = recurrent_group(slice);
-    const Grid grid{static_cast<uint32_t>(divide_up(site.samples, slice)) * plan.cluster, op.directions};
-    const uint32_t shared_bytes = recurrent_shared_bytes_of(true, op.cell, op.units, plan, slice);
-    const Launcher& launcher = site.launcher;
-    return group == 1   ? launcher.launch_clusters<one>(plan.cluster, grid, plan.threads, arguments, shared_bytes)
-           : group == 2 ? launcher.launch_clusters<two>(plan.cluster, grid, plan.threads, arguments, shared_bytes)
-                        : launcher.launch_clusters<four>(plan.cluster, grid, plan.threads, arguments, shared_bytes);
-  }
   Status at_once(const Site& site, const RecurrentBackwardArguments& arguments) const {
-    return recurrent_.op.cell == Cell::gru
-               ? launch<KernelId::recurrent_backward_gru_1, KernelId::recurrent_backward_gru_2,
-                        KernelId::recurrent_backward_gru_4>(site, arguments)
-               : launch<KernelId::recurrent_backward_lstm_1, KernelId::recurrent_backward_lstm_2,
-                        KernelId::recurrent_backward_lstm_4>(site, arguments);
+    return recurrent_.launch_all_steps<KernelId::recurrent_backward_gru_1, KernelId::recurrent_backward_gru_2,
+                                       KernelId::recurrent_backward_gru_4, KernelId::recurrent_backward_lstm_1,
+                                       KernelId::recurrent_backward_lstm_2, KernelId::recurrent_backward_lstm_4>(site,
+                                                                                                                 arguments);
   }
 
   Status by_steps(const Site& site, const RecurrentBackwardArguments& all, std::byte* scratch) const {
     const Op& op = recurrent_.op;
     const auto at = [&](uint64_t offset) { return reinterpret_cast<float*>(scratch + offset); };
-    constexpr uint32_t most_rows_of_blocks = 1024;
-    const Grid grid{static_cast<uint32_t>(divide_up(op.units, recurrent_step_units)),
-                    std::min(static_cast<uint32_t>(divide_up(site.samples, recurrent_step_samples)), most_rows_of_blocks),
-                    op.directions};
+    const Grid grid = recurrent_.step_grid(site, recurrent_step_units);
     for (uint32_t step = recurrent_.steps; step-- > 0;) {
       const bool last = step + 1 == recurrent_.steps;
       const RecurrentBackwardStepArguments arguments{
@@ -178,7 +157,7 @@ class RecurrentBackward final : public Kernel {
   uint64_t dj_states_[2] = {}, states_[2] = {};  // dj of two steps; dh and dc
   bool meets_in_float_ = false;
   Op rounding_;  // from float_dx_ to dx
-  char name_[48] = "";
+  std::string name_;
 };
 
 }  // namespace

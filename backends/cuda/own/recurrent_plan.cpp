@@ -54,8 +54,9 @@ uint32_t recurrent_shared_bytes_of(bool backward, Cell cell, uint32_t units, con
   return shared_bytes_of(backward, gates_of(cell), units, plan.cluster, slice);
 }
 
-Status RecurrentOp::make(const KernelRequest& request, bool backward) {
+Status RecurrentOp::make(const KernelRequest& request, bool is_backward) {
   op = *request.op;
+  backward = is_backward;
   precision = gemm_precision(request.precision);
   steps = op.x_extent.height;
   features = op.x_extent.channels;
@@ -74,6 +75,17 @@ Status RecurrentOp::make(const KernelRequest& request, bool backward) {
                 op.layer.c_str(), request.micro_batch, steps, INT32_MAX);
   plan = plan_recurrent(backward, op.cell, op.units, op.directions, request.compute_capability, request.multiprocessors);
   return Status::ok;
+}
+
+std::string RecurrentOp::kernel_name() const {
+  const std::string cell = op.cell == Cell::gru ? "own GRU" : "own LSTM";
+  return plan.threads == 0 ? cell + " by steps" : cell + ", clusters of " + std::to_string(plan.cluster);
+}
+
+Grid RecurrentOp::step_grid(const Site& site, uint32_t units_of_block) const {
+  constexpr uint32_t most_rows_of_blocks = 1024;
+  const auto rows = static_cast<uint32_t>(divide_up(site.samples, recurrent_step_samples));
+  return {static_cast<uint32_t>(divide_up(op.units, units_of_block)), std::min(rows, most_rows_of_blocks), op.directions};
 }
 
 uint64_t RecurrentOp::gates_bytes() const { return align_up(most_rows * outputs * sizeof(float), tensor_alignment); }
