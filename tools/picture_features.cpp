@@ -75,7 +75,7 @@ class Features {
   std::vector<uint8_t> x_;
   std::vector<float> y_;
   uint64_t images_ = 0, done_ = 0;  // to be computed, and computed so far
-  uint32_t calibrated_by_ = 0;        // pictures; int8
+  uint32_t calibrated_by_ = 0;      // pictures; int8
   double network_seconds_ = 0, read_seconds_ = 0, calibration_seconds_ = 0;
   ExitCode code_ = ExitCode::ok;
   int stopped_by_ = 0;
@@ -228,7 +228,8 @@ bool Features::calibrate() {
     return fail(status, Stage::session);
   calibration_seconds_ = monotonic_seconds() - begun;
   if (!common_.quiet)
-    say("calibration: activations' ranges of least squared error over %s of %s, in fp32, %.2g s; weights to 8 bits a channel",
+    say("calibration: activations' ranges of least squared error over %s of %s, in fp32, %.2g s; weights to 8 bits a "
+        "channel",
         format_count_of(calibrated_by_, "picture").c_str(), files() ? options_.images.c_str() : facts_.data.c_str(),
         calibration_seconds_);
   return true;
@@ -337,8 +338,7 @@ void Features::print_summary() {
              static_cast<double>(done_) / (network_seconds_ + read_seconds_));
   if (calibrated_by_ != 0)
     out_.print("int8      weights of 8 bits, one scale a channel; activations calibrated in fp32 on %s of %s\n",
-               format_count_of(calibrated_by_, "picture").c_str(),
-               files() ? options_.images.c_str() : facts_.data.c_str());
+               format_count_of(calibrated_by_, "picture").c_str(), files() ? options_.images.c_str() : facts_.data.c_str());
   out_.print("memory    arena %s", format_bytes(end_.arena_bytes).c_str());
   if (end_.peak_anonymous_bytes != 0) out_.print(", private %s at most", format_bytes(end_.peak_anonymous_bytes).c_str());
   out_.print("\n");

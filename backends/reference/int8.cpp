@@ -7,9 +7,7 @@
 namespace lt::reference {
 namespace {
 
-float scale_of(const Op& op, const Context& context, ByteScale scale) {
-  return context.at<float>(op.scales)[scale.place];
-}
+float scale_of(const Op& op, const Context& context, ByteScale scale) { return context.at<float>(op.scales)[scale.place]; }
 
 void input_bytes(const Op& op, const Context& context) {
   const uint64_t channels = op.x_extent.channels, pixels = op.x_extent.elements() / channels;
@@ -19,9 +17,8 @@ void input_bytes(const Op& op, const Context& context) {
   for (uint32_t sample = 0; sample < context.arguments->samples; ++sample, x += pixels * channels, y += pixels * channels)
     for (uint64_t c = 0; c < channels; ++c)
       for (uint64_t pixel = 0; pixel < pixels; ++pixel)
-        y[pixel * channels + c] =
-            input_byte(x[c * pixels + pixel], op.scale, op.mean.empty() ? 0 : op.mean[c],
-                       op.deviation.empty() ? 1 : op.deviation[c], scale, op.y_scale.zero);
+        y[pixel * channels + c] = input_byte(x[c * pixels + pixel], op.scale, op.mean.empty() ? 0 : op.mean[c],
+                                             op.deviation.empty() ? 1 : op.deviation[c], scale, op.y_scale.zero);
 }
 
 // A convolution's weights and what turns its sums into bytes, [output].
@@ -37,11 +34,13 @@ Bytes take_weights(const Op& op, const Context& context, Scratch* scratch) {
   const uint64_t inputs = fan_in(op), outputs = op.conv_extent.channels;
   const WeightStrides strides = weight_strides(context.program->weight_layout, inputs, outputs);
   const float* const weight = context.at<float>(op.weight);
-  const Bytes bytes{scratch->take<int8_t>(inputs * outputs), scratch->take<float>(outputs), scratch->take<int32_t>(outputs)};
+  const Bytes bytes{scratch->take<int8_t>(inputs * outputs), scratch->take<float>(outputs),
+                    scratch->take<int32_t>(outputs)};
   const float scale_x = scale_of(op, context, op.x_scale), scale_y = scale_of(op, context, op.y_scale);
   for (uint64_t o = 0; o < outputs; ++o) {
     float largest = 0;
-    for (uint64_t k = 0; k < inputs; ++k) largest = std::max(largest, std::abs(weight[k * strides.input + o * strides.output]));
+    for (uint64_t k = 0; k < inputs; ++k)
+      largest = std::max(largest, std::abs(weight[k * strides.input + o * strides.output]));
     const float scale = weight_scale(largest);
     for (uint64_t k = 0; k < inputs; ++k)
       bytes.weight[k * outputs + o] = weight_byte(weight[k * strides.input + o * strides.output], scale);
@@ -87,9 +86,9 @@ void conv2d_bytes(const Op& op, const Context& context) {
   const Bytes bytes = take_weights(op, context, &scratch);
   uint8_t* const z = scratch.take<uint8_t>(op.conv_extent.elements());
   const uint64_t outputs = op.conv_extent.channels, y_elements = op.y_extent.elements();
-  const float factor = op.residual == no_tensor ? 0
-                                                : residual_factor(scale_of(op, context, op.residual_scale),
-                                                                  scale_of(op, context, op.y_scale));
+  const float factor = op.residual == no_tensor
+                           ? 0
+                           : residual_factor(scale_of(op, context, op.residual_scale), scale_of(op, context, op.y_scale));
   for (uint32_t sample = 0; sample < context.arguments->samples; ++sample) {
     const auto* const x = context.row<const uint8_t>(op.x, sample, op.x_extent.elements());
     const auto* const residual = context.row<const uint8_t>(op.residual, sample, y_elements);
@@ -98,9 +97,9 @@ void conv2d_bytes(const Op& op, const Context& context) {
     for (uint64_t e = 0; e < op.conv_extent.elements(); ++e) {
       const uint64_t output = e % outputs, pixel = e / outputs;
       const int32_t sum = sum_of(op, bytes, x, pixel / op.conv_extent.width, pixel % op.conv_extent.width, output);
-      to[e] = residual == nullptr ? requantised(sum, bytes.factor[output], op.y_scale.zero)
-                                  : requantised(sum, bytes.factor[output], residual[e] - op.residual_scale.zero, factor,
-                                                op.y_scale.zero);
+      to[e] = residual == nullptr
+                  ? requantised(sum, bytes.factor[output], op.y_scale.zero)
+                  : requantised(sum, bytes.factor[output], residual[e] - op.residual_scale.zero, factor, op.y_scale.zero);
     }
     if (op.has_pool) pool(op, z, y);
   }

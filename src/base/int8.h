@@ -8,9 +8,9 @@
 //     with a residual:     y = zero_y + (round(256 factor * sum) + round(256 residual_factor * (r - zero_r)) + 128) / 256
 //     factor   = scale_x * scale_w / scale_y, residual_factor = scale_r / scale_y
 //
-// rounded to the nearest, halves to even, the division downwards, and y held to 0 .. 255, which is ReLU too where zero_y is 0.
-// No product is added to in float, so that no compiler can join the two in another rounding. NaN does not occur: ranges are
-// finite (src/run/calibration.h).
+// rounded to the nearest, halves to even, the division downwards, and y held to 0 .. 255, which is ReLU too where zero_y is
+// 0. No product is added to in float, so that no compiler can join the two in another rounding. NaN does not occur: ranges
+// are finite (src/run/calibration.h).
 #pragma once
 
 #include <algorithm>
@@ -19,8 +19,8 @@
 
 namespace lt {
 
-inline constexpr float weight_most = 127;         // of a weight in bytes, either sign
-inline constexpr float residual_steps = 256;      // of a byte, in which a sum and its residual are added
+inline constexpr float weight_most = 127;           // of a weight in bytes, either sign
+inline constexpr float residual_steps = 256;        // of a byte, in which a sum and its residual are added
 inline constexpr float requantised_most = 0x1p29f;  // either sign, in front of the addition
 
 // The scale of weights whose largest magnitude this is; those of a channel of zeros are zeros by any scale.
@@ -51,8 +51,8 @@ inline uint8_t to_byte(int32_t steps, int32_t zero) { return static_cast<uint8_t
 
 inline uint8_t requantised(int32_t sum, float factor, uint8_t zero) { return to_byte(rounded_steps(sum, factor), zero); }
 inline uint8_t requantised(int32_t sum, float factor, int32_t residual, float residual_factor, uint8_t zero) {
-  const int32_t steps = rounded_steps(sum, factor * residual_steps) +
-                        rounded_steps(residual, residual_factor * residual_steps);
+  const int32_t steps =
+      rounded_steps(sum, factor * residual_steps) + rounded_steps(residual, residual_factor * residual_steps);
   return to_byte((steps + 128) >> 8, zero);
 }
 

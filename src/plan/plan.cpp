@@ -49,10 +49,11 @@ Status check_int8(const Recipe& recipe, const std::vector<JoinedLayer>& joined) 
   for (size_t i = 1; i + 1 < joined.size(); ++i)
     served = served && joined[i].op.kind == OpKind::conv2d && joined[i].fan_in <= int8_fan_in_most;
   if (served) return Status::ok;
-  return fail(Status::unsupported,
-              "precision int8 serves models of pictures (u8) with convolutions up to an average_pool, which model %s is not: "
-              "take fp32 or bf16",
-              name);
+  return fail(
+      Status::unsupported,
+      "precision int8 serves models of pictures (u8) with convolutions up to an average_pool, which model %s is not: "
+      "take fp32 or bf16",
+      name);
 }
 
 Status plan_calibration(Plan* plan, const std::vector<JoinedLayer>& joined) {

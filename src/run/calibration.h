@@ -1,8 +1,8 @@
-// The range that a tensor's bytes stand for, found from numbers that it took: a histogram of their magnitudes, and the limit
-// that loses least. What is beyond a limit is held to it, what is below is rounded to steps: a small limit errs much on few
-// numbers, a large one a little on all others. Taken is the limit with the least sum of squared errors (Sung, Shin & Hwang,
-// arXiv 1511.06488, section 3.1); the largest number, the plainest choice (Krishnamoorthi, arXiv 1806.08342, section 3.1), is
-// one of those tried. The session's thread; allocates when it is made.
+// The range that a tensor's bytes stand for, found from numbers that it took: a histogram of their magnitudes, and the
+// limit that loses least. What is beyond a limit is held to it, what is below is rounded to steps: a small limit errs much
+// on few numbers, a large one a little on all others. Taken is the limit with the least sum of squared errors (Sung, Shin &
+// Hwang, arXiv 1511.06488, section 3.1); the largest number, the plainest choice (Krishnamoorthi, arXiv 1806.08342,
+// section 3.1), is one of those tried. The session's thread; allocates when it is made.
 #pragma once
 
 #include <cstdint>

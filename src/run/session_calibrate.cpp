@@ -26,8 +26,8 @@ Status copy_parameters(const Plan& from_plan, Executor* from, const Plan& to_pla
 }
 
 // The numbers of `samples` that an op of the program in floats has written.
-Status read_numbers(const Program& program, const Op& op, uint32_t samples, Executor* executor, std::vector<std::byte>* piece,
-               Calibration* calibration) {
+Status read_numbers(const Program& program, const Op& op, uint32_t samples, Executor* executor,
+                    std::vector<std::byte>* piece, Calibration* calibration) {
   const uint64_t bytes = program.tensors[op.y].sample_elements * samples * sizeof(float);
   for (uint64_t at = 0; at < bytes; at += piece_bytes) {
     const uint64_t n = std::min(piece_bytes, bytes - at);

@@ -43,8 +43,7 @@ class Conv2d final : public Kernel {
   void run(const KernelContext& context) override {
     const uint32_t samples = context.arguments->samples, bands = static_cast<uint32_t>(divide_up(band_height(), lines_)),
                    groups = static_cast<uint32_t>(divide_up(samples, samples_)), units = bands * groups;
-    const auto parts =
-        shape_.has_pool ? 1 : std::min(form_.pairs(), static_cast<uint32_t>(divide_up(wanted_units, units)));
+    const auto parts = shape_.has_pool ? 1 : std::min(form_.pairs(), static_cast<uint32_t>(divide_up(wanted_units, units)));
     context.pool->run(units * parts, [&](uint32_t index, uint32_t thread) {
       const uint32_t part = index % parts, unit = index / parts, line = unit % bands * lines_;
       Band band{};
@@ -146,7 +145,8 @@ class Conv2d final : public Kernel {
     }
     const uint8_t* const x = context.at<uint8_t>(op_.x) + band.sample * shape_.x_elements();
     for (uint32_t i = 0; i < band.samples; ++i)
-      fill_plane(x + i * shape_.x_elements(), first * shape_.stride, plane_lines(end - first), own.plane + i * plane_sample());
+      fill_plane(x + i * shape_.x_elements(), first * shape_.stride, plane_lines(end - first),
+                 own.plane + i * plane_sample());
     Finish ends = finish_of(op_, context);
     if (shape_.has_pool) ends.y = own.z;
     const uint64_t y_first = shape_.has_pool ? 0 : band.sample * shape_.y_elements() + first * conv_line();
@@ -182,8 +182,10 @@ class Conv2d final : public Kernel {
       const uint32_t line = (first + i) / line_tiles_, begin = (first + i) % line_tiles_ * rows_,
                      column = std::min(begin, shape_.conv_width - rows_);
       const uint64_t sample = line / lines;
-      const uint8_t* from = own.plane + sample * plane_sample() + line % lines * shape_.stride * plane_line() + column * step;
-      const uint64_t y = y_first + sample * shape_.y_elements() + (line % lines) * conv_line() + uint64_t{begin} * shape_.out_channels;
+      const uint8_t* from =
+          own.plane + sample * plane_sample() + line % lines * shape_.stride * plane_line() + column * step;
+      const uint64_t y =
+          y_first + sample * shape_.y_elements() + (line % lines) * conv_line() + uint64_t{begin} * shape_.out_channels;
       strip->tiles[i] = {from, y, begin - column};
       if (!form_.patches) continue;
       uint8_t* const to = own.patches + uint64_t{i} * rows_ * form_.pixel;
@@ -239,7 +241,8 @@ std::unique_ptr<Kernel> make_conv2d(const Program& program, const KernelRequest&
   const bool pools = !op.has_pool || (op.residual == no_tensor && shape.pool_kernel <= pool_kernel_most &&
                                       shape.pool_padding < shape.pool_kernel);
   if (program.weight_layout != WeightLayout::in_out || !pools) {
-    (void)fail(Status::unsupported, "layer %s: no convolution in int8 with this pool or layout of weights", op.layer.c_str());
+    (void)fail(Status::unsupported, "layer %s: no convolution in int8 with this pool or layout of weights",
+               op.layer.c_str());
     return nullptr;
   }
   if (pointwise_serves(op)) return make_conv2d_pointwise(request, shape, unit, target);

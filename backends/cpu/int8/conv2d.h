@@ -11,7 +11,8 @@
 
 namespace lt::cpu::int8 {
 
-std::unique_ptr<Kernel> make_conv2d(const Program& program, const KernelRequest& request, Unit unit, highway::Target target);
+std::unique_ptr<Kernel> make_conv2d(const Program& program, const KernelRequest& request, Unit unit,
+                                    highway::Target target);
 
 // 1x1 windows, in place.
 bool pointwise_serves(const Op& op);

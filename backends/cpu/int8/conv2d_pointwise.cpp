@@ -1,5 +1,5 @@
-// 1x1 convolutions of whole chunks of channels: products of pixels, of all samples in a row, times channels. With a stride a
-// unit's pixels are brought together in the thread's scratch first.
+// 1x1 convolutions of whole chunks of channels: products of pixels, of all samples in a row, times channels. With a stride
+// a unit's pixels are brought together in the thread's scratch first.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -28,7 +28,8 @@ class Conv2dPointwise final : public Kernel {
         form_(form_of(op_, unit)),
         unit_pixels_(form_.blocks() * form_.block_step() > near_weight_bytes ? many_pixels : few_pixels),
         threads_(request.threads) {
-    std::snprintf(name_, sizeof name_, "int8 conv2d pointwise %s", unit == Unit::portable ? target_name(target) : unit_name(unit));
+    std::snprintf(name_, sizeof name_, "int8 conv2d pointwise %s",
+                  unit == Unit::portable ? target_name(target) : unit_name(unit));
   }
 
   void take_weights(const KernelContext& context) override { int8::take_weights(form_, op_, context); }
@@ -51,9 +52,7 @@ class Conv2dPointwise final : public Kernel {
 
  private:
   uint64_t gathered_bytes() const { return shape_.stride == 1 ? 0 : uint64_t{unit_pixels_} * shape_.in_channels; }
-  uint64_t thread_bytes() const {
-    return align_up(strip_sums * sizeof(int32_t) + gathered_bytes(), tensor_alignment);
-  }
+  uint64_t thread_bytes() const { return align_up(strip_sums * sizeof(int32_t) + gathered_bytes(), tensor_alignment); }
 
   // The pixels that outputs [first, end) see.
   void gather(const uint8_t* x, uint64_t first, uint64_t end, uint8_t* to) const {
@@ -61,7 +60,8 @@ class Conv2dPointwise final : public Kernel {
     for (uint64_t pixel = first; pixel < end; ++pixel, to += channels) {
       const uint64_t sample = pixel / shape_.y_pixels(), line = pixel % shape_.y_pixels() / shape_.y_width,
                      column = pixel % shape_.y_width;
-      std::memcpy(to, x + sample * shape_.x_elements() + (line * shape_.width + column) * shape_.stride * channels, channels);
+      std::memcpy(to, x + sample * shape_.x_elements() + (line * shape_.width + column) * shape_.stride * channels,
+                  channels);
     }
   }
 

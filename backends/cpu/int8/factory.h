@@ -1,5 +1,5 @@
-// From an op of a program of Precision::int8 to its kernel, whose products a unit computes and all else a Highway target; null
-// with a sentence in last_error() where there is none. Any thread, in set-up.
+// From an op of a program of Precision::int8 to its kernel, whose products a unit computes and all else a Highway target;
+// null with a sentence in last_error() where there is none. Any thread, in set-up.
 #pragma once
 
 #include <memory>
@@ -10,6 +10,7 @@
 
 namespace lt::cpu::int8 {
 
-std::unique_ptr<Kernel> make_kernel(const Program& program, const KernelRequest& request, Unit unit, highway::Target target);
+std::unique_ptr<Kernel> make_kernel(const Program& program, const KernelRequest& request, Unit unit,
+                                    highway::Target target);
 
 }  // namespace lt::cpu::int8

@@ -65,8 +65,8 @@ void FinishAll(const Finish& f) {
         f.y[at] = requantised(sum, f.factor[column], f.zero);
         continue;
       }
-      const int32_t steps = rounded_steps(sum, f.factor[column]) +
-                            rounded_steps(f.residual[at] - f.residual_zero, f.residual_factor);
+      const int32_t steps =
+          rounded_steps(sum, f.factor[column]) + rounded_steps(f.residual[at] - f.residual_zero, f.residual_factor);
       f.y[at] = to_byte((steps + 128) >> 8, f.zero);
     }
 }

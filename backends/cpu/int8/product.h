@@ -1,5 +1,5 @@
-// The inner products of bytes, one shape for all units: up to two tiles of rows of A times up to two blocks of columns of B,
-// summed exactly in 32 bits.
+// The inner products of bytes, one shape for all units: up to two tiles of rows of A times up to two blocks of columns of
+// B, summed exactly in 32 bits.
 //
 //     C[tile][row][column] (+)= sum over segments s and k < 64 * chunks of A[tile][row][s][k] * B[s][k][column]
 //

@@ -8,7 +8,9 @@
 
 #include "backends/cpu/bf16/unit.h"
 
-LT_NO_FALSE_ALARM HWY_PUSH_ATTRIBUTES(LT_AVX512_BF16 ",amx-tile,amx-int8")
+#define LT_BEGIN_AMX_INT8 LT_NO_FALSE_ALARM HWY_PUSH_ATTRIBUTES(LT_AVX512_BF16 ",amx-tile,amx-int8")
+
+LT_BEGIN_AMX_INT8
 
 namespace lt::cpu::int8 {
 namespace {

@@ -11,7 +11,11 @@
 
 #include "backends/cpu/bf16/unit.h"
 
-LT_NO_FALSE_ALARM HWY_PUSH_ATTRIBUTES("avx,avx2,fma,f16c,bmi,bmi2,avx512f,avx512vl,avx512dq,avx512bw,avx512cd,avx512vnni")
+#define LT_BEGIN_AVX512_VNNI \
+  LT_NO_FALSE_ALARM          \
+  HWY_PUSH_ATTRIBUTES("avx,avx2,fma,f16c,bmi,bmi2,avx512f,avx512vl,avx512dq,avx512bw,avx512cd,avx512vnni")
+
+LT_BEGIN_AVX512_VNNI
 
 namespace lt::cpu::int8 {
 namespace {

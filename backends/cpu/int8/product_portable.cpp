@@ -23,7 +23,8 @@ void Multiply(const Product& p, uint32_t rows) {
         int32_t sum = p.accumulate ? *c : 0;
         for (uint32_t segment = 0; segment < p.segments; ++segment) {
           const uint8_t* const a = p.a[tile] + row * p.a_row + segment * p.a_segment;
-          const int8_t* const b = p.b + segment * p.b_segment + column / block_columns * p.b_columns + column % block_columns * 2;
+          const int8_t* const b =
+              p.b + segment * p.b_segment + column / block_columns * p.b_columns + column % block_columns * 2;
           for (uint32_t k = 0; k < p.chunks * block_depth; ++k) sum += a[k] * b[k / 2 * 2 * block_columns + k % 2];
         }
         *c = sum;

@@ -19,7 +19,8 @@ float scale_of(const Op& op, const KernelContext& context, ByteScale scale) {
 
 // A block of outputs: their scales, bytes and sums.
 void take_block(const Form& form, const Op& op, const KernelContext& context, const PackedWeights& to, uint32_t block) {
-  const uint32_t first = block * block_columns, n = std::min(block_columns, form.outputs - first), step = interleave(form.unit);
+  const uint32_t first = block * block_columns, n = std::min(block_columns, form.outputs - first),
+                 step = interleave(form.unit);
   const uint64_t inputs = uint64_t{form.kernel} * form.kernel * form.channels;
   const float* const weight = context.at<float>(op.weight) + first;
   const float scale_x = scale_of(op, context, op.x_scale), scale_y = scale_of(op, context, op.y_scale);
@@ -87,8 +88,8 @@ Finish finish_of(const Op& op, const KernelContext& context) {
   f.zero = op.y_scale.zero;
   f.residual_zero = op.residual_scale.zero;
   if (f.residual != nullptr)
-    f.residual_factor = residual_steps *
-                        residual_factor(scale_of(op, context, op.residual_scale), scale_of(op, context, op.y_scale));
+    f.residual_factor =
+        residual_steps * residual_factor(scale_of(op, context, op.residual_scale), scale_of(op, context, op.y_scale));
   return f;
 }
 
@@ -110,7 +111,8 @@ void multiply_strip(const Form& form, const PackedWeights& weights, const Produc
       const uint32_t first = form.chunks * part / parts, end = form.chunks * (part + 1) / parts;
       product.chunks = end - first;
       product.accumulate = segment + part != 0;
-      product.b = weights.blocks + 2 * pair * form.block_step() + segment * product.b_segment + uint64_t{first} * block_bytes;
+      product.b =
+          weights.blocks + 2 * pair * form.block_step() + segment * product.b_segment + uint64_t{first} * block_bytes;
       const uint64_t from = segment * strip.a_segment + uint64_t{first} * block_depth;
       for (uint32_t tile = 0; tile < strip.count; tile += 2) {
         product.tiles = std::min(2u, strip.count - tile);
@@ -142,8 +144,6 @@ void multiply_strip(const Form& form, const PackedWeights& weights, const Produc
   }
 }
 
-uint32_t tile_rows(uint32_t n) {
-  return static_cast<uint32_t>(divide_up(n, divide_up(n, tile_rows_most)));
-}
+uint32_t tile_rows(uint32_t n) { return static_cast<uint32_t>(divide_up(n, divide_up(n, tile_rows_most))); }
 
 }  // namespace lt::cpu::int8

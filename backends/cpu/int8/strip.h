@@ -1,5 +1,5 @@
-// Strips of pixels times a convolution's weights in bytes. A form says how windows lie in what the products read; weights are
-// packed for it once, after every upload; a strip's tiles of rows go by two blocks of outputs at a time, whose sums and
+// Strips of pixels times a convolution's weights in bytes. A form says how windows lie in what the products read; weights
+// are packed for it once, after every upload; a strip's tiles of rows go by two blocks of outputs at a time, whose sums and
 // weights stay in the first cache. Any thread may call, on scratch of its own.
 #pragma once
 
@@ -17,8 +17,8 @@ inline constexpr uint64_t strip_sums = uint64_t{strip_rows} * pair_columns;
 
 struct Form {
   uint32_t kernel, channels, outputs;
-  bool patches;              // windows are copied out, kernel * kernel * channels bytes and what fills the last chunk
-  uint32_t pixel;            // bytes from pixel to pixel: channels filled up to whole chunks, or of a patch
+  bool patches;               // windows are copied out, kernel * kernel * channels bytes and what fills the last chunk
+  uint32_t pixel;             // bytes from pixel to pixel: channels filled up to whole chunks, or of a patch
   uint32_t segments, chunks;  // rows of a window, and chunks of such a row
   Unit unit;
 
