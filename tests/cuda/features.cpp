@@ -6,9 +6,8 @@
 #include <string>
 #include <tuple>
 
-#include "tests/cuda/fake.h"
 #include "tests/cuda/fake_cudnn.h"
-#include "tests/cuda/fake_driver.h"
+#include "tests/cuda/fake_gpu_test.h"
 #include "tests/cuda/small_features.h"
 
 namespace lt::cuda {
@@ -28,18 +27,7 @@ const std::vector<float>& expected_of(const std::string& device) {
   return place->second;
 }
 
-class CudaFeatures : public ::testing::TestWithParam<std::tuple<const char*, const char*>> {
- protected:
-  void SetUp() override {
-    fake::reset();
-    (void)fake::take_executed_engines();
-  }
-  void TearDown() override {
-    fake::reset();
-    EXPECT_EQ(fake::live_objects(), 0);
-    for (const std::string& complaint : fake::take_complaints()) ADD_FAILURE() << complaint;
-  }
-};
+class CudaFeatures : public FakeGpuTest<std::tuple<const char*, const char*>> {};
 
 TEST_P(CudaFeatures, AgreeWithReferenceAndProcessor) {
   const auto& [kernels, precision] = GetParam();

@@ -7,8 +7,7 @@
 #include <cstring>
 #include <string>
 
-#include "tests/cuda/fake.h"
-#include "tests/cuda/fake_driver.h"
+#include "tests/cuda/fake_gpu_test.h"
 #include "tests/cuda/small_sequences.h"
 
 namespace lt::cuda {
@@ -33,21 +32,7 @@ Training start_short(const Model& model, Wish wish, const ShortSequences& set) {
   return start(wish, set.dataset(), set.dataset());
 }
 
-void expect_close(const std::vector<double>& actual, const std::vector<double>& expected, double bound) {
-  ASSERT_EQ(actual.size(), expected.size());
-  for (size_t i = 0; i < actual.size(); ++i)
-    EXPECT_NEAR(actual[i], expected[i], bound * std::abs(expected[i])) << "step " << i + 1;
-}
-
-class CudaSequences : public ::testing::TestWithParam<std::tuple<Model, std::string>> {
- protected:
-  void SetUp() override { fake::reset(); }
-  void TearDown() override {
-    fake::reset();
-    EXPECT_EQ(fake::live_objects(), 0);
-    for (const std::string& complaint : fake::take_complaints()) ADD_FAILURE() << complaint;
-  }
-};
+class CudaSequences : public FakeGpuTest<std::tuple<Model, std::string>> {};
 
 std::string name_of(const ::testing::TestParamInfo<std::tuple<Model, std::string>>& info) {
   std::string name = std::string(std::get<0>(info.param).recipe) + "_" + std::get<1>(info.param);

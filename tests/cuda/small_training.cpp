@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace lt::cuda {
 
 Samples::Samples(const char* kind, uint32_t count) : labels_(count) {
@@ -74,6 +76,12 @@ std::vector<double> losses(lt_session* session, uint32_t steps) {
     result.push_back(report.loss);
   }
   return result;
+}
+
+void expect_close(const std::vector<double>& actual, const std::vector<double>& expected, double bound) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < actual.size(); ++i)
+    EXPECT_NEAR(actual[i], expected[i], bound * std::abs(expected[i])) << "step " << i + 1;
 }
 
 }  // namespace lt::cuda

@@ -62,5 +62,7 @@ inline Training start(const Wish& wish, const Samples& train, const Samples& tes
 
 // The losses of `steps` steps, one at a time; fewer where a step failed.
 std::vector<double> losses(lt_session* session, uint32_t steps);
+// Each within `bound` of the expected one, relative.
+void expect_close(const std::vector<double>& actual, const std::vector<double>& expected, double bound);
 
 }  // namespace lt::cuda

@@ -4,34 +4,19 @@
 #include <cmath>
 #include <string>
 
-#include "tests/cuda/fake.h"
-#include "tests/cuda/fake_driver.h"
+#include "tests/cuda/fake_gpu_test.h"
 #include "tests/cuda/small_training.h"
 
 namespace lt::cuda {
 namespace {
 
-class CudaTraining : public ::testing::TestWithParam<std::tuple<std::string, std::string>> {
- protected:
-  void SetUp() override { fake::reset(); }
-  void TearDown() override {
-    fake::reset();
-    EXPECT_EQ(fake::live_objects(), 0);
-    for (const std::string& complaint : fake::take_complaints()) ADD_FAILURE() << complaint;
-  }
-};
+class CudaTraining : public FakeGpuTest<std::tuple<std::string, std::string>> {};
 
 class CudaPictures : public CudaTraining {};
 
 // Convolutional models at batch 8; the others take all of their 512 samples in a step, in micro-batches of 256.
 constexpr uint32_t cnn_batch = 8;
 bool is_cnn(const std::string& model) { return model.starts_with("mnist/cnn"); }
-
-void expect_close(const std::vector<double>& actual, const std::vector<double>& expected, double bound) {
-  ASSERT_EQ(actual.size(), expected.size());
-  for (size_t i = 0; i < actual.size(); ++i)
-    EXPECT_NEAR(actual[i], expected[i], bound * std::abs(expected[i])) << "step " << i + 1;
-}
 
 TEST_P(CudaTraining, AgreesWithReferenceAndProcessor) {
   const auto& [model, kernels] = GetParam();

@@ -2,12 +2,11 @@
 // the same batches; and under LT_DETERMINISTIC a second run gives the first one's bits.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cmath>
 #include <map>
 #include <tuple>
 
 #include "tests/cuda/small_sequences.h"
+#include "tests/gpu/losses.h"
 #include "tests/gpu/models.h"
 
 namespace lt::cuda {
@@ -52,12 +51,6 @@ const std::vector<double>& losses_on_processor(const SequenceModel& model, const
   return place->second;
 }
 
-// As for the other models (training.cpp).
-double bound_of(const std::string& precision) {
-  if (precision == "fp32") return 1e-3;
-  return precision == "tf32" ? 5e-3 : 5e-2;
-}
-
 TEST_P(GpuSequences, AgreesWithProcessor) {
   const auto& [model, kernels, precision] = GetParam();
   const ShortSequences set(model.data, model.samples, model.time_steps, model.labels);
@@ -67,15 +60,7 @@ TEST_P(GpuSequences, AgreesWithProcessor) {
   ASSERT_EQ(training.status, LT_OK) << training.error;
   const std::vector<double> found = losses(training.session.get(), steps);
   ASSERT_EQ(found.size(), steps) << lt_last_error();
-  const double bound = bound_of(precision);
-  double worst = 0;
-  for (uint32_t i = 0; i < steps; ++i) {
-    const double apart = std::abs(found[i] - expected[i]) / std::max(expected[i], 0.1);
-    EXPECT_LE(apart, bound) << "step " << i + 1 << ": " << found[i] << ", on the processor " << expected[i];
-    worst = std::isnan(apart) ? apart : std::max(worst, apart);
-  }
-  std::printf("losses from %.6f to %.6f, largest relative difference %.2e, bound %.0e\n", found.front(), found.back(),
-              worst, bound);
+  expect_losses(found, expected, precision);
 }
 
 class GpuSequencesAgain : public GpuSequences {};

@@ -2,10 +2,9 @@
 // dropout; and under LT_DETERMINISTIC a second run gives the first one's bits.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cmath>
 #include <tuple>
 
+#include "tests/gpu/losses.h"
 #include "tests/gpu/models.h"
 
 namespace lt::cuda {
@@ -31,14 +30,6 @@ const std::vector<double>& losses_on_processor(const Model& model) {
   return place->second;
 }
 
-// Relative; of a loss below a tenth, absolute in tenths. fp32 differs by the order of sums. The others round operands by up
-// to 2^-11 and 2^-9 at every product, which training carries on: Adam turns the sign of small gradients into whole steps,
-// and `linear` swings at its learning rate of 1. The largest differences on the fakes were 7e-4 and 3e-3.
-double bound_of(const std::string& precision) {
-  if (precision == "fp32") return 1e-3;
-  return precision == "tf32" ? 5e-3 : 5e-2;
-}
-
 TEST_P(GpuTraining, AgreesWithProcessor) {
   const auto& [model, kernels, precision] = GetParam();
   const Samples& samples = samples_of(model);
@@ -48,15 +39,7 @@ TEST_P(GpuTraining, AgreesWithProcessor) {
   ASSERT_EQ(training.status, LT_OK) << training.error;
   const std::vector<double> found = losses(training.session.get(), steps);
   ASSERT_EQ(found.size(), steps) << lt_last_error();
-  const double bound = bound_of(precision);
-  double worst = 0;
-  for (uint32_t i = 0; i < steps; ++i) {
-    const double apart = std::abs(found[i] - expected[i]) / std::max(expected[i], 0.1);
-    EXPECT_LE(apart, bound) << "step " << i + 1 << ": " << found[i] << ", on the processor " << expected[i];
-    worst = std::isnan(apart) ? apart : std::max(worst, apart);
-  }
-  std::printf("losses from %.6f to %.6f, largest relative difference %.2e, bound %.0e\n", found.front(), found.back(),
-              worst, bound);
+  expect_losses(found, expected, precision);
 }
 
 // Losses, the loss and accuracy over a set, and every weight.
