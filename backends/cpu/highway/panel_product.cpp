@@ -123,7 +123,7 @@ void run_tile(const Tile& t) {
       LT_UNROLL for (size_t r = 0; r < rows; ++r) __builtin_prefetch(next + r * a_row);
     }
     for (size_t k = steps; k != 0; --k) {
-      __builtin_prefetch(a[0] + fetch_ahead * a_k);
+      if (a_k != 1) __builtin_prefetch(a[0] + fetch_ahead * a_k);  // a line at every k
       V row[vectors];
       LT_UNROLL for (size_t v = 0; v < vectors; ++v) {
         row[v] = hn::LoadU(d, b + v * lanes);
