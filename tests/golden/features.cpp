@@ -98,22 +98,17 @@ TEST_F(Features, AreThoseOfPyTorch) {
 // A cosine similarity of 0.99 and more is what features in 8 bits are used for; this small model's channels are few and
 // errors do not average out as in a large one (0.9999 there).
 TEST_F(Features, InBytesPointTheSameWay) {
-  for (const auto& [device, kernels] : {std::pair("cpu", "auto"), std::pair("cpu", "highway"),
-                                        std::pair("cpu", "highway:avx2"), std::pair("reference", "auto")}) {
-    lt_config config;
-    lt_config_init(&config);
-    config.recipe = recipe.c_str();
-    config.device = device;
-    config.kernels = kernels;
-    config.precision = "int8";
-    lt_plan* made = nullptr;
-    const lt_status status = lt_plan_create(&config, &made);
-    const std::unique_ptr<lt_plan, PlanFree> plan(made);
-    if (status == LT_ERR_DEVICE || status == LT_ERR_UNSUPPORTED) continue;
+  std::vector<std::pair<const char*, std::string>> choices = {{"reference", "auto"}};
+  for (const std::string& kernels : kernel_choices()) choices.emplace_back("cpu", kernels);
+  for (const auto& [device, kernels] : choices) {
+    Opened opened;
+    const lt_status status = open(device, kernels.c_str(), "int8", 0, &opened);
+    if (status == LT_ERR_DEVICE || status == LT_ERR_UNSUPPORTED) {
+      EXPECT_TRUE(kernels != "auto" && kernels != "highway") << lt_last_error();
+      continue;
+    }
     ASSERT_EQ(status, LT_OK) << lt_last_error();
-    lt_session* begun = nullptr;
-    ASSERT_EQ(lt_session_create(plan.get(), nullptr, 0, &begun), LT_OK) << lt_last_error();
-    const std::unique_ptr<lt_session, SessionFree> session(begun);
+    const auto& session = opened.session;
     std::vector<float> found(expected.size());
     EXPECT_EQ(lt_session_forward(session.get(), x.data(), samples, found.data(), found.size()), LT_ERR_STATE);
     ASSERT_EQ(lt_session_load_weights(session.get(), path.c_str(), nullptr), LT_OK) << lt_last_error();
@@ -139,7 +134,7 @@ TEST_F(Features, InBytesPointTheSameWay) {
 TEST_F(Features, OfNewWeightsAreNew) {
   Opened opened;
   ASSERT_NO_FATAL_FAILURE(open("cpu", &opened));
-  const auto\& session = opened.session;
+  const auto& session = opened.session;
   std::vector<float> drawn(expected.size()), loaded(expected.size());
   ASSERT_EQ(lt_session_forward(session.get(), x.data(), samples, drawn.data(), drawn.size()), LT_OK) << lt_last_error();
   ASSERT_EQ(lt_session_load_weights(session.get(), path.c_str(), nullptr), LT_OK) << lt_last_error();
@@ -151,7 +146,7 @@ TEST_F(Features, OfNewWeightsAreNew) {
 TEST_F(Features, AreAllThatAModelForInferenceHas) {
   Opened opened;
   ASSERT_NO_FATAL_FAILURE(open("reference", &opened));
-  const auto\& session = opened.session;
+  const auto& session = opened.session;
   lt_report report{};
   report.size = sizeof report;
   const uint8_t label = 0;

@@ -140,7 +140,7 @@ TEST_P(RecipeRefused, WithASentenceThatNamesThePlace) {
 INSTANTIATE_TEST_SUITE_P(
     Texts, RecipeRefused,
     ::testing::Values(
-        Refused{"", "name is missing"}, Refused{"name = ", "line 1: not TOML"},
+        Refused{"", "name is missing"}, Refused{"name = ", "line 1: not TOML"}, Refused{"[<]", "line 1: not TOML"},
         Refused{"name = \"a b\"", "must not have spaces"}, Refused{"name = \"a\"\nnmae = 1", "nmae is not a key"},
         Refused{"name = \"a\"", "[input] is missing"}, Refused{head, "[[layer]]"},
         Refused{head + "[[layer]]\ntype = \"conv3d\"", "expected one of: conv2d"},
