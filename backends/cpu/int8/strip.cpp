@@ -13,6 +13,19 @@ namespace {
 // Two blocks of B of so many chunks, 24 KB, stay in the first cache beside a strip's sums.
 constexpr uint32_t pass_chunks = 12;
 
+constexpr uint64_t line_bytes = 64;
+
+// The lines where a tile's results go, and those of its residual, asked for while products run: their rows lie too far
+// apart for the processor to foresee. Pairs are half a line: the first of a line asks for both.
+void fetch_ends(const Finish& ends, const Tile& tile, uint32_t rows, uint32_t column) {
+  if (column % line_bytes != 0) return;
+  for (uint32_t row = 0; row < rows - tile.skip; ++row) {
+    const uint64_t at = tile.y + row * ends.y_row + column;
+    __builtin_prefetch(ends.y + at, 1);
+    if (ends.residual != nullptr) __builtin_prefetch(ends.residual + at);
+  }
+}
+
 float scale_of(const Op& op, const KernelContext& context, ByteScale scale) {
   return context.at<float>(op.scales)[scale.place];
 }
@@ -119,6 +132,7 @@ void multiply_strip(const Form& form, const PackedWeights& weights, const Produc
         for (uint32_t i = 0; i < product.tiles; ++i) {
           product.a[i] = strip.tiles[tile + i].a + from;
           product.c[i] = sums + uint64_t{tile + i} * rows * pair_columns;
+          if (segment + part == 0) fetch_ends(ends, strip.tiles[tile + i], rows, column);
         }
         products(product);
       }
