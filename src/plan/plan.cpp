@@ -56,19 +56,22 @@ Status check_int8(const Recipe& recipe, const std::vector<JoinedLayer>& joined) 
       name);
 }
 
-Status plan_calibration(Plan* plan, const std::vector<JoinedLayer>& joined) {
-  PlanRequest request;
-  request.recipe = plan->recipe;
-  request.recipe.batch = std::min(plan->program.micro_batch, calibration_micro_batch);
-  auto calibration = std::make_shared<Plan>();
-  LT_TRY(plan_for(request, joined, plan->device, request.recipe.batch, false, calibration.get()));
-  plan->calibration = std::move(calibration);
-  return Status::ok;
-}
-
 uint32_t first_micro_batch(uint32_t batch) {
   if (batch != 0 && batch <= whole_batch_limit) return batch;
   return even_micro_batch(batch, micro_batch_default);
+}
+
+// Few samples at a time, and under a cap one: this arena lies beside the plan's own.
+Status plan_calibration(const PlanRequest& given, const std::vector<JoinedLayer>& joined,
+                        const std::shared_ptr<const Device>& device, std::shared_ptr<const Plan>* plan) {
+  PlanRequest request;
+  request.recipe = given.recipe;
+  const uint32_t most = given.memory_cap_bytes != 0 ? 1 : calibration_micro_batch;
+  request.recipe.batch = std::min(first_micro_batch(given.recipe.batch), most);
+  auto calibration = std::make_shared<Plan>();
+  LT_TRY(plan_for(request, joined, device, request.recipe.batch, false, calibration.get()));
+  *plan = std::move(calibration);
+  return Status::ok;
 }
 
 }  // namespace
@@ -120,11 +123,13 @@ Status plan_make(const PlanRequest& request, std::shared_ptr<const Plan>* plan) 
   const uint32_t batch = request.recipe.batch;
   auto result = std::make_shared<Plan>();
   LT_TRY(plan_for(request, joined, device, first_micro_batch(batch), false, result.get()));
-  const uint64_t cap = request.memory_cap_bytes;
-  if (cap != 0 && result->program.region_bytes > cap) {
+  if (result->precision == Precision::int8) LT_TRY(plan_calibration(request, joined, device, &result->calibration));
+  const std::shared_ptr<const Plan> calibration = result->calibration;
+  const uint64_t cap = request.memory_cap_bytes, beside = calibration ? calibration->program.region_bytes : 0;
+  if (cap != 0 && result->program.region_bytes + beside > cap) {
     LT_TRY(plan_for(request, joined, device, first_micro_batch(batch), true, result.get()));
     const uint64_t whole_bytes = result->program.region_bytes;
-    const uint32_t largest = plan_largest_micro_batch(*result, cap);
+    const uint32_t largest = plan_largest_micro_batch(*result, cap - std::min(cap, beside));
     if (largest == 0) {
       const uint32_t whole_samples = result->program.micro_batch;
       LT_TRY(plan_for(request, joined, device, 1, true, result.get()));
@@ -132,14 +137,14 @@ Status plan_make(const PlanRequest& request, std::shared_ptr<const Plan>* plan) 
       return fail(Status::memory,
                   "%s needs %llu bytes, but the memory cap is %llu: the smallest cap that trains it is %llu bytes "
                   "(micro-batches of %u sample%s); largest micro-batch that fits into the cap: none",
-                  request.recipe.name.c_str(), Bytes{whole_bytes}, Bytes{cap},
-                  Bytes{whole ? whole_bytes : result->program.region_bytes}, whole ? whole_samples : 1,
+                  request.recipe.name.c_str(), Bytes{whole_bytes + beside}, Bytes{cap},
+                  Bytes{(whole ? whole_bytes : result->program.region_bytes) + beside}, whole ? whole_samples : 1,
                   whole && whole_samples != 1 ? "s" : "");
     }
     LT_TRY(plan_for(request, joined, device, even_micro_batch(batch, largest), true, result.get()));
-    if (result->program.region_bytes > cap) LT_TRY(plan_for(request, joined, device, largest, true, result.get()));
+    if (result->program.region_bytes + beside > cap) LT_TRY(plan_for(request, joined, device, largest, true, result.get()));
+    result->calibration = calibration;
   }
-  if (result->precision == Precision::int8) LT_TRY(plan_calibration(result.get(), joined));
   result->device_name = device_name;
   result->passed_over = passed_over;
   *plan = std::move(result);

@@ -273,6 +273,32 @@ TEST(Plan, WholeBatchesOfMnistFitInto20MiB) {
   EXPECT_EQ(plan_make(asked, &none), Status::memory);
 }
 
+TEST(Plan, CalibrationOfInt8IsWithinTheMemoryCap) {
+  PlanRequest asked = request("resnet50");
+  asked.recipe.batch = 8;
+  asked.device_config.precision = Precision::int8;
+  const auto bytes = [](const Plan& plan) { return plan.program.region_bytes + plan.calibration->program.region_bytes; };
+  const auto free = plan_of(asked);
+  ASSERT_NE(free->calibration, nullptr);
+  asked.memory_cap_bytes = bytes(*free) - 1;  // its calibration takes less, one picture at a time
+  const auto capped = plan_of(asked);
+  EXPECT_EQ(capped->program.micro_batch, 8u);
+  EXPECT_LE(bytes(*capped), asked.memory_cap_bytes);
+  asked.memory_cap_bytes = bytes(*capped) - 1;
+  const auto split = plan_of(asked);
+  ASSERT_NE(split->calibration, nullptr);
+  EXPECT_LT(split->program.micro_batch, 8u);
+  EXPECT_LE(bytes(*split), asked.memory_cap_bytes);
+  asked.memory_cap_bytes = split->program.region_bytes / 2;
+  std::shared_ptr<const Plan> none;
+  EXPECT_EQ(plan_make(asked, &none), Status::memory);
+  const std::string sentence = last_error();
+  asked.memory_cap_bytes = std::stoull(sentence.substr(sentence.find("trains it is ") + 13));
+  EXPECT_EQ(plan_of(asked)->program.micro_batch, 1u) << sentence;
+  --asked.memory_cap_bytes;
+  EXPECT_EQ(plan_make(asked, &none), Status::memory);
+}
+
 TEST(Plan, DescribesItself) {
   const auto plan = plan_of(request("mnist/cnn-same"));
   const auto json = nlohmann::json::parse(plan_json(*plan));
