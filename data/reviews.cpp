@@ -18,6 +18,8 @@ void ReviewDataset::set(const char* name, const char* place, uint32_t vocabulary
   info_.classes = 2;
   info_.has_lengths = true;
   info_.count = arrays.count;
+  info_.cut = 0;
+  for (uint64_t i = 0; i < arrays.count; ++i) info_.cut += arrays.offsets[i + 1] - arrays.offsets[i] > review_steps;
 }
 
 Status ReviewDataset::find(uint32_t index, Review* review) const {

@@ -23,6 +23,7 @@ struct DatasetInfo {
   uint32_t label_count = 1;   // labels of a sample; more than 1: a list, filled up with -1 behind its last
   bool has_lengths = false;   // samples are sequences of lengths of their own
   uint64_t count = 0;         // samples
+  uint64_t cut = 0;           // samples that are longer in the file: of these the last time steps are given
   // Where a file tells the words: 32 hex digits of that file's XXH3-128, as long as the data set lives; else "".
   const char* vocabulary_hash = "";
   uint64_t sample_bytes() const { return extent.elements() * dtype_bytes(x_dtype); }

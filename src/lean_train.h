@@ -163,6 +163,7 @@ typedef struct {
     uint32_t channels, height, width, classes; /* of sequences: height = time steps, width = features      */
     uint32_t vocabulary;  /* not 0: samples are int32_t words below this, zeros behind the last one         */
     char     vocabulary_hash[40]; /* hex digits of the words' own file (XXH3-128), or "" where none is known */
+    uint64_t cut;         /* samples that are longer in the file: of these the last time steps are given    */
 } lt_dataset_info;
 
 typedef struct {

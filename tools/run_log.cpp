@@ -80,6 +80,8 @@ void RunLog::run(const RunFacts& facts) {
   record.whole("train_samples", facts.train_samples).whole("test_samples", facts.test_samples);
   if (facts.skipped_train_samples != 0) record.whole("skipped_train_samples", facts.skipped_train_samples);
   if (facts.skipped_test_samples != 0) record.whole("skipped_test_samples", facts.skipped_test_samples);
+  if (facts.cut_train_samples != 0) record.whole("cut_train_samples", facts.cut_train_samples);
+  if (facts.cut_test_samples != 0) record.whole("cut_test_samples", facts.cut_test_samples);
   record.whole("arena_bytes", facts.arena_bytes);
   if (facts.resumed_step != 0) record.whole("resumed_step", facts.resumed_step);
   if (!facts.side.empty()) record.text("side", facts.side);

@@ -20,6 +20,7 @@ struct RunFacts {
   lt_plan_info plan;
   uint64_t arena_bytes, train_samples, test_samples;
   uint64_t skipped_train_samples = 0, skipped_test_samples = 0;  // --skip-bad; not among the samples above
+  uint64_t cut_train_samples = 0, cut_test_samples = 0;          // longer in their file than the model's time steps
   uint64_t resumed_step = 0;                                     // 0: from the beginning
   std::string side, base;  // of a comparison (`compare`): its name, and the side that it is compared with ("": itself)
 };

@@ -139,6 +139,8 @@ bool Training::set_up() {
   facts_.arena_bytes = memory.arena_bytes;
   facts_.train_samples = source_.train_info.count;
   facts_.test_samples = source_.test_info.count;
+  facts_.cut_train_samples = source_.train_info.cut;
+  facts_.cut_test_samples = source_.test_info.cut;
   install_signal_handlers(source_.folder.c_str());
   if (!options_.quiet) announce();
   return open_session();
@@ -148,6 +150,10 @@ void Training::announce() const {
   const lt_plan_info& plan = facts_.plan;
   say_device(plan, facts_.data);
   say("data: %s", source_.description.c_str());
+  if (facts_.cut_train_samples + facts_.cut_test_samples != 0)
+    say("data: the last %u time steps of samples that have more: of %s of training, %s of testing",
+        source_.train_info.height, format_count_of(facts_.cut_train_samples, "sample").c_str(),
+        format_count_of(facts_.cut_test_samples, "sample").c_str());
   const std::string batch =
       plan.batch == 0 ? "whole set (" + format_count(plan.micro_batch) + " at a time)" : format_count(plan.batch);
   char rate[64];

@@ -165,6 +165,7 @@ lt_status lt_dataset_get(const lt_dataset* dataset, lt_dataset_info* out) {
     result.classes = info.classes;
     result.vocabulary = info.vocabulary;
     copy_text(result.vocabulary_hash, info.vocabulary_hash);
+    result.cut = info.cut;
     copy_out(result, out);
     return Status::ok;
   });

@@ -162,6 +162,16 @@ class Reviews(Case):
         self.assertEqual(run(*arguments, "-", input=" .. ").returncode, 3)
         self.assertEqual(run(*arguments, self.path("nowhere")).returncode, 3)
 
+    def test_reviews_that_are_cut_are_counted(self):
+        self.write_reviews(32)
+        data = self.path("aclImdb")
+        with open(data + "/train/pos/0_9.txt", "w") as file: file.write("a superb film " * 60)
+        done = self.ok(run("imdb", "--device", "reference", "--data", data, "--steps", "1", "--log", self.path("run.jsonl")))
+        self.assertIn("data: the last 150 time steps of samples that have more: of 1 sample of training, 0 samples of testing\n", done.stderr)
+        start = json.loads(read(self.path("run.jsonl")).splitlines()[0])
+        self.assertEqual(start["cut_train_samples"], 1)
+        self.assertNotIn("cut_test_samples", start)
+
     def test_words_of_another_vocabulary_are_refused(self):
         self.write_reviews(32)
         data = self.path("aclImdb")

@@ -96,6 +96,7 @@ TEST_F(Imdb, GivesTheLastWordsAndZerosBehindThem) {
   const DatasetInfo& info = dataset_->info();
   EXPECT_STREQ(info.name, "imdb");
   EXPECT_EQ(info.count, 7u);
+  EXPECT_EQ(info.cut, 2u);
   EXPECT_EQ(info.vocabulary, 100u);
   EXPECT_EQ(info.classes, 2u);
   EXPECT_EQ(info.x_dtype, DType::i32);
@@ -122,6 +123,7 @@ TEST_F(Imdb, GivesTheLastWordsAndZerosBehindThem) {
   EXPECT_EQ(dataset_->lengths(&past, 1, lengths.data()), Status::argument);
   ASSERT_TRUE(ok(open(Split::test)));
   EXPECT_EQ(dataset_->info().count, 2u);
+  EXPECT_EQ(dataset_->info().cut, 0u);
 }
 
 TEST_F(Imdb, HashIsOfTheSplitsNumbers) {
