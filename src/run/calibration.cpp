@@ -48,7 +48,7 @@ float Calibration::scale(uint32_t steps) const {
   const auto most = static_cast<uint32_t>(std::ceil(largest_ / range_ * bins));
   uint32_t best = most;
   double least = squared_error(most, steps);
-  // Sixteenths of the largest are fine enough for a curve this flat.
+  // 64ths of the largest are fine enough for a curve this flat.
   for (uint32_t part = 4; part < 64; ++part) {
     const uint32_t limit = std::max(most * part / 64, 1u);
     const double error = squared_error(limit, steps);

@@ -9,19 +9,14 @@
 #include "backends/cuda/cuda_backend.h"
 #include "tests/cuda/fake.h"
 #include "tests/cuda/fake_driver.h"
+#include "tests/cuda/fake_gpu_test.h"
 #include "tests/cuda/small_training.h"
 
 namespace lt::cuda {
 namespace {
 
-class CudaDevice : public ::testing::Test {
+class CudaDevice : public OnFakeGpu<::testing::Test> {
  protected:
-  void SetUp() override { fake::reset(); }
-  void TearDown() override {
-    fake::reset();
-    EXPECT_EQ(fake::live_objects(), 0);
-    for (const std::string& complaint : fake::take_complaints()) ADD_FAILURE() << complaint;
-  }
   // The status and the sentence of an attempt to open cuda:INDEX.
   static std::string why(uint32_t index = 0, const char* kernels = "auto") {
     DeviceConfig config;
@@ -142,8 +137,7 @@ std::map<std::string, uint64_t> tensor_bytes(const Training& training) {
             LT_OK);
   std::map<std::string, uint64_t> result;
   const auto plan = nlohmann::json::parse(text);
-  for (const auto& tensor : plan["tensors"])
-    result[tensor["name"].get<std::string>()] = tensor["bytes"].get<uint64_t>();
+  for (const auto& tensor : plan["tensors"]) result[tensor["name"].get<std::string>()] = tensor["bytes"].get<uint64_t>();
   return result;
 }
 

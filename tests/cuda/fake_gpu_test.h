@@ -11,8 +11,8 @@
 
 namespace lt::cuda {
 
-template <class Parameters>
-class FakeGpuTest : public ::testing::TestWithParam<Parameters> {
+template <class Test>
+class OnFakeGpu : public Test {
  protected:
   void SetUp() override { fake::reset(); }
   void TearDown() override {
@@ -21,5 +21,7 @@ class FakeGpuTest : public ::testing::TestWithParam<Parameters> {
     for (const std::string& complaint : fake::take_complaints()) ADD_FAILURE() << complaint;
   }
 };
+template <class Parameters>
+using FakeGpuTest = OnFakeGpu<::testing::TestWithParam<Parameters>>;
 
 }  // namespace lt::cuda

@@ -14,10 +14,8 @@
 namespace lt::cpu::int8 {
 namespace {
 
-// Rows of tiles in a unit of work, as in conv2d_pointwise.cpp; in front of a pool more, for what is recomputed.
-constexpr uint32_t few_rows = strip_rows, many_rows = 3 * strip_rows, pooled_rows = 4096;
-constexpr uint64_t near_weight_bytes = 256 << 10;
-constexpr uint32_t wanted_units = 16, pool_kernel_most = 16;
+// Rows of tiles in a unit of work in front of a pool: more than elsewhere, for what is recomputed.
+constexpr uint32_t pooled_rows = 4096, pool_kernel_most = 16;
 // Copies of a window's row go in pieces of so many bytes, past its end.
 constexpr uint32_t piece = 32;
 
@@ -84,7 +82,7 @@ class Conv2d final : public Kernel {
 
   void cut() {
     const uint32_t line_rows = line_tiles_ * rows_, height = shape_.y_height;
-    const bool far = form_.blocks() * form_.block_step() > near_weight_bytes && !form_.patches;
+    const bool far = form_.is_far() && !form_.patches;
     const uint32_t wanted = shape_.has_pool ? pooled_rows / shape_.pool_stride : far ? many_rows : few_rows;
     samples_ = shape_.has_pool ? 1 : std::max(1u, wanted / (line_rows * height));
     const auto bands = static_cast<uint32_t>(divide_up(height, std::max(1u, wanted / line_rows)));
@@ -159,7 +157,7 @@ class Conv2d final : public Kernel {
     const PackedWeights weights = packed_weights(form_, context.at<std::byte>(op_.saved));
     const Products products(unit_, target_, rows_);
     const uint32_t tiles = samples * lines * line_tiles_, most = strip_rows / rows_;
-    const bool near = form_.patches || form_.blocks() * form_.block_step() <= near_weight_bytes;
+    const bool near = form_.patches || !form_.is_far();
     const auto over_pairs = [&](uint32_t tile, uint32_t first, uint32_t last) {
       Strip strip;
       take_tiles(own, tile, std::min(most, tiles - tile), lines, y_first, first == first_pair, &strip);

@@ -11,12 +11,6 @@
 namespace lt::cpu::int8 {
 namespace {
 
-// Pixels of a unit of work: a strip where the weights stay in the second cache, else as many as share one way of theirs
-// from further away. So many units that one sample gives all threads something to do.
-constexpr uint32_t few_pixels = strip_rows, many_pixels = 3 * strip_rows;
-constexpr uint64_t near_weight_bytes = 256 << 10;
-constexpr uint32_t wanted_units = 16;
-
 class Conv2dPointwise final : public Kernel {
  public:
   Conv2dPointwise(const KernelRequest& request, const highway::Conv2dShape& shape, Unit unit, highway::Target target)
@@ -26,7 +20,7 @@ class Conv2dPointwise final : public Kernel {
         target_(target),
         finish_(highway::for_target(finish_table, target)),
         form_(form_of(op_, unit)),
-        unit_pixels_(form_.blocks() * form_.block_step() > near_weight_bytes ? many_pixels : few_pixels),
+        unit_pixels_(form_.is_far() ? many_rows : few_rows),
         threads_(request.threads) {
     std::snprintf(name_, sizeof name_, "int8 conv2d pointwise %s",
                   unit == Unit::portable ? target_name(target) : unit_name(unit));

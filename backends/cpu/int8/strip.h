@@ -14,6 +14,9 @@ namespace lt::cpu::int8 {
 
 inline constexpr uint32_t strip_rows = 128, pair_columns = 2 * block_columns;
 inline constexpr uint64_t strip_sums = uint64_t{strip_rows} * pair_columns;
+// Rows of a unit of work: a strip where the weights stay in the second cache (is_far), else as many as share one way of
+// theirs from further away. So many units that one sample gives all threads something to do.
+inline constexpr uint32_t few_rows = strip_rows, many_rows = 3 * strip_rows, wanted_units = 16;
 
 struct Form {
   uint32_t kernel, channels, outputs;
@@ -25,6 +28,7 @@ struct Form {
   uint32_t blocks() const { return (outputs + block_columns - 1) / block_columns; }
   uint32_t pairs() const { return (outputs + pair_columns - 1) / pair_columns; }
   uint64_t block_step() const { return uint64_t{segments} * chunks * block_bytes; }
+  bool is_far() const { return blocks() * block_step() > 256 << 10; }
 };
 // Windows of one or few channels are copied out, lest most of each chunk be empty.
 Form form_of(const Op& op, Unit unit);
