@@ -227,13 +227,13 @@ void add_bench_command(CLI::App& app, int* exit_code) {
   CLI::App* const ops = bench->add_subcommand(
       "ops", "Time every operation of the built-in models on the CPU, and compare its results with the reference");
   ops->footer(examples);
-  Words models = recipe_names_for_ops();
+  Words models = recipe_names();
   models.insert(models.end(), {bench_gemm_name, bench_recurrent_name});
   const auto read_models = [=](const std::string& text) { arguments->models = parse_words("--model", text, models); };
   ops->add_option_function<std::string>(
          "--model", read_models,
          "Built-in models, and in fp32 alone gemm, products of matrices, and recurrent, layers of the "
-         "speed suite; by commas [all]")
+         "speed suite; by commas [all but rnn/...]")
       ->type_name("NAME,...");
   const auto read_kernels = [=](const std::string& text) {
     arguments->kernels = parse_words("--kernels", text, {"highway", "onednn", "auto"});

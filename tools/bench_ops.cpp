@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <memory>
 
 #include "src/backend.h"
@@ -11,52 +12,52 @@
 #include "src/base/clock.h"
 #include "src/plan/plan.h"
 #include "src/run/region.h"
+#include "tools/bench_ops_batch.h"
+#include "tools/bench_ops_count.h"
 #include "tools/terminal.h"
 
 namespace lt::tool {
 namespace {
 
-// Uniform in [0, 1), the same from the same index and salt everywhere (the finaliser of splitmix64).
-double uniform(uint64_t index, uint64_t salt) {
-  uint64_t z = index + (salt + 1) * 0x9E3779B97F4A7C15u;
-  z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-  return static_cast<double>((z ^ z >> 31) >> 11) * 0x1p-53;
-}
-
 // A plan on one device, with weights and a batch in place.
 class Bench {
  public:
-  Status open(const Recipe& recipe, const char* device, const std::string& kernels, const std::string& precision,
-              uint32_t threads) {
+  // `alike`: each op on its own, as every device computes it; else as a training has them, updates and lookups joined.
+  Status open(const Recipe& recipe, const std::string& device, const std::string& kernels, const BenchOps& what,
+              bool alike) {
     PlanRequest request;
-    LT_TRY(precision_from_name(precision.c_str(), &request.device_config.precision));
+    LT_TRY(precision_from_name(what.precision.c_str(), &request.device_config.precision));
     request.recipe = recipe;
     request.device = device;
     request.device_config.kernels = kernels;
-    request.device_config.threads = threads;
-    request.fold_least_bytes = fold_nothing;  // ops of all families compute the same
+    request.device_config.threads = device == "reference" ? 1 : what.threads;
+    if (alike) request.fold_least_bytes = fold_nothing;
     LT_TRY(plan_make(request, &plan_));
     LT_TRY(region_.reserve(plan_->program.region_bytes));
     LT_TRY(plan_->device->attach(plan_->program, region_.bytes(), &executor_));
-    LT_TRY(upload_weights());
-    return make_batch();
+    batch_ = make_ops_batch(*plan_);
+    return upload_weights();
   }
 
   const Plan& plan() const { return *plan_; }
   const Op& op(uint32_t index) const { return plan_->program.ops[index]; }
-  uint32_t op_count() const { return static_cast<uint32_t>(plan_->program.ops.size()); }
+  // Those of a step: what brings an embedding up to date before it is saved stands behind them.
+  uint32_t op_count() const {
+    const std::vector<Op>& ops = plan_->program.ops;
+    return static_cast<uint32_t>(ops.size()) - (ops.back().kind == OpKind::embedding_catch_up ? 1 : 0);
+  }
 
-  Status run(uint32_t index, float learning_rate) {
+  Status run(uint32_t index, float learning_rate, uint64_t step) {
     RunArguments arguments;
     arguments.samples = arguments.batch_samples = plan_->program.micro_batch;
-    arguments.training = true;
+    arguments.training = !plan_->program.inference;
     arguments.seed = 1;
-    arguments.step = 1;
+    arguments.step = step;
     arguments.learning_rate = learning_rate;
     arguments.momentum = static_cast<float>(plan_->recipe.momentum);
-    arguments.x = x_.data();
-    arguments.labels = labels_.data();
+    arguments.x = batch_.x.data();
+    arguments.labels = batch_.labels.data();
+    arguments.lengths = batch_.lengths.empty() ? nullptr : batch_.lengths.data();
     LT_TRY(executor_->run(index, index + 1, arguments));
     return executor_->synchronize();
   }
@@ -112,22 +113,10 @@ class Bench {
     return executor_->synchronize();
   }
 
-  Status make_batch() {
-    const Recipe& recipe = plan_->recipe;
-    const uint32_t samples = plan_->program.micro_batch;
-    if (recipe.input_type != DType::u8)
-      return fail(Status::unsupported, "%s: its input is not of bytes", recipe.name.c_str());
-    x_.resize(samples * plan_->sample_bytes());
-    for (uint64_t i = 0; i < x_.size(); ++i) x_[i] = static_cast<uint8_t>(256 * uniform(i, 1u << 20));
-    for (uint32_t i = 0; i < samples; ++i) labels_.push_back(static_cast<int32_t>(i * 7 % plan_->classes()));
-    return Status::ok;
-  }
-
   std::shared_ptr<const Plan> plan_;
   Region region_;  // as a session has it, huge pages and all
   std::unique_ptr<Executor> executor_;
-  std::vector<uint8_t> x_;
-  std::vector<int32_t> labels_;
+  OpsBatch batch_;
 };
 
 std::string text_of(const Extent& extent) {
@@ -138,7 +127,8 @@ std::string text_of(const Extent& extent) {
 bool is_conv(const Op& op) { return op.kind == OpKind::conv2d || op.kind == OpKind::conv2d_backward; }
 
 std::string shape_of(const Op& op, uint32_t samples) {
-  if (op.parameter_elements != 0 && op.y == no_tensor) return std::to_string(op.parameter_elements) + " numbers";
+  if (op.parameter_elements != 0 && op.y == no_tensor && op.dy == no_tensor)
+    return std::to_string(op.parameter_elements) + " numbers";
   std::string text = std::to_string(samples) + " x " + text_of(op.x_extent);
   if (op.kind != OpKind::softmax_cross_entropy && op.kind != OpKind::input) text += " -> " + text_of(op.y_extent);
   if (is_conv(op)) text += ", " + std::to_string(op.conv.kernel) + "x" + std::to_string(op.conv.kernel);
@@ -151,17 +141,8 @@ std::string title_of(const Op& op) {
   if (op.has_pool) title += " + max_pool";
   if (op.has_relu) title += " + relu";
   if (op.dropout > 0) title += " + dropout";
+  if (op.folded_update) title += std::string(" + ") + op_kind_name(*op.folded_update);
   return title;
-}
-
-double operations_of(const Op& op, uint32_t samples) {
-  double products = 0;
-  if (is_conv(op))
-    products = static_cast<double>(op.conv_extent.elements()) * op.conv.kernel * op.conv.kernel * op.x_extent.channels;
-  else if (op.kind == OpKind::linear || op.kind == OpKind::linear_backward)
-    products = static_cast<double>(op.x_extent.elements()) * static_cast<double>(op.y_extent.elements());
-  const bool backward = op.kind == OpKind::conv2d_backward || op.kind == OpKind::linear_backward;
-  return 2 * products * samples * (backward && op.dx != no_tensor ? 2 : 1);
 }
 
 // The tensors that an op writes and whose floats lie alike on all devices here. An update writes all parameters.
@@ -198,20 +179,20 @@ Status compare(Bench& bench, Bench& reference, uint32_t index, double* error) {
 // The families take turns, step by step, so that whatever else the machine does meets all of them.
 Status measure(const BenchOps& what, std::vector<Bench>* benches, std::vector<std::vector<OpTime>>* times) {
   constexpr uint32_t warm_rounds = 2;
-  const uint32_t op_count = benches->front().op_count();
-  std::vector<std::vector<double>> seconds(benches->size() * op_count);
+  std::vector<std::vector<std::vector<double>>> seconds(benches->size());  // [family][op][round]
+  for (size_t k = 0; k < benches->size(); ++k) seconds[k].resize((*benches)[k].op_count());
   for (uint32_t round = 0; round < what.rounds + warm_rounds; ++round) {
     for (size_t k = 0; k < benches->size(); ++k) {
-      for (uint32_t i = 0; i < op_count; ++i) {
+      for (uint32_t i = 0; i < seconds[k].size(); ++i) {
         const double begun = now_seconds();
-        LT_TRY((*benches)[k].run(i, 0));  // the weights stay
-        if (round >= warm_rounds) seconds[k * op_count + i].push_back(now_seconds() - begun);
+        LT_TRY((*benches)[k].run(i, 0, round + 1));  // the weights stay
+        if (round >= warm_rounds) seconds[k][i].push_back(now_seconds() - begun);
       }
     }
   }
   for (size_t k = 0; k < benches->size(); ++k) {
-    for (uint32_t i = 0; i < op_count; ++i) {
-      std::vector<double>& found = seconds[k * op_count + i];
+    for (uint32_t i = 0; i < seconds[k].size(); ++i) {
+      std::vector<double>& found = seconds[k][i];
       std::sort(found.begin(), found.end());
       (*times)[k][i].seconds = found[found.size() / 2];
       (*times)[k][i].least_seconds = found.front();
@@ -233,8 +214,31 @@ void describe(const Bench& bench, const std::string& kernels, OpTime* rows) {
     row.kernels = kernels;
     row.kernel = plan.needs[i].kernel;
     row.threads = plan.device->threads();
-    row.operations = operations_of(op, plan.program.micro_batch);
+    row.operations = 2 * multiply_adds(op, 1).nominal * plan.program.micro_batch;
   }
+}
+
+// Every op's error by family, each from the reference's inputs. An op that a training joins with another is found under its
+// own name here.
+using Errors = std::map<std::string, double>;
+std::string key(const Op& op) { return op.layer + " " + op_kind_name(op.kind); }
+
+Status find_errors(const BenchOps& what, const Recipe& recipe, std::vector<Errors>* errors) {
+  Bench reference;
+  LT_TRY(reference.open(recipe, "reference", "auto", what, true));
+  std::vector<Bench> benches(what.kernels.size());
+  for (size_t k = 0; k < benches.size(); ++k) LT_TRY(benches[k].open(recipe, "cpu", what.kernels[k], what, true));
+  for (uint32_t i = 0; i < reference.op_count(); ++i) {
+    for (Bench& bench : benches) LT_TRY(bench.take_inputs(reference, i));
+    LT_TRY(reference.run(i, 0.01f, 1));
+    for (size_t k = 0; k < benches.size(); ++k) {
+      LT_TRY(benches[k].run(i, 0.01f, 1));
+      if (outputs_of(reference.plan(), reference.op(i)).empty()) continue;
+      double* const error = &(*errors)[k].try_emplace(key(reference.op(i)), -1).first->second;
+      LT_TRY(compare(benches[k], reference, i, error));
+    }
+  }
+  return Status::ok;
 }
 
 Status bench_recipe(const BenchOps& what, std::vector<OpTime>* rows) {
@@ -242,29 +246,24 @@ Status bench_recipe(const BenchOps& what, std::vector<OpTime>* rows) {
   if (!built_in) return fail(Status::argument, "no built-in recipe \"%.60s\"", what.recipe.c_str());
   Recipe recipe;
   LT_TRY(recipe_parse(built_in->text, built_in->name, &recipe));
+  std::vector<Errors> errors(what.kernels.size());
+  if (what.check) LT_TRY(find_errors(what, recipe, &errors));
   std::vector<Bench> benches(what.kernels.size());
   std::vector<std::vector<OpTime>> times(what.kernels.size());
   for (size_t k = 0; k < benches.size(); ++k) {
-    LT_TRY(benches[k].open(recipe, "cpu", what.kernels[k], what.precision, what.threads));
+    LT_TRY(benches[k].open(recipe, "cpu", what.kernels[k], what, false));
     times[k].resize(benches[k].op_count());
     describe(benches[k], what.kernels[k], times[k].data());
-  }
-  if (what.check) {  // first: timed steps leave the optimizer's state changed
-    Bench reference;
-    LT_TRY(reference.open(recipe, "reference", "auto", what.precision, 1));
-    for (uint32_t i = 0; i < reference.op_count(); ++i) {
-      for (Bench& bench : benches) LT_TRY(bench.take_inputs(reference, i));
-      LT_TRY(reference.run(i, 0.01f));
-      for (size_t k = 0; k < benches.size(); ++k) {
-        LT_TRY(benches[k].run(i, 0.01f));
-        if (!outputs_of(reference.plan(), reference.op(i)).empty())
-          LT_TRY(compare(benches[k], reference, i, &times[k][i].error));
-      }
-    }
+    for (uint32_t i = 0; i < benches[k].op_count(); ++i)
+      if (const auto found = errors[k].find(key(benches[k].op(i))); found != errors[k].end())
+        times[k][i].error = found->second;
   }
   LT_TRY(measure(what, &benches, &times));
-  for (size_t i = 0; i < times[0].size(); ++i)
-    for (const std::vector<OpTime>& family : times) rows->push_back(family[i]);
+  size_t longest = 0;
+  for (const std::vector<OpTime>& family : times) longest = std::max(longest, family.size());
+  for (size_t i = 0; i < longest; ++i)
+    for (const std::vector<OpTime>& family : times)
+      if (i < family.size()) rows->push_back(family[i]);
   return Status::ok;
 }
 

@@ -51,6 +51,8 @@ OperationCount recurrent(const Op& op, double length_share) {
   return {step * steps * op.directions, step * real_steps};
 }
 
+}  // namespace
+
 OperationCount multiply_adds(const Op& op, double length_share) {
   switch (op.kind) {
     case OpKind::conv2d:
@@ -62,8 +64,6 @@ OperationCount multiply_adds(const Op& op, double length_share) {
     default: return {};
   }
 }
-
-}  // namespace
 
 lt_status count_operations(const char* recipe, uint64_t samples, double length_share, OperationCount* count) {
   PlanRequest request;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "src/backend.h"
 #include "src/lean_train.h"
 
 namespace lt::tool {
@@ -13,6 +14,9 @@ struct OperationCount {
   double nominal = 0;  // dense: what falls on a convolution's zero border or behind a sequence's end is counted too
   double real = 0;     // without these
 };
+
+// Of one sample, in multiply-adds; `length_share` as below. None but products have any.
+OperationCount multiply_adds(const Op& op, double length_share);
 
 // Of one step of `samples` samples of a built-in recipe. `length_share`: the samples' mean length by the most steps that a
 // sequence can have; 1 where samples are none.

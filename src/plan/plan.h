@@ -39,7 +39,8 @@ struct SegmentPlace {
   uint64_t offset = 0, bytes = 0;
 };
 
-// See PlanRequest::fold_least_bytes.
+// See PlanRequest::fold_least_bytes. fold_nothing: each op by itself, as all devices have it; an embedding's words are not
+// looked up once for all the steps that have them either.
 inline constexpr uint64_t fold_least_bytes_default = 1 << 20, fold_nothing = UINT64_MAX;
 
 struct Plan {

@@ -202,8 +202,8 @@ class Builder {
   // Of an embedding: a recurrent layer behind it can read each different word's row where it lies once. Where memory is
   // scarce it does without the products of all rows at a time.
   bool is_looked_up_once(size_t i) const {
-    return plan_.device->takes_rows() && !program_.frugal && i + 1 < joined_.size() &&
-           joined_[i + 1].op.kind == OpKind::recurrent;
+    return plan_.device->takes_rows() && !program_.frugal && plan_.fold_least_bytes != fold_nothing &&
+           i + 1 < joined_.size() && joined_[i + 1].op.kind == OpKind::recurrent;
   }
 
   void add_loss() {

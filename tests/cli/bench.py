@@ -29,6 +29,23 @@ class BenchOps(Case):
         for op in (forward, backward):
             self.assertAlmostEqual(op["flops_per_second"] * op["median_seconds"] / (2 * 500 * 784 * 128), 1, 6)
 
+    def test_words(self):
+        """Words in; an embedding whose update is part of its own operations is compared without it."""
+        done = self.ok(run("bench", "ops", "--model", "imdb", "--kernels", "highway", "--rounds", "1", "-o", "json"))
+        ops = [json.loads(line) for line in done.stdout.splitlines()][1:]
+        self.assertEqual([op["layer"] for op in ops],
+                         ["input", "embedding", "rnn.l0", "fc", "loss", "fc", "rnn.l0", "embedding", "adam"])
+        self.assertIn("embedding_backward + update_adam", [op["operation"] for op in ops])
+        for op in ops: self.assertLess(op["error"], 1e-5, op)
+        self.assertGreater(ops[2]["flops_per_second"], 0)
+
+    def test_sequences(self):
+        """Numbers in. The reference would take minutes."""
+        done = self.ok(run("bench", "ops", "--model", "rnn/gru-1x320", "--kernels", "highway", "--rounds", "1", "--no-check", "-o", "json"))
+        ops = [json.loads(line) for line in done.stdout.splitlines()][1:]
+        self.assertEqual([op["layer"] for op in ops], ["input", "rnn.l0", "fc", "loss", "fc", "rnn.l0", "adam"])
+        for op in ops: self.assertIsNone(op["error"], op)
+
     def test_table(self):
         lines = self.ok(run("bench", "ops", "--model", "mnist/linear", "--rounds", "1", "--no-check", "--kernels", "highway")).stdout.splitlines()
         self.assertRegex(lines[0], r"^fp32, \d+ threads; at most \d+ GFLOP/s")
