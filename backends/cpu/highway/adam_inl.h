@@ -17,11 +17,16 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+template <class D>
+HWY_INLINE void adam_moments(D d, hn::Vec<D> g, const UpdateRates& rates, hn::Vec<D>& m, hn::Vec<D>& v) {
+  m = hn::MulAdd(hn::Set(d, rates.beta1), m, hn::Mul(hn::Set(d, rates.complement1), g));
+  v = hn::MulAdd(hn::Set(d, rates.beta2), v, hn::Mul(hn::Set(d, rates.complement2), hn::Mul(g, g)));
+}
+
 // Changes w, m and v by the gradient g.
 template <class D>
 HWY_INLINE void adam_step(D d, hn::Vec<D> g, const UpdateRates& rates, hn::Vec<D>& w, hn::Vec<D>& m, hn::Vec<D>& v) {
-  m = hn::MulAdd(hn::Set(d, rates.beta1), m, hn::Mul(hn::Set(d, rates.complement1), g));
-  v = hn::MulAdd(hn::Set(d, rates.beta2), v, hn::Mul(hn::Set(d, rates.complement2), hn::Mul(g, g)));
+  adam_moments(d, g, rates, m, v);
   const auto denominator = hn::MulAdd(hn::Sqrt(v), hn::Set(d, rates.root), hn::Set(d, rates.epsilon));
   w = hn::NegMulAdd(hn::Set(d, rates.rate), hn::Div(m, denominator), w);
 }

@@ -24,7 +24,18 @@ HWY_INLINE void vector_steps(float* w_at, float* m_at, float* v_at, const float*
   const auto g = gradient != nullptr ? hn::LoadU(d, gradient) : hn::Zero(d);
   // Nothing has ever moved it.
   if (gradient == nullptr && hn::AllTrue(d, hn::And(hn::Eq(m, g), hn::Eq(v, g)))) return;
-  for (uint64_t k = 0; k < count; ++k) adam_step(d, g, rates[k], w, m, v);
+  if (gradient != nullptr) {
+    for (uint64_t k = 0; k < count; ++k) adam_step(d, g, rates[k], w, m, v);
+  } else {
+    bool moves = true;
+    uint64_t k = 0;
+    for (; k < count && moves; ++k) {
+      const auto before = w;
+      adam_step(d, g, rates[k], w, m, v);
+      moves = !rates[k].fades || !hn::AllTrue(d, hn::Eq(w, before));
+    }
+    for (; k < count; ++k) adam_moments(d, g, rates[k], m, v);  // no root and no division, most of a step's time
+  }
   hn::StoreU(w, d, w_at);
   hn::StoreU(m, d, m_at);
   hn::StoreU(v, d, v_at);

@@ -80,6 +80,15 @@ Updater::Updater(OpKind kind, const Op& op, Target target) : kind_(kind), op_(op
                          target);
 }
 
+namespace {
+
+// Without a gradient m / sqrt(v) changes by beta1 / sqrt(beta2) a step, the rate falls, and 1 / root grows by less than
+// sqrt((step + 1) / step), less and less. A hundredth is left for what rounding does. Where v gets too small for a float,
+// its root is below 1e-19 and was nothing beside epsilon before.
+bool fades(double beta1, double beta2, double step) { return 1.01 * beta1 * beta1 * (step + 1) < beta2 * step; }
+
+}  // namespace
+
 UpdateRates update_rates(OpKind kind, const RunArguments& arguments) {
   UpdateRates rates{};
   double rate = static_cast<double>(arguments.learning_rate);
@@ -94,6 +103,7 @@ UpdateRates update_rates(OpKind kind, const RunArguments& arguments) {
     rates.complement2 = static_cast<float>(1 - beta2);
     rates.root = static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, step)));
     rates.epsilon = arguments.epsilon;
+    rates.fades = fades(beta1, beta2, step) && arguments.epsilon > 1e-16f;
   }
   rates.rate = static_cast<float>(rate);
   return rates;

@@ -28,6 +28,9 @@ struct UpdateRates {
   float beta1, complement1, beta2, complement2;  // complement: 1 - beta
   float root;                                    // 1 / sqrt(1 - beta2^step)
   float epsilon;
+  // Adam without a gradient: each step from this one on moves a weight by less than the one before it, so that after one
+  // that leaves its bits alone all do.
+  bool fades;
 };
 
 // The rates of step arguments.step. `kind` is one of the updates.
