@@ -234,14 +234,14 @@ class Backward {
   void finish_shared(uint32_t part, uint32_t direction) {
     const uint64_t features = shape_.features;
     const uint32_t count = shared_.count(), most = static_cast<uint32_t>(shape_.block_row_count());
-    for (const GateColumns& piece : gate_column_pieces(shape_, products_.weight_columns(part)))
-      for (uint32_t first = 0; first < count; first += most) {
-        const uint32_t rows = std::min(most, count - first);
-        products_.pack_gradients(part, memory_.dshared + first * shared_.stride(), shared_.stride(), rows,
-                                 piece.columns.begin, piece.columns.size());
-        products_.dweight(part, run_.forward.x + first * features, features, shape_.features, 0, rows, rows, piece.columns,
-                          run_.dweights[direction].ih, run_.accumulate || first != 0);
-      }
+    const Range columns = products_.weight_columns(part);
+    for (uint32_t first = 0; first < count; first += most) {
+      const uint32_t rows = std::min(most, count - first);
+      products_.pack_gradients(part, memory_.dshared + first * shared_.stride(), shared_.stride(), rows, columns.begin,
+                               columns.size());
+      products_.dweight(part, run_.forward.x + first * features, features, shape_.features, 0, rows, rows, columns,
+                        run_.dweights[direction].ih, run_.accumulate || first != 0);
+    }
     if (run_.dx == nullptr) return;
     const Range rows = team_.rows(part, count);
     products_.dx(part, memory_.dshared + rows.begin * shared_.stride(), shared_.stride(), rows.size(),

@@ -49,11 +49,10 @@ RecurrentProducts::RecurrentProducts(const RecurrentShape& shape, const Team& te
   if (!forms.dh) return;
   const auto rows = static_cast<uint32_t>(shape_.block_row_count());
   block_size_ = {rows, 0, std::max(shape_.features, shape_.units)};
-  for (uint32_t part = 0; part < team_.parts(); ++part)
-    for (const GateColumns& piece : gate_column_pieces(shape, weight_columns(part))) {
-      gradient_floats_ = std::max(gradient_floats_, packed_floats(piece.columns.size(), rows));
-      block_size_.columns = std::max(block_size_.columns, piece.columns.size());
-    }
+  for (uint32_t part = 0; part < team_.parts(); ++part) {
+    gradient_floats_ = std::max(gradient_floats_, packed_floats(weight_columns(part).size(), rows));
+    block_size_.columns = std::max(block_size_.columns, weight_columns(part).size());
+  }
   if (shape_.unit != bf16::Unit::none) gradient_floats_ = bf16::GradientBlock::bytes(block_size_) / sizeof(float);
 }
 
