@@ -155,8 +155,13 @@ class OpRun {
   // Stored as `narrow_` is.
   bool is_narrow(const std::string& name) const;
   static bool is_weight(const std::string& name);
-  // Where element `i` of an in_out weight lies in the device's layout.
-  uint64_t weight_place(const std::string& name, uint64_t i) const;
+  // Where the elements of an in_out weight lie in the device's layout; all other tensors' where they are. Found once a
+  // tensor: names are compared for it.
+  struct Places {
+    uint64_t outputs, fan_in;  // 0 where nothing moves
+    uint64_t operator()(uint64_t i) const { return outputs == 0 ? i : i % outputs * fan_in + i / outputs; }
+  };
+  Places places(const Tensor& tensor) const;
   void add_recurrent(const std::string& prefix, const Op& op, RecurrentWeights* weights);
 
   OpCase case_;

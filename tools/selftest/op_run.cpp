@@ -298,20 +298,22 @@ void OpRun::fill_tensor(const Tensor& tensor) {
   const uint64_t n =
       tensor.sample_elements != 0 ? tensor.sample_elements * case_.samples : tensor.bytes / dtype_bytes(tensor.dtype);
   auto* const to = reinterpret_cast<uint8_t*>(region_.get() + tensor.offset);
+  const Places place = places(tensor);
+  const uint32_t stream = hash(name);
+  const bool is_x = name == "x", is_parameter = name.starts_with("weight") || name.starts_with("bias");
   for (uint64_t i = 0; i < n; ++i) {
-    const Philox4 bits = philox4x32({{static_cast<uint32_t>(i), 0, hash(name), 1}}, case_.seed);
+    const Philox4 bits = philox4x32({{static_cast<uint32_t>(i), 0, stream, 1}}, case_.seed);
     float value = philox_uniform(bits.v[0]) * 2 - 1;
-    if (is_loss(kind) && name == "x") value *= 6;
+    if (is_loss(kind) && is_x) value *= 6;
     // About what a layer is started with: gates that are not all saturated.
-    if (is_recurrent && (name.starts_with("weight") || name.starts_with("bias")))
-      value *= 1.5f / std::sqrt(static_cast<float>(case_.op.units));
+    if (is_recurrent && is_parameter) value *= 1.5f / std::sqrt(static_cast<float>(case_.op.units));
     if (name == "state2") value = value * value * 0.01f;  // a mean of squares
     if (case_.fill == Fill::integers) value = static_cast<float>(static_cast<int>(bits.v[0] % 5) - 2);
-    if (name == "x" && case_.poison != Poison::none && bits.v[1] % 37 == 0)
+    if (is_x && case_.poison != Poison::none && bits.v[1] % 37 == 0)
       value = case_.poison == Poison::nan ? std::numeric_limits<float>::quiet_NaN()
                                           : (bits.v[2] & 1 ? 1 : -1) * std::numeric_limits<float>::infinity();
     if (bytes) value = static_cast<float>(bits.v[0] & 255);
-    write_element(to, is_weight(name) ? weight_place(name, i) : i, tensor.dtype, value);
+    write_element(to, place(i), tensor.dtype, value);
   }
 }
 
@@ -421,25 +423,28 @@ uint8_t* OpRun::bytes(const std::string& name) { return reinterpret_cast<uint8_t
 
 Statistics& OpRun::statistics() { return *reinterpret_cast<Statistics*>(bytes("statistics")); }
 
-uint64_t OpRun::weight_place(const std::string& name, uint64_t i) const {
-  if (program_.weight_layout == WeightLayout::in_out || case_.op.vocabulary != 0) return i;
+OpRun::Places OpRun::places(const Tensor& tensor) const {
   const Op& op = case_.op;
-  const uint64_t out = op.units != 0 ? gates_of(op.cell) * op.units : op.y_extent.channels, fan_in = elements(name) / out;
-  return i % out * fan_in + i / out;
+  if (program_.weight_layout == WeightLayout::in_out || op.vocabulary != 0 || !is_weight(tensor.name)) return {};
+  const uint64_t outputs = op.units != 0 ? gates_of(op.cell) * op.units : op.y_extent.channels;
+  return {outputs, tensor.bytes / dtype_bytes(tensor.dtype) / outputs};
 }
 
 std::vector<float> OpRun::values(const std::string& name) {
   const Tensor& t = tensor(name);
   const uint64_t n = t.sample_elements != 0 ? t.sample_elements * case_.samples : t.bytes / dtype_bytes(t.dtype);
   std::vector<float> result(n);
-  for (uint64_t i = 0; i < n; ++i)
-    result[i] = read_element(bytes(name), is_weight(name) ? weight_place(name, i) : i, t.dtype);
+  const uint8_t* const from = bytes(name);
+  const Places place = places(t);
+  for (uint64_t i = 0; i < n; ++i) result[i] = read_element(from, place(i), t.dtype);
   return result;
 }
 
 void OpRun::set_values(const std::string& name, const std::vector<float>& values) {
-  for (uint64_t i = 0; i < values.size(); ++i)
-    write_element(bytes(name), is_weight(name) ? weight_place(name, i) : i, tensor(name).dtype, values[i]);
+  const Tensor& t = tensor(name);
+  uint8_t* const to = bytes(name);
+  const Places place = places(t);
+  for (uint64_t i = 0; i < values.size(); ++i) write_element(to, place(i), t.dtype, values[i]);
 }
 
 std::vector<uint8_t> OpRun::byte_values(const std::string& name) {
