@@ -7,6 +7,7 @@
 #include "data/formats.h"
 #include "data/hash.h"
 #include "data/idx.h"
+#include "data/view.h"
 
 namespace lt::data {
 namespace {
@@ -123,9 +124,7 @@ class Mnist final : public Dataset {
 
   Status view(uint32_t first, uint32_t n, const void** x, int32_t* labels) const override {
     LT_TRY(check_sizes());
-    if (first > info_.count || n > info_.count - first)
-      return fail(Status::argument, "%s: samples %u and the %u behind it asked for, has %u", images_.file.path().c_str(),
-                  first, n - 1, images_.count);
+    LT_TRY(check_view(images_.file.path().c_str(), first, n, info_.count));
     for (uint32_t i = 0; i < n; ++i) LT_TRY(read_label(first + i, &labels[i]));
     *x = images_.elements + uint64_t{first} * (rows * columns);
     return Status::ok;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/hash.h"
+#include "data/view.h"
 
 namespace lt::data {
 namespace {
@@ -44,9 +45,7 @@ class SyntheticDataset final : public Dataset {
   }
 
   Status view(uint32_t first, uint32_t n, const void** x, int32_t* labels) const override {
-    if (first > info_.count || n > info_.count - first)
-      return fail(Status::argument, "%s: samples %u and the %u behind it asked for, has %llu", title_, first, n - 1,
-                  static_cast<unsigned long long>(info_.count));
+    LT_TRY(check_view(title_, first, n, info_.count));
     for (uint32_t i = 0; i < n; ++i) labels[i] = labels_[first + i];
     *x = samples_.data() + first * info_.sample_bytes();
     return Status::ok;

@@ -119,6 +119,7 @@ typedef struct {
     uint64_t alignment;     /* of a caller's block                                                 */
     uint64_t parameters_bytes, state_bytes, activations_bytes, scratch_bytes, staging_bytes;
     uint64_t calibration_bytes; /* int8: what lt_session_calibrate takes beside the block, and gives back */
+    uint64_t weights_bytes; /* part of the block: weights and biases in the form that products read        */
 } lt_memory;
 
 typedef struct {

@@ -76,6 +76,7 @@ class Features {
   std::vector<float> y_;
   uint64_t images_ = 0, done_ = 0;  // to be computed, and computed so far
   uint32_t calibrated_by_ = 0;      // pictures; int8
+  uint64_t calibration_bytes_ = 0;  // int8: beside the arena, given back
   double network_seconds_ = 0, read_seconds_ = 0, calibration_seconds_ = 0;
   ExitCode code_ = ExitCode::ok;
   int stopped_by_ = 0;
@@ -144,6 +145,8 @@ bool Features::set_up() {
   if (!open_pictures()) return false;
   facts_.command = facts_.model = common_.command;
   facts_.arena_bytes = memory.arena_bytes;
+  facts_.weights_bytes = memory.weights_bytes;
+  calibration_bytes_ = memory.calibration_bytes;
   facts_.train_samples = 0;
   facts_.test_samples = images_;
   install_signal_handlers(options_.images.c_str());
@@ -316,11 +319,14 @@ void Features::close() {
   record.whole("images", done_);
   if (files()) record.whole("skipped_images", reader_.bad().size());
   if (calibrated_by_ != 0)
-    record.whole("calibration_images", calibrated_by_).number("calibration_seconds", calibration_seconds_);
+    record.whole("calibration_images", calibrated_by_)
+        .number("calibration_seconds", calibration_seconds_)
+        .whole("calibration_arena_bytes", calibration_bytes_);
   if (done_ != 0) {
     record.number("images_per_second", facts_.plan.batch / end_.median_step_seconds);
     record.number("images_per_second_with_reading", static_cast<double>(done_) / (network_seconds_ + read_seconds_));
   }
+  record.whole("weights_bytes", facts_.weights_bytes);
   log_.end(record.line());
   if (!log_.close() && code_ == ExitCode::ok) code_ = ExitCode::io;
   if (common_.json)
@@ -339,8 +345,11 @@ void Features::print_summary() {
   if (calibrated_by_ != 0)
     out_.print("int8      weights of 8 bits, one scale a channel; activations calibrated in fp32 on %s of %s\n",
                format_count_of(calibrated_by_, "picture").c_str(), files() ? options_.images.c_str() : facts_.data.c_str());
-  out_.print("memory    arena %s", format_bytes(end_.arena_bytes).c_str());
-  if (end_.peak_anonymous_bytes != 0) out_.print(", private %s at most", format_bytes(end_.peak_anonymous_bytes).c_str());
+  out_.print("memory    arena %s, its weights as %s reads them %s", format_bytes(end_.arena_bytes).c_str(),
+             facts_.plan.precision, format_bytes(facts_.weights_bytes).c_str());
+  if (end_.peak_anonymous_bytes != 0)
+    out_.print(", private %s at most%s", format_bytes(end_.peak_anonymous_bytes).c_str(),
+               calibrated_by_ != 0 ? " once calibrated" : "");
   out_.print("\n");
   if (npy_ && stopped_by_ == 0)
     out_.print("features  %s, float32 of %" PRIu64 " x %u\n", options_.out.c_str(), done_, facts_.plan.classes);

@@ -84,6 +84,7 @@ void RunLog::run(const RunFacts& facts) {
   if (facts.cut_test_samples != 0) record.whole("cut_test_samples", facts.cut_test_samples);
   record.whole("arena_bytes", facts.arena_bytes);
   if (facts.resumed_step != 0) record.whole("resumed_step", facts.resumed_step);
+  if (facts.weights_bytes != 0) record.whole("weights_bytes", facts.weights_bytes);
   if (!facts.side.empty()) record.text("side", facts.side);
   if (!facts.base.empty()) record.text("compared_with", facts.base);
   write(record.line());

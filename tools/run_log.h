@@ -22,6 +22,7 @@ struct RunFacts {
   uint64_t skipped_train_samples = 0, skipped_test_samples = 0;  // --skip-bad; not among the samples above
   uint64_t cut_train_samples = 0, cut_test_samples = 0;          // longer in their file than the model's time steps
   uint64_t resumed_step = 0;                                     // 0: from the beginning
+  uint64_t weights_bytes = 0;                                    // of features: as the kernels read them
   std::string side, base;  // of a comparison (`compare`): its name, and the side that it is compared with ("": itself)
 };
 

@@ -136,6 +136,7 @@ lt_status lt_plan_memory(const lt_plan* plan, lt_memory* out) {
     result.activations_bytes = bytes(Segment::activations);
     result.scratch_bytes = bytes(Segment::scratch);
     result.staging_bytes = bytes(Segment::staging);
+    result.weights_bytes = plan->plan->weights_bytes();
     if (plan->plan->calibration) result.calibration_bytes = plan->plan->calibration->program.region_bytes;
     copy_out(result, out);
     return Status::ok;

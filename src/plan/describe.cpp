@@ -103,7 +103,8 @@ std::string plan_json(const Plan& plan) {
                {"micro_batch", program.micro_batch},
                {"optimizer", optimizer_name(plan.recipe.optimizer)},
                {"folded_updates", folded_layers(program)},
-               {"arena_bytes", program.region_bytes}};
+               {"arena_bytes", program.region_bytes},
+               {"weights_bytes", plan.weights_bytes()}};
   if (plan.calibration) root["calibration_arena_bytes"] = plan.calibration->program.region_bytes;
   for (uint32_t i = 0; i < segment_count; ++i) {
     root[std::string(segment_names[i]) + "_bytes"] = plan.segments[i].bytes;

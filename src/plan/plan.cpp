@@ -43,14 +43,14 @@ constexpr uint64_t int8_fan_in_most = 1 << 15;
 Status check_int8(const Recipe& recipe, const std::vector<JoinedLayer>& joined) {
   const char* const name = recipe.name.c_str();
   if (!recipe.inference)
-    return fail(Status::unsupported, "precision int8 is for inference, and model %s is trained: take fp32 or bf16", name);
+    return fail(Status::argument, "precision int8 is for inference, and model %s is trained: take fp32 or bf16", name);
   bool served = recipe.input_type == DType::u8 && !recipe.sequences && joined.back().op.kind == OpKind::average_pool;
   // Longer sums could leave 32 bits.
   for (size_t i = 1; i + 1 < joined.size(); ++i)
     served = served && joined[i].op.kind == OpKind::conv2d && joined[i].fan_in <= int8_fan_in_most;
   if (served) return Status::ok;
   return fail(
-      Status::unsupported,
+      Status::argument,
       "precision int8 serves models of pictures (u8) with convolutions up to an average_pool, which model %s is not: "
       "take fp32 or bf16",
       name);
@@ -87,6 +87,22 @@ uint64_t Plan::parameter_count() const {
   for (const Parameter& parameter : parameters)
     count += parameter.elements() * (parameter.is_bias && !parameter.batch_norm.empty() ? 2 : 1);
   return count;
+}
+
+uint64_t Plan::weights_bytes() const {
+  uint64_t bytes = 0;
+  const auto add = [&](TensorId id) { bytes += id == no_tensor ? 0 : program.tensors[id].bytes; };
+  for (size_t i = 0; i < program.forward_end; ++i) {
+    const Op& op = program.ops[i];
+    const uint64_t kept = program.inference ? needs[i].saved_bytes : 0;
+    bytes += kept;
+    if (kept == 0) add(op.weight);
+    // In bytes a bias is a whole number beside its weights.
+    if (kept == 0 || op.scales == no_tensor) add(op.bias);
+    for (const RecurrentWeights& weights : op.weights)
+      for (const TensorId id : {weights.ih, weights.hh, weights.bias_ih, weights.bias_hh}) add(id);
+  }
+  return bytes;
 }
 
 // Bytes hardly ever shrink as a micro-batch grows, so bisection finds the largest that fits; the answer is checked by the
@@ -135,9 +151,10 @@ Status plan_make(const PlanRequest& request, std::shared_ptr<const Plan>* plan) 
       LT_TRY(plan_for(request, joined, device, 1, true, result.get()));
       const bool whole = whole_bytes <= result->program.region_bytes;
       return fail(Status::memory,
-                  "%s needs %llu bytes, but the memory cap is %llu: the smallest cap that trains it is %llu bytes "
+                  "%s needs %llu bytes, but the memory cap is %llu: the smallest cap that %s it is %llu bytes "
                   "(micro-batches of %u sample%s); largest micro-batch that fits into the cap: none",
                   request.recipe.name.c_str(), Bytes{whole_bytes + beside}, Bytes{cap},
+                  request.recipe.inference ? "serves" : "trains",
                   Bytes{(whole ? whole_bytes : result->program.region_bytes) + beside}, whole ? whole_samples : 1,
                   whole && whole_samples != 1 ? "s" : "");
     }

@@ -68,6 +68,9 @@ struct Plan {
 
   uint32_t classes() const;  // numbers of the output; of a sequence those of a step
   uint64_t parameter_count() const;
+  // Of weights and biases in the form in which operations read them: as they lie in memory, rounded (bf16), or as a kernel
+  // of an inference program keeps them.
+  uint64_t weights_bytes() const;
   uint64_t sample_bytes() const { return recipe.input.elements() * dtype_bytes(recipe.input_type); }
 };
 

@@ -3,38 +3,10 @@
 
 usage: features.py LEAN_TRAIN
 """
-import json, os, signal, struct, subprocess, time, unittest
+import json, os, signal, subprocess, time, unittest
 
 from case import PROGRAM, Case, environment, run
-
-
-def npy(path):
-    """Shape and floats of a NumPy file, by its published format."""
-    with open(path, "rb") as file: data = file.read()
-    assert data[:8] == b"\x93NUMPY\x01\x00", data[:8]
-    length = struct.unpack("<H", data[8:10])[0]
-    assert (10 + length) % 64 == 0
-    header = eval(data[10:10 + length], {"__builtins__": {}})
-    assert header["descr"] == "<f4" and header["fortran_order"] is False
-    rows, columns = header["shape"]
-    floats = struct.unpack(f"<{rows * columns}f", data[10 + length:])
-    return (rows, columns), [floats[row * columns:(row + 1) * columns] for row in range(rows)]
-
-
-def distance(a, b):
-    return (sum((x - y) ** 2 for x, y in zip(a, b)) / sum(y * y for y in b)) ** 0.5
-
-
-def safetensors(path, tensors):
-    """Zeros of these shapes."""
-    header, at = {}, 0
-    for name, shape in tensors:
-        size = 4
-        for n in shape: size *= n
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
-        at += size
-    text = json.dumps(header).encode()
-    with open(path, "wb") as file: file.write(struct.pack("<Q", len(text)) + text + bytes(at))
+from feature_files import distance, npy, safetensors
 
 
 class Features(Case):
@@ -93,22 +65,28 @@ class Features(Case):
         if not os.path.exists(self.path("run.jsonl")): return False
         with open(self.path("run.jsonl")) as log: return '"type":"step"' in log.read()
 
-    def has_begun_to_write(self):
-        return any(".npy.tmp." in name for name in os.listdir(self.folder))
-
     def test_a_stop_leaves_no_file(self): self.stop_when(self.has_a_step)
-    def test_a_stop_before_the_first_batch_leaves_no_file(self): self.stop_when(self.has_begun_to_write, batch=8)
 
-    def stop_when(self, it_is_time, batch=1):
+    def test_a_stop_as_the_file_is_made_leaves_none(self):
+        if "SIGNAL_ON_CREATE" not in os.environ: self.skipTest("not preloaded beside a sanitizer")
+        done = run("resnet50", "--batch", "1", "--steps", "3", "--out", self.path("features.npy"), "--log", self.path("run.jsonl"),
+                   env=environment(LD_PRELOAD=os.environ["SIGNAL_ON_CREATE"]))
+        self.assertIn("stopped by SIGINT after 0 of 3 pictures; --out was not written", done.stderr)
+        self.stopped_without_a_file(done.returncode)
+
+    def stop_when(self, it_is_time):
         out = self.path("features.npy")
-        process = subprocess.Popen([PROGRAM, "resnet50", "--batch", str(batch), "--steps", "100000", "--out", out, "--log", self.path("run.jsonl")],
+        process = subprocess.Popen([PROGRAM, "resnet50", "--batch", "1", "--steps", "100000", "--out", out, "--log", self.path("run.jsonl")],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
         while not it_is_time():
             self.assertIsNone(process.poll(), "it ended too early")
             time.sleep(0.001)
         process.send_signal(signal.SIGINT)
         self.assertIn("--out was not written", process.communicate(timeout=120)[1])
-        self.assertEqual(process.returncode, 130)
+        self.stopped_without_a_file(process.returncode)
+
+    def stopped_without_a_file(self, code):
+        self.assertEqual(code, 130)
         self.assertEqual(os.listdir(self.folder), ["run.jsonl"])
         self.assertEqual(self.records()[-1]["status"], "stopped")
 

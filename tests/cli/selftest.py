@@ -31,6 +31,17 @@ class SelfTest(Case):
         self.assertRegex(done.stdout, r"(?m)^  conv2d +\d+ cases .* ok$")
         self.assertRegex(done.stdout, r"\nFAILED: [\d,]+ of [\d,]+ cases differ .* please report it")
 
+    def test_bytes(self):
+        text = self.ok(run("selftest", "--device", "cpu", "--precision", "int8")).stdout
+        for kind in ("input", "conv2d", "average_pool"):
+            self.assertRegex(text, rf"(?m)^  {kind} +\d+ cases  worst error 0\.0e\+00  ok$")
+        self.assertNotIn("linear", text)
+        done = self.broken("selftest", "--device", "cpu", "--precision", "int8")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stdout, r"(?m)^  conv2d +(\d+) cases .* FAILED: \1$")
+        self.assertRegex(done.stdout, r"(?m)^      conv2d_.*: y has .*the farthest off is 0: ")
+        self.assertRegex(done.stdout, r"(?m)^  average_pool +\d+ cases .* ok$")
+
     def test_what_is_refused(self):
         self.refused(2, ["--device", "'gpu'"], "selftest", "--device", "gpu")
         self.refused(2, ["--precision", "'fp64'"], "selftest", "--precision", "fp64")

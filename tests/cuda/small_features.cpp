@@ -2,9 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <limits>
-
 #include "tests/cuda/small_sequences.h"
 
 namespace lt::cuda {
@@ -41,22 +38,6 @@ std::vector<float> features(lt_session* session, const std::vector<uint8_t>& x, 
   std::vector<float> y(uint64_t{count} * feature_count);
   if (lt_session_forward(session, x.data(), count, y.data(), y.size()) != LT_OK) y.clear();
   return y;
-}
-
-double feature_distance(const std::vector<float>& found, const std::vector<float>& expected) {
-  if (found.size() != expected.size() || found.empty()) return std::numeric_limits<double>::infinity();
-  double largest = 0;
-  for (size_t first = 0; first < found.size(); first += feature_count) {
-    double difference = 0, square = 0;
-    for (size_t i = first; i < first + feature_count; ++i) {
-      difference += std::pow(double{found[i]} - double{expected[i]}, 2);
-      square += std::pow(double{expected[i]}, 2);
-    }
-    const double distance = std::sqrt(difference / square);
-    if (!(distance < std::numeric_limits<double>::infinity())) return std::numeric_limits<double>::infinity();
-    largest = std::max(largest, distance);
-  }
-  return largest;
 }
 
 Training open_features(const Wish& wish) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/cuda/small_training.h"
+#include "tests/feature_distance.h"
 
 namespace lt::cuda {
 
@@ -22,9 +23,9 @@ std::vector<uint8_t> pictures(uint32_t count, uint32_t side);
 inline constexpr uint32_t feature_count = 2048;
 std::vector<float> features(lt_session* session, const std::vector<uint8_t>& x, uint32_t count);
 
-// The largest distance of a picture's features from the expected ones, by their length; infinite where sizes differ or a
-// number is none.
-double feature_distance(const std::vector<float>& found, const std::vector<float>& expected);
+inline double feature_distance(const std::vector<float>& found, const std::vector<float>& expected) {
+  return lt::feature_distance(found, expected, feature_count);
+}
 
 // A plan and a session for inference with the weights that the seed gives, the same on every device, and biases in place of
 // the zeros that batch norms start with.

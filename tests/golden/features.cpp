@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/lean_train.h"
+#include "tests/feature_distance.h"
 #include "tests/golden/golden_file.h"
 #include "tests/golden/kernel_choices.h"
 
@@ -69,17 +70,7 @@ class Features : public testing::Test {
     EXPECT_EQ(ignored, 4u + 15) << "x, features and fc.*, and num_batches_tracked of each norm";
     std::vector<float> found(expected.size());
     EXPECT_EQ(lt_session_forward(session.get(), x.data(), samples, found.data(), found.size()), LT_OK) << lt_last_error();
-    const size_t features = expected.size() / samples;
-    double largest = 0;
-    for (size_t first = 0; first < found.size(); first += features) {
-      double difference = 0, square = 0;
-      for (size_t i = first; i < first + features; ++i) {
-        difference += std::pow(double{found[i]} - double{expected[i]}, 2);
-        square += std::pow(double{expected[i]}, 2);
-      }
-      largest = std::isnan(difference) ? INFINITY : std::max(largest, std::sqrt(difference / square));
-    }
-    return largest;
+    return feature_distance(found, expected, expected.size() / samples);
   }
 };
 

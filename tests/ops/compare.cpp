@@ -23,7 +23,7 @@ TEST_P(Compare, EqualsReference) {
   size_t run[4] = {}, without_kernel[4] = {};
   std::string why;
   for (OpCase c : all_cases()) {
-    if (c.op.kind != kind) continue;
+    if (c.op.kind != kind || !fits(c, spec.precision)) continue;
     c.precision = spec.precision;
     const bool sequence = c.time_steps != 0 || (kind == OpKind::input && c.op.x_dtype == DType::i32);
     const int group = c.rows_once && c.op.units != 0 ? 3 : sequence ? 1 : c.residual != OpCase::Residual::none ? 2 : 0;
@@ -53,17 +53,24 @@ std::vector<OpKind> kinds() {
 }
 
 // One of each group: the others have to give its bits, which is a test of its own.
-std::vector<DeviceSpec> groups() {
+std::vector<DeviceSpec> groups_of(const std::vector<DeviceSpec>& specs) {
   std::vector<DeviceSpec> list;
-  for (const DeviceSpec& spec : device_specs())
+  for (const DeviceSpec& spec : specs)
     if (list.empty() || spec.same_bits_group != list.back().same_bits_group) list.push_back(spec);
   return list;
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, Compare, ::testing::Combine(::testing::ValuesIn(groups()), ::testing::ValuesIn(kinds())),
-                         [](const ::testing::TestParamInfo<Parameters>& parameters) {
-                           return std::get<0>(parameters.param).name + "_" + op_kind_name(std::get<1>(parameters.param));
-                         });
+std::string name_of(const ::testing::TestParamInfo<Parameters>& parameters) {
+  return std::get<0>(parameters.param).name + "_" + op_kind_name(std::get<1>(parameters.param));
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, Compare,
+                         ::testing::Combine(::testing::ValuesIn(groups_of(device_specs())), ::testing::ValuesIn(kinds())),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(Int8, Compare,
+                         ::testing::Combine(::testing::ValuesIn(groups_of(int8_device_specs())),
+                                            ::testing::Values(OpKind::input, OpKind::conv2d, OpKind::average_pool)),
+                         name_of);
 
 TEST(Cases, CoverEveryKindOfOperation) {
   std::set<OpKind> covered;

@@ -3,10 +3,12 @@
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "tests/faulty_device.h"
+#include "tools/selftest/op_cases.h"
 #include "tools/selftest/op_fixture.h"
 
 namespace lt::ops {
@@ -53,6 +55,36 @@ TEST(Harness, SeesOneWrongElement) {
       };
       EXPECT_GT(failures(wrong, everything(fill)), 0) << "fill " << static_cast<int>(fill);
     }
+}
+
+TEST(Harness, SeesOneWrongByte) {
+  OpCase c = conv2d_case({6, 5, 35}, 20, {3, 1, 1});
+  c.inference = c.op.has_bias = true;
+  c.training = false;
+  c.precision = Precision::int8;
+  EXPECT_EQ(failures([](const Program&, const Op&, std::byte*) {}, c), 0);
+  const Fault wrong = [](const Program& program, const Op& op, std::byte* region) {
+    at<uint8_t>(region, program, op.y)[77] ^= 1;
+  };
+  EXPECT_GT(failures(wrong, c), 0);
+}
+
+// Where all bytes lay at the ends of their range, no wrong sum would be seen.
+TEST(Harness, BytesLieInsideTheirRange) {
+  size_t convolutions = 0;
+  for (OpCase c : all_cases()) {
+    if (c.op.kind != OpKind::conv2d || !fits(c, Precision::int8) || c.samples != 1) continue;
+    c.precision = Precision::int8;
+    OpRun run(*reference_device(), c);
+    ASSERT_EQ(run.status(), Status::ok) << last_error();
+    run.fill();
+    run.run_forward();
+    const std::vector<uint8_t> y = run.byte_values("y");
+    const auto inside = std::count_if(y.begin(), y.end(), [](uint8_t byte) { return byte != 0 && byte != 255; });
+    EXPECT_GT(static_cast<size_t>(inside), y.size() / 8) << c.name;
+    ++convolutions;
+  }
+  EXPECT_GT(convolutions, 20u);
 }
 
 TEST(Harness, SeesAnElementThatIsNotWritten) {

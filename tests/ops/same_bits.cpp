@@ -37,7 +37,8 @@ TEST_P(SameBits, RunAfterRunAndWithTheFirstOfItsGroup) {
   std::unique_ptr<Device> device, first;
   ASSERT_EQ(GetParam().open(&device), Status::ok) << last_error();
   // The first of a group is compared with itself, the others with it.
-  for (const DeviceSpec& spec : device_specs()) {
+  const bool bytes = GetParam().precision == Precision::int8;
+  for (const DeviceSpec& spec : bytes ? int8_device_specs() : device_specs()) {
     if (spec.same_bits_group != GetParam().same_bits_group) continue;
     if (spec.name != GetParam().name) {
       ASSERT_EQ(spec.open(&first), Status::ok) << last_error();
@@ -47,7 +48,7 @@ TEST_P(SameBits, RunAfterRunAndWithTheFirstOfItsGroup) {
   size_t compared = 0;
   for (OpCase c : all_cases()) {
     c.precision = GetParam().precision;
-    if (c.fill == Fill::integers || c.poison != Poison::none) continue;
+    if (!fits(c, c.precision) || c.fill == Fill::integers || c.poison != Poison::none) continue;
     OpRun run(*device, c);
     if (run.status() == Status::unsupported) continue;
     ASSERT_EQ(run.status(), Status::ok) << last_error();
@@ -64,8 +65,10 @@ TEST_P(SameBits, RunAfterRunAndWithTheFirstOfItsGroup) {
   if (compared == 0) GTEST_SKIP() << last_error();
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, SameBits, ::testing::ValuesIn(device_specs()),
-                         [](const ::testing::TestParamInfo<DeviceSpec>& parameters) { return parameters.param.name; });
+std::string name_of(const ::testing::TestParamInfo<DeviceSpec>& parameters) { return parameters.param.name; }
+
+INSTANTIATE_TEST_SUITE_P(Devices, SameBits, ::testing::ValuesIn(device_specs()), name_of);
+INSTANTIATE_TEST_SUITE_P(Int8, SameBits, ::testing::ValuesIn(int8_device_specs()), name_of);
 
 class SplitBatch : public ::testing::TestWithParam<DeviceSpec> {};
 
@@ -137,8 +140,7 @@ TEST_P(SplitBatch, InTwoPartsIsTheBatchInOne) {
   if (!any) GTEST_SKIP() << last_error();
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, SplitBatch, ::testing::ValuesIn(device_specs()),
-                         [](const ::testing::TestParamInfo<DeviceSpec>& parameters) { return parameters.param.name; });
+INSTANTIATE_TEST_SUITE_P(Devices, SplitBatch, ::testing::ValuesIn(device_specs()), name_of);
 
 }  // namespace
 }  // namespace lt::ops

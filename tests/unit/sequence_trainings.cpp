@@ -51,8 +51,8 @@ const Model models[] = {
       {"layers = 4", "layers = 2"},
       {"units = 320", "units = 70"},
       {"labels = 100", "labels = 1"}}},
-    {"imdb", "imdb", {}},
-    {"imdb_padding_none", "imdb/padding-none", {}},
+    {"imdb", "imdb", {{"batch = 64", "batch = 20"}}},
+    {"imdb_padding_none", "imdb/padding-none", {{"batch = 64", "batch = 20"}}},
 };
 
 std::string recipe_of(const Model& model) {

@@ -97,6 +97,7 @@ Json row_json(const BenchResult& result, const Row& row) {
                            {"timed_steps", repetition.timed_steps},
                            {"step_seconds", repetition.step_seconds}});
   json["repetitions"] = repetitions;
+  json["weights_bytes"] = one.weights_bytes;
   return json;
 }
 

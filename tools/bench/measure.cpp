@@ -76,6 +76,7 @@ class Measured {
     found_.threads = info_.threads;
     found_.parameters = info_.parameters;
     found_.arena_bytes = memory_map_.arena_bytes;
+    found_.weights_bytes = memory_map_.weights_bytes;
     found_.peak_anonymous_bytes = memory_.bytes();
     found_.peak_rss_bytes = peak_resident_bytes();
     OperationCount count;

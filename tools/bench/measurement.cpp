@@ -6,9 +6,9 @@
 namespace lt::tool {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Measurement, device, device_name, kernels, precision, optimizer, data, threads, batch,
-                                   parameters, arena_bytes, peak_anonymous_bytes, peak_rss_bytes, first_step_seconds,
-                                   warm_up_steps, timed_steps, step_seconds, timed_seconds, data_wait_seconds,
-                                   waited_seconds, nominal_operations, real_operations)
+                                   parameters, arena_bytes, weights_bytes, peak_anonymous_bytes, peak_rss_bytes,
+                                   first_step_seconds, warm_up_steps, timed_steps, step_seconds, timed_seconds,
+                                   data_wait_seconds, waited_seconds, nominal_operations, real_operations)
 
 // Names of devices come from the system, and need not be UTF-8.
 std::string to_json(const Measurement& measurement) {

@@ -13,7 +13,7 @@ struct Measurement {
   uint32_t threads = 0;
   uint64_t batch = 0;  // samples a step
   uint64_t parameters = 0;
-  uint64_t arena_bytes = 0, peak_anonymous_bytes = 0, peak_rss_bytes = 0;
+  uint64_t arena_bytes = 0, weights_bytes = 0, peak_anonymous_bytes = 0, peak_rss_bytes = 0;
   double first_step_seconds = 0;  // from exec to the first step's end
   uint64_t warm_up_steps = 0, timed_steps = 0;
   // One a call of the library: a step's on a device that the host feeds, the mean of those that were launched together

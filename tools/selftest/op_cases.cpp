@@ -204,7 +204,7 @@ void add_inference(Cases* cases) {
                           {{1, 1, 130}, 17, {1, 1, 0}, no_pool},  {{14, 13, 64}, 256, {1, 1, 0}, no_pool},
                           {{15, 30, 40}, 48, {1, 3, 0}, no_pool}, {{10, 9, 35}, 64, {3, 1, 1}, no_pool},
                           {{9, 11, 32}, 33, {3, 2, 1}, no_pool},  {{7, 7, 128}, 128, {3, 1, 1}, no_pool},
-                          {{21, 19, 3}, 64, {7, 2, 3}, {3, 2, 1}}};
+                          {{5, 4, 256}, 130, {3, 1, 1}, no_pool}, {{21, 19, 3}, 64, {7, 2, 3}, {3, 2, 1}}};
   for (const Shape& shape : shapes)
     for (const Residual residual : {Residual::none, Residual::apart, Residual::in_y})
       for (const uint32_t samples : {1u, 9u}) {
@@ -214,6 +214,8 @@ void add_inference(Cases* cases) {
         c.training = false;
         c.op.has_relu = residual != Residual::none || samples == 1;
         c.residual = residual;
+        c.x_zero = samples == 1 ? 128 : 0;
+        c.residual_zero = residual == Residual::in_y ? 128 : 0;
         c.micro_batch = c.samples = c.batch_samples = samples;
         const char* const sums[] = {"", "_residual", "_residual_in_y"};
         c.name += std::string("_inference_of") + std::to_string(samples) + sums[static_cast<int>(residual)];
@@ -224,6 +226,7 @@ void add_inference(Cases* cases) {
   for (const Extent& x : {Extent{1, 1, 1}, Extent{7, 7, 2048}, Extent{3, 5, 37}}) cases->add(average_pool_case(x));
   OpCase features = average_pool_case({4, 4, 24});
   features.logits = true;
+  features.x_zero = 128;
   cases->add(features, "_logits");
 }
 

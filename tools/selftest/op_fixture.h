@@ -59,7 +59,8 @@ struct OpCase {
   bool loss_is_finite = true;  // updates: what the statistics say
   Fill fill = Fill::uniform;
   Poison poison = Poison::none;
-  // Under bf16 what is between operations, and the weights of products, are bfloat16.
+  // Under bf16 what is between operations, and the weights of products, are bfloat16; under int8 (see fits) what is between
+  // operations is bytes, compared to the bit.
   Precision precision = Precision::fp32;
   bool logits = false;      // y is float all the same, as the last product's is
   uint32_t time_steps = 0;  // not 0: x is a sequence (op.has_lengths: of its own length for every sample), y one too unless
@@ -69,6 +70,7 @@ struct OpCase {
   // A program for inference; conv2d: with a residual, which may lie in y.
   bool inference = false;
   enum class Residual : uint8_t { none, apart, in_y } residual = Residual::none;
+  uint8_t x_zero = 0, residual_zero = 0;  // int8: ByteScale::zero
   uint64_t seed = 1, step = 3;
 };
 
@@ -87,6 +89,10 @@ OpCase update_case(OpKind kind, uint64_t parameter_elements);
 OpCase embedding_case(uint32_t steps, uint32_t vocabulary, uint32_t features);
 OpCase embedding_catch_up_case(uint32_t vocabulary, uint32_t features);
 OpCase ctc_case(uint32_t steps, uint32_t classes, uint32_t label_count);
+
+// False where the precision has no such operation at all: int8 has pictures of bytes, and convolutions and pools in
+// inference.
+bool fits(const OpCase& op_case, Precision precision);
 
 // The parameters that a case's op may have, by the names of a run's tensors: "weight", "bias", "weight_ih_0" (the number is
 // the direction's) ... Their gradients have a "d" in front.
@@ -135,27 +141,35 @@ class OpRun {
   TensorId add(const std::string& name, DType dtype, uint64_t sample_elements, uint64_t elements);
   void add_tensors();
   void add_embedding(Op* op);
+  void add_scales(Op* op);
   void lay_out();
   Status exchange(bool to_device);
   Status give_weights();
   void fill_tensor(const Tensor& tensor);
   void fill_whole_numbers(const Tensor& tensor);
   void fill_labels();
+  void fill_scales(const Tensor& tensor);
   void fill_rows(const Tensor& tensor);
   void check_guards(const char* when) const;
   const Tensor& tensor(const std::string& name) const;
-  // Bfloat16 under that precision.
+  // Stored as `narrow_` is.
   bool is_narrow(const std::string& name) const;
   static bool is_weight(const std::string& name);
-  // Where element `i` of an in_out weight lies in the device's layout.
-  uint64_t weight_place(const std::string& name, uint64_t i) const;
+  // Where the elements of an in_out weight lie in the device's layout; all other tensors' where they are. Found once a
+  // tensor: names are compared for it.
+  struct Places {
+    uint64_t outputs, fan_in;  // 0 where nothing moves
+    uint64_t operator()(uint64_t i) const { return outputs == 0 ? i : i % outputs * fan_in + i / outputs; }
+  };
+  Places places(const Tensor& tensor) const;
   void add_recurrent(const std::string& prefix, const Op& op, RecurrentWeights* weights);
 
   OpCase case_;
   Program program_;
   OpNeeds needs_;
   Status status_ = Status::ok;
-  bool in_host_memory_ = true, narrow_ = false;
+  bool in_host_memory_ = true;
+  DType narrow_ = DType::f32;  // of what is between operations
   bool sums_exactly_ = true;
   struct FreeRegion {
     void operator()(std::byte* region) const;
@@ -167,9 +181,9 @@ class OpRun {
   std::vector<uint32_t> lengths_;
 };
 
-// What an output's error may come to, as normalised_square_error: the sums' rounding (see square_error_limit), that of
-// tf32's operands (2^-11 each), that of bfloat16's results (2^-9, twice where a library's product is stored before its bias
-// is added); with room for sums of few products that cancel.
+// What an output's error may come to, as normalised_square_error: none in int8; the sums' rounding (see
+// square_error_limit), that of tf32's operands (2^-11 each), that of bfloat16's results (2^-9, twice where a library's
+// product is stored before its bias is added); with room for sums of few products that cancel.
 double square_error_limit_of(Precision precision);
 
 // Sum of squared differences over the sum of squares of `expected`; infinite where either has a NaN the other lacks.

@@ -58,6 +58,8 @@ float read_element(const uint8_t* first, uint64_t i, DType type) {
     int32_t whole;
     std::memcpy(&whole, first + 4 * i, 4);
     value = static_cast<float>(whole);
+  } else if (type == DType::u8) {
+    value = first[i];
   } else
     std::memcpy(reinterpret_cast<uint8_t*>(&value) + 2, first + 2 * i, 2);
   return value;
@@ -66,6 +68,8 @@ float read_element(const uint8_t* first, uint64_t i, DType type) {
 void write_element(uint8_t* first, uint64_t i, DType type, float value) {
   if (type == DType::f32) {
     std::memcpy(first + 4 * i, &value, 4);
+  } else if (type == DType::u8) {
+    first[i] = static_cast<uint8_t>(value);
   } else {
     value = rounded_to_bf16(value);
     std::memcpy(first + 2 * i, reinterpret_cast<const uint8_t*>(&value) + 2, 2);
@@ -80,7 +84,8 @@ OpRun::OpRun(const Device& device, const OpCase& op_case) : case_(op_case) {
   program_.micro_batch = case_.micro_batch;
   program_.inference = case_.inference;
   program_.weight_layout = device.weight_layout();
-  narrow_ = case_.precision == Precision::bf16;
+  if (case_.precision == Precision::bf16) narrow_ = DType::bf16;
+  if (case_.precision == Precision::int8) narrow_ = DType::u8;
   if (case_.op.has_lengths)
     for (uint32_t i = 0; i < case_.samples; ++i)
       lengths_.push_back(1 + philox4x32({{i, 0, 0, 11}}, case_.seed).v[0] % case_.op.x_extent.height);
@@ -128,12 +133,14 @@ bool OpRun::is_narrow(const std::string& name) const {
   if (is_loss(case_.op.kind)) return name == "dx";
   if (case_.op.vocabulary != 0) return name == "y" || name == "dy";
   if (name == "y" && case_.logits) return false;
+  if (narrow_ == DType::u8 && (name.starts_with("weight") || (name == "y" && case_.op.kind == OpKind::average_pool)))
+    return false;
   return name == "x" || name == "y" || name == "residual" || name == "dx" || name == "dy" || name.starts_with("weight") ||
          name == "copies";
 }
 
 TensorId OpRun::add(const std::string& name, DType dtype, uint64_t sample_elements, uint64_t elements) {
-  if (narrow_ && is_narrow(name) && dtype != DType::i32) dtype = DType::bf16;
+  if (narrow_ != DType::f32 && is_narrow(name) && dtype != DType::i32) dtype = narrow_;
   Tensor tensor;
   tensor.name = name;
   tensor.dtype = dtype;
@@ -142,7 +149,7 @@ TensorId OpRun::add(const std::string& name, DType dtype, uint64_t sample_elemen
   if (sample_elements != 0 && (name == "y" || name == "dy") && !case_.op.only_last_step)
     tensor.time_steps = case_.time_steps;
   if (name.starts_with("staging")) tensor.segment = Segment::staging;
-  if (case_.inference && (name == "weight" || name == "bias")) tensor.segment = Segment::parameters;
+  if (case_.inference && (name == "weight" || name == "bias" || name == "scales")) tensor.segment = Segment::parameters;
   tensor.bytes = (sample_elements == 0 ? elements : sample_elements * case_.micro_batch) * dtype_bytes(dtype);
   program_.tensors.push_back(tensor);
   return static_cast<TensorId>(program_.tensors.size() - 1);
@@ -179,7 +186,7 @@ void OpRun::add_tensors() {
     case OpKind::update_sgd:
       op.parameters = add("parameters", DType::f32, 0, op.parameter_elements);
       op.gradients = add("gradients", DType::f32, 0, op.parameter_elements);
-      if (narrow_) op.copies = add("copies", DType::bf16, 0, op.parameter_elements);
+      if (narrow_ == DType::bf16) op.copies = add("copies", DType::bf16, 0, op.parameter_elements);
       op.statistics = add("statistics", DType::u8, 0, sizeof(Statistics));
       break;
     case OpKind::conv2d_backward:
@@ -226,6 +233,7 @@ void OpRun::add_tensors() {
       if (recurrent) add_recurrent("d", op, op.dweights);
     }
   }
+  if (case_.precision == Precision::int8) add_scales(&op);
   program_.ops.push_back(op);
   const bool update = op.parameters != no_tensor;
   program_.forward_end = backward ? 1 : update ? 0 : 1;
@@ -279,28 +287,33 @@ void OpRun::fill_tensor(const Tensor& tensor) {
     return;
   }
   if (is_recurrent && name == "rows") return fill_rows(tensor);
+  if (name == "scales") return fill_scales(tensor);
   const bool added_to = case_.accumulate && (name.starts_with("dweight") || name.starts_with("dbias"));
   if (name == "last_steps" || (name == "x" && tensor.dtype == DType::i32)) return fill_whole_numbers(tensor);
   const bool summand = name == "y" && case_.residual == OpCase::Residual::in_y;
   const bool output = (is_output(name, false) && !summand) || (is_output(name, true) && !added_to);
-  if (output || (tensor.dtype != DType::f32 && tensor.dtype != DType::bf16)) return;
+  const bool bytes = tensor.dtype == DType::u8 && narrow_ == DType::u8;
+  if (output || (tensor.dtype != DType::f32 && tensor.dtype != DType::bf16 && !bytes)) return;
   // Samples past the run's stay NaN.
   const uint64_t n =
       tensor.sample_elements != 0 ? tensor.sample_elements * case_.samples : tensor.bytes / dtype_bytes(tensor.dtype);
   auto* const to = reinterpret_cast<uint8_t*>(region_.get() + tensor.offset);
+  const Places place = places(tensor);
+  const uint32_t stream = hash(name);
+  const bool is_x = name == "x", is_parameter = name.starts_with("weight") || name.starts_with("bias");
   for (uint64_t i = 0; i < n; ++i) {
-    const Philox4 bits = philox4x32({{static_cast<uint32_t>(i), 0, hash(name), 1}}, case_.seed);
+    const Philox4 bits = philox4x32({{static_cast<uint32_t>(i), 0, stream, 1}}, case_.seed);
     float value = philox_uniform(bits.v[0]) * 2 - 1;
-    if (is_loss(kind) && name == "x") value *= 6;
+    if (is_loss(kind) && is_x) value *= 6;
     // About what a layer is started with: gates that are not all saturated.
-    if (is_recurrent && (name.starts_with("weight") || name.starts_with("bias")))
-      value *= 1.5f / std::sqrt(static_cast<float>(case_.op.units));
+    if (is_recurrent && is_parameter) value *= 1.5f / std::sqrt(static_cast<float>(case_.op.units));
     if (name == "state2") value = value * value * 0.01f;  // a mean of squares
     if (case_.fill == Fill::integers) value = static_cast<float>(static_cast<int>(bits.v[0] % 5) - 2);
-    if (name == "x" && case_.poison != Poison::none && bits.v[1] % 37 == 0)
+    if (is_x && case_.poison != Poison::none && bits.v[1] % 37 == 0)
       value = case_.poison == Poison::nan ? std::numeric_limits<float>::quiet_NaN()
                                           : (bits.v[2] & 1 ? 1 : -1) * std::numeric_limits<float>::infinity();
-    write_element(to, is_weight(name) ? weight_place(name, i) : i, tensor.dtype, value);
+    if (bytes) value = static_cast<float>(bits.v[0] & 255);
+    write_element(to, place(i), tensor.dtype, value);
   }
 }
 
@@ -410,25 +423,28 @@ uint8_t* OpRun::bytes(const std::string& name) { return reinterpret_cast<uint8_t
 
 Statistics& OpRun::statistics() { return *reinterpret_cast<Statistics*>(bytes("statistics")); }
 
-uint64_t OpRun::weight_place(const std::string& name, uint64_t i) const {
-  if (program_.weight_layout == WeightLayout::in_out || case_.op.vocabulary != 0) return i;
+OpRun::Places OpRun::places(const Tensor& tensor) const {
   const Op& op = case_.op;
-  const uint64_t out = op.units != 0 ? gates_of(op.cell) * op.units : op.y_extent.channels, fan_in = elements(name) / out;
-  return i % out * fan_in + i / out;
+  if (program_.weight_layout == WeightLayout::in_out || op.vocabulary != 0 || !is_weight(tensor.name)) return {};
+  const uint64_t outputs = op.units != 0 ? gates_of(op.cell) * op.units : op.y_extent.channels;
+  return {outputs, tensor.bytes / dtype_bytes(tensor.dtype) / outputs};
 }
 
 std::vector<float> OpRun::values(const std::string& name) {
   const Tensor& t = tensor(name);
   const uint64_t n = t.sample_elements != 0 ? t.sample_elements * case_.samples : t.bytes / dtype_bytes(t.dtype);
   std::vector<float> result(n);
-  for (uint64_t i = 0; i < n; ++i)
-    result[i] = read_element(bytes(name), is_weight(name) ? weight_place(name, i) : i, t.dtype);
+  const uint8_t* const from = bytes(name);
+  const Places place = places(t);
+  for (uint64_t i = 0; i < n; ++i) result[i] = read_element(from, place(i), t.dtype);
   return result;
 }
 
 void OpRun::set_values(const std::string& name, const std::vector<float>& values) {
-  for (uint64_t i = 0; i < values.size(); ++i)
-    write_element(bytes(name), is_weight(name) ? weight_place(name, i) : i, tensor(name).dtype, values[i]);
+  const Tensor& t = tensor(name);
+  uint8_t* const to = bytes(name);
+  const Places place = places(t);
+  for (uint64_t i = 0; i < values.size(); ++i) write_element(to, place(i), t.dtype, values[i]);
 }
 
 std::vector<uint8_t> OpRun::byte_values(const std::string& name) {
