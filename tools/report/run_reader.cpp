@@ -149,7 +149,7 @@ std::string RunReader::run_record() {
 }
 
 std::string RunReader::step_record() {
-  run_->steps.push_back({whole("step"), number("loss"), number("seconds"), number("loss_difference", false),
+  run_->steps.push_back({whole("step"), number("loss", false), number("seconds"), number("loss_difference", false),
                          number("weights_distance", false)});
   return wrong_;
 }
