@@ -339,8 +339,8 @@ void Features::print_summary() {
   out_.print("model     %s on %s, device %s, %s, %s\n", facts_.model.c_str(), facts_.data.c_str(), facts_.plan.device,
              format_count_of(done_, "picture").c_str(),
              common_.weights.empty() ? "random weights" : common_.weights.c_str());
-  out_.print("rate      %.1f images/s of the network (median batch %.3g ms), %.1f with reading\n",
-             facts_.plan.batch / end_.median_step_seconds, 1e3 * end_.median_step_seconds,
+  out_.print("rate      %.1f images/s of the network (median batch %s ms), %.1f with reading\n",
+             facts_.plan.batch / end_.median_step_seconds, format_figure(1e3 * end_.median_step_seconds).c_str(),
              static_cast<double>(done_) / (network_seconds_ + read_seconds_));
   if (calibrated_by_ != 0)
     out_.print("int8      weights of 8 bits, one scale a channel; activations calibrated in fp32 on %s of %s\n",

@@ -77,10 +77,11 @@ void Progress::draw(const lt_report& report, const char* doing) {
       losses_.draw(layout.curve_columns, curve + 1);
     }
     std::snprintf(line, sizeof line,
-                  "epoch %" PRIu64 "/%" PRIu64 " %s%" PRIu64 "/%" PRIu64 "%s%sloss %.4f%s%s%s %.2f%%%s%.0f%s%s%s%s",
+                  "epoch %" PRIu64 "/%" PRIu64 " %s%" PRIu64 "/%" PRIu64 "%s%sloss %.4f%s%s%s %.2f%%%s%s%s%s%s%s",
                   report.epoch, epochs_, bar, report.batch, report.batches, doing, layout.gap, report.epoch_loss, curve,
                   layout.gap, layout.accuracy, 100 * report.epoch_accuracy, layout.gap,
-                  rate(report.epoch_samples, report.epoch_seconds), layout.rate, layout.gap, layout.left, left);
+                  format_figure(rate(report.epoch_samples, report.epoch_seconds)).c_str(), layout.rate, layout.gap,
+                  layout.left, left);
     if (display_columns(line) <= room) break;
   }
   draw_live_line(line);
@@ -106,9 +107,9 @@ void Progress::epoch(const lt_report& train, const lt_report& test) {
   test_seconds_ = test.seconds;
   if (quiet_) return;
   say("epoch %" PRIu64 "/%" PRIu64
-      "  train loss %.4f accuracy %.2f%%  test loss %.4f accuracy %.2f%%  %.2f s, %.0f samples/s",
+      "  train loss %.4f accuracy %.2f%%  test loss %.4f accuracy %.2f%%  %.2f s, %s samples/s",
       train.epoch, epochs_, train.epoch_loss, 100 * train.epoch_accuracy, test.loss, 100 * test.accuracy,
-      train.epoch_seconds, rate(train.epoch_samples, train.epoch_seconds));
+      train.epoch_seconds, format_figure(rate(train.epoch_samples, train.epoch_seconds)).c_str());
 }
 
 }  // namespace lt::tool

@@ -23,7 +23,7 @@ void print_summary(const RunFacts& facts, const RunEnd& end, const std::string& 
   out->print("time      %s", format_duration(end.seconds).c_str());
   if (end.first_step_seconds >= 0)
     out->print(", first step done after %s", format_duration(end.first_step_seconds).c_str());
-  if (end.median_step_seconds >= 0) out->print(", median step %.3g ms", 1e3 * end.median_step_seconds);
+  if (end.median_step_seconds >= 0) out->print(", median step %s ms", format_figure(1e3 * end.median_step_seconds).c_str());
   out->print("\nmemory    arena %s", format_bytes(end.arena_bytes).c_str());
   if (end.peak_anonymous_bytes != 0) out->print(", private %s at most", format_bytes(end.peak_anonymous_bytes).c_str());
   if (end.peak_rss_bytes != 0)

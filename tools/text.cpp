@@ -96,6 +96,12 @@ std::string format_bytes(uint64_t bytes) {
   return text;
 }
 
+std::string format_figure(double value) {
+  char text[48];
+  std::snprintf(text, sizeof text, value >= 100 && value < 1e15 ? "%.0f" : "%.3g", value);
+  return text;
+}
+
 std::string format_duration(double seconds) {
   char text[48];
   if (seconds < 1) {

@@ -27,6 +27,7 @@ size_t bytes_of_columns(std::string_view text, size_t columns);
 std::string format_count_of(uint64_t count, const char* noun);
 std::string format_count(uint64_t count);     // "3,274,624"
 std::string format_bytes(uint64_t bytes);     // "23.4 MiB"
+std::string format_figure(double value);      // "1230", "123", "12.3", "0.0123": three digits that count, no exponent
 std::string format_duration(double seconds);  // "0.412 s", "12.3 s", "4 min 07 s", "2 h 05 min"
 
 // RFC 4180: in quotes where a comma, a quote or a line's end is in it.

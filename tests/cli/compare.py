@@ -169,6 +169,7 @@ class Compare(Case):
                                      ("--steps", "0", "'0'"), ("--bound", "-1", "'-1'"), ("--bound", "nan", "'nan'"), ("-o", "csv", "'csv'")):
             with self.subTest(option=option, value=value):
                 self.refused(2, [wrong], "compare", "mnist", f"{option}={value}" if value.startswith("-") and option != "-o" else option, *([] if value.startswith("-") and option != "-o" else [value]))
+        self.refused(2, ["resnet50", "inference alone", "bench"], "compare", "resnet50", "--precision", "fp32,bf16")
         self.refused(2, ["sse9"], "compare", "mnist", "--kernels", "highway,highway:sse9")
         self.refused(3, ["/nonexistent"], "compare", "mnist", *two, "--data", "/nonexistent")
         self.refused(7, ["nothing.safetensors"], "compare", "mnist", *two, "--weights", self.path("nothing.safetensors"))

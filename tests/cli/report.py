@@ -185,6 +185,30 @@ class Report(Case):
         page, _, _ = self.page(self.log(made_up_log()[:1]))
         self.assertIn("unfinished", page.words)
 
+    def test_features_have_no_loss(self):
+        lines = made_up_log(command="resnet50", model="resnet50", data="synthetic", batch=4, optimizer="sgd", train_samples=0)[:7]
+        lines += [record("step", step=i, seconds=0.25 if i > 2 else 2.5, images=4) for i in range(1, 8)]
+        lines += [record("end", status="ok", exit_code=0, seconds=8, median_step_seconds=0.25, best_test_accuracy=None)]
+        page, _, done = self.page(self.log(lines))
+        self.assertEqual(done.stderr, "")
+        for words in ("Time of each step", "Samples a second: resnet50", "Memory of resnet50"): self.assertIn(words, page.words)
+        for words in ("Loss", "Accuracy", "no such numbers", "optimizersgd"): self.assertNotIn(words, page.words.split("Written by")[0])
+        # Beside a training it stands where it has numbers, and in no other legend.
+        self.ok(run("report", self.log(lines, name="features.jsonl"), self.log(made_up_log(), name="training.jsonl"), "--svg", self.path("both")))
+        for picture, words in (("loss", False), ("step-loss", False), ("step-time", True)):
+            with open(self.path(f"both/{picture}.svg")) as svg: self.assertEqual(">features<" in svg.read(), words, picture)
+        # The first two steps warm up: they are in the curve, and in neither median.
+        self.assertRegex(page.words, r"single steps5(250){5}")
+
+    def test_pictures_hold_their_texts(self):
+        long = made_up_log(data="cifar10")
+        self.ok(run("report", self.log(long, name="a-name-that-is-longer-than-a-picture-is-wide-" * 3 + ".jsonl"), "--svg", self.path("pictures")))
+        widths = {c: 0.636 for c in "0123456789"} | {"%": 0.95}  # DejaVu Sans
+        for name in os.listdir(self.path("pictures")):
+            for text in xml.parse(self.path("pictures/" + name)).iter(SVG + "text"):
+                if text.get("text-anchor") == "end":
+                    self.assertLessEqual(sum(12 * widths.get(c, 0.55) for c in text.text or ""), float(text.get("x")), (name, text.text))
+
     def test_what_is_refused(self):
         lines, out = made_up_log(), self.path("report.html")
         broken = {

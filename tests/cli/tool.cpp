@@ -43,6 +43,9 @@ TEST(Text, NumbersForPeople) {
   EXPECT_EQ(format_count_of(1, "step"), "1 step");
   EXPECT_EQ(format_bytes(1023), "1023 bytes");
   EXPECT_EQ(format_bytes(24536789), "23.4 MiB");
+  EXPECT_EQ(format_figure(1.397), "1.4");
+  EXPECT_EQ(format_figure(99.96), "100");
+  EXPECT_EQ(format_figure(1230.4), "1230");
   EXPECT_EQ(format_duration(0.0412), "0.041 s");
   EXPECT_EQ(format_duration(247), "4 min 07 s");
   EXPECT_EQ(format_duration(7500), "2 h 05 min");

@@ -141,9 +141,9 @@ INSTANTIATE_TEST_SUITE_P(
     Texts, RecipeRefused,
     ::testing::Values(
         Refused{"", "name is missing"}, Refused{"name = ", "line 1: not TOML"}, Refused{"[<]", "line 1: not TOML"},
-        Refused{"name = \"a b\"", "must not have spaces"}, Refused{"name = \"a\"\nnmae = 1", "nmae is not a key"},
-        Refused{"name = \"a\"", "[input] is missing"}, Refused{head, "[[layer]]"},
-        Refused{head + "[[layer]]\ntype = \"conv3d\"", "expected one of: conv2d"},
+        Refused{"[input]\nsteps\u02f2 = 10", "line 2: not TOML"}, Refused{"name = \"a b\"", "must not have spaces"},
+        Refused{"name = \"a\"\nnmae = 1", "nmae is not a key"}, Refused{"name = \"a\"", "[input] is missing"},
+        Refused{head, "[[layer]]"}, Refused{head + "[[layer]]\ntype = \"conv3d\"", "expected one of: conv2d"},
         Refused{head + "[[layer]]\ntype = \"linear\"\nname = \"x\"", "out_features is missing"},
         Refused{head + "[[layer]]\ntype = \"linear\"\nname = \"x\"\nout_features = 0", "whole number from 1"},
         Refused{head + "[[layer]]\ntype = \"linear\"\nname = \"x\"\nout_features = 99999999999", "whole number from 1"},

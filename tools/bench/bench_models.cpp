@@ -87,14 +87,15 @@ void take_models(const std::vector<std::string>& words, std::vector<std::string>
 
 void warn(const BenchResult& result) {
   std::string left_out;
-  size_t noisy = 0;
+  size_t noisy = 0, measured = 0;
   for (const Row& row : result.rows) {
     if (row.state == RowState::left_out) left_out += (left_out.empty() ? "" : ", ") + row.asked.model;
-    if (row.state == RowState::measured && !noise_in(result, row).empty()) ++noisy;
+    if (row.state != RowState::measured) continue;
+    ++measured;
+    if (!noise_in(result, row).empty()) ++noisy;
   }
   if (!left_out.empty()) say("left out, for they do not fit into the time: %s (--within, or name them)", left_out.c_str());
-  if (noisy != 0)
-    say("the machine was not quiet during %zu of %zu measurements: their notes say how", noisy, result.rows.size());
+  if (noisy != 0) say("the machine was not quiet during %zu of %zu measurements: their notes say how", noisy, measured);
 }
 
 // What was measured counts; where nothing was, the first row's reason is the whole run's.

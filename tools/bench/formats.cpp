@@ -63,7 +63,7 @@ Cells cells_of(const BenchResult& result, const Row& row) {
           ms(figures.step.median),
           ms(figures.step.p95),
           ms(figures.step.mean) + " ± " + ms(figures.step.deviation),
-          text_of("%.0f", figures.samples_per_second),
+          format_figure(figures.samples_per_second),
           share(figures.nominal_share),
           share(figures.real_share),
           share(figures.data_wait_share),
@@ -78,7 +78,7 @@ Cells cells_of(const PublishedFigure& figure) {
   cells[0] = figure.recipe;
   cells[1] = figure.hardware;
   cells[2] = figure.program;
-  cells[9] = text_of("%.0f", figure.samples_per_second);
+  cells[9] = format_figure(figure.samples_per_second);
   cells.back() = "published: " + std::string(figure.figure) + "; " + std::string(figure.source);
   return cells;
 }
@@ -127,15 +127,17 @@ std::vector<std::string> about(const BenchResult& result) {
   return lines;
 }
 
-const char* explanation =
-    "Shares are of that peak: nominal counts a step's products as plain loops do them, padding included, real without "
-    "padding; "
-    "Winograd's form does fewer, and may pass it. Private: anonymous memory at its peak. First step: since exec.";
+std::string explanation(const BenchResult& result) {
+  const std::string shares =
+      "Shares are of that peak: nominal counts a step's products as plain loops do them, padding included, real without "
+      "padding; Winograd's form does fewer, and may pass it. ";
+  return (result.peaks.empty() ? "" : shares) + "Private: anonymous memory at its peak. First step: since exec.";
+}
 
 std::string as_table(const BenchResult& result) {
   std::string text;
   for (const std::string& line : about(result)) text += line + "\n";
-  text += std::string(explanation) + "\n\n";
+  text += explanation(result) + "\n\n";
   Cells columns = headings;
   for (size_t i = 4; i + 1 < columns.size(); ++i) columns[i].insert(0, 1, '>');
   TextTable table(columns);
@@ -158,7 +160,7 @@ std::string as_markdown(const BenchResult& result) {
       text += safe.empty() ? " |" : " " + safe + " |";
     }
   }
-  return text + "\n\n" + explanation + "\n";
+  return text + "\n\n" + explanation(result) + "\n";
 }
 
 std::string csv_line(const Cells& cells) {

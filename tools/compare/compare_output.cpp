@@ -34,7 +34,7 @@ std::string speed_table(const Comparison& comparison) {
       {"side", "device", "kernels", "precision", ">threads", ">median step, ms", ">samples/s", ">times as fast", ">arena"});
   for (const Side& side : comparison.sides())
     table.row({side.name, side.plan.device, side.plan.kernels, side.plan.precision, std::to_string(side.plan.threads),
-               text_of(side.median_step_seconds < 0.1 ? "%.3g" : "%.0f", 1e3 * side.median_step_seconds), text_of("%.0f", samples_per_second(comparison, side)),
+               format_figure(1e3 * side.median_step_seconds), format_figure(samples_per_second(comparison, side)),
                text_of("%.2f", base.median_step_seconds / side.median_step_seconds), format_bytes(side.arena_bytes)});
   return table.text();
 }

@@ -68,6 +68,13 @@ ExitCode Comparison::plan(Side* side) {
   lt_memory memory = sized<lt_memory>();
   if (const lt_status status = lt_plan_get(plan, &side->plan)) return failed(status, Stage::plan);
   if (const lt_status status = lt_plan_memory(plan, &memory)) return failed(status, Stage::plan);
+  if (side->plan.inference != 0) {
+    complain(
+        "model %s is for inference alone ([inference] in its recipe): compare trains, and this cannot be trained; "
+        "lean-train bench %s times it, --device and --precision with lists side by side",
+        side->plan.model, side->plan.model);
+    return ExitCode::usage;
+  }
   side->arena_bytes = memory.arena_bytes;
   const Side& base = sides_.front();
   if (side == &base) return ExitCode::ok;

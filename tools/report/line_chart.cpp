@@ -111,7 +111,8 @@ void draw_curve(Svg* svg, const Curve& curve, const std::vector<Point>& points, 
 double draw_legend(Svg* svg, const LineChart& chart, double y) {
   double x = 0;
   for (const Curve& curve : chart.curves) {
-    if (curve.name.empty()) continue;
+    const bool is_drawn = std::any_of(curve.y.begin(), curve.y.end(), [](double value) { return std::isfinite(value); });
+    if (curve.name.empty() || !is_drawn) continue;
     const std::string name = fit_text(curve.name, picture_width - 30);
     const double width = 30 + text_width(name) + 10;
     if (x > 0 && x + width > picture_width) x = 0, y += 18;

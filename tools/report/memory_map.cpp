@@ -16,18 +16,19 @@ constexpr size_t kinds = 7;
 
 struct KindStyle {
   const char* name;
-  unsigned color;
+  int color;  // a run's; negative: grey
 };
 constexpr std::array<KindStyle, kinds> kind_styles = {{{"parameters", 0},
                                                        {"optimizer state", 7},
                                                        {"activations", 2},
                                                        {"gradients", 1},
                                                        {"masks, maxima, counts", 6},
-                                                       {"scratch", 9},
+                                                       {"scratch", -1},
                                                        {"input and staging", 3}}};
 
 std::string style_of(TensorKind kind) {
-  const std::string color = run_color(kind_styles[static_cast<size_t>(kind)].color);
+  const int index = kind_styles[static_cast<size_t>(kind)].color;
+  const std::string color = index < 0 ? "var(--soft)" : run_color(static_cast<unsigned>(index));
   return "fill-opacity:.35;stroke-width:.7;stroke:" + color + ";fill:" + color;
 }
 

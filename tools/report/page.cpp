@@ -31,7 +31,7 @@ constexpr std::string_view style =
     ".scroll{overflow-x:auto;margin:.8rem 0}.scroll:focus-visible,summary:focus-visible{outline:2px solid var(--c0)}"
     "table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums}"
     "caption{text-align:left;font-weight:600;padding:.2rem 0}"
-    "th,td{text-align:left;padding:.25rem .8rem .25rem 0;border-bottom:1px solid var(--grid);white-space:nowrap;"
+    "th,td{text-align:left;padding:.25rem .65rem .25rem 0;border-bottom:1px solid var(--grid);white-space:nowrap;"
     "vertical-align:top}thead th{color:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom}tbody "
     "th{font-weight:500}.n{text-align:right}"
     "summary{cursor:pointer;padding:.35rem 0;font-size:.9rem;color:var(--c0)}"
@@ -39,9 +39,10 @@ constexpr std::string_view style =
     ".swatch{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.4em}"
     "footer{margin-top:2.5rem;padding-bottom:2rem;color:var(--soft);font-size:.875rem}"
     "@media print{body{font-size:11pt}header,main,footer{max-width:none;padding:0}"
-    ".pictures{grid-template-columns:1fr 1fr}.pictures>*,tr{break-inside:avoid}h2{break-after:avoid}"
-    ".scroll{overflow:visible}table{font-size:7.5pt}th,td{white-space:normal;overflow-wrap:anywhere;padding-right:.4rem}"
-    "td.n{white-space:nowrap}thead th{overflow-wrap:normal}details::details-content{content-visibility:visible;height:auto}"
+    ".pictures,.pictures.large{grid-template-columns:1fr 1fr}.pictures>*,tr{break-inside:avoid}h2{break-after:avoid}"
+    ".scroll{overflow:visible}table{font-size:7pt}th,td{white-space:normal;overflow-wrap:anywhere;padding-right:.3rem}"
+    "td.n{white-space:nowrap}tbody th{min-width:6em}thead "
+    "th{overflow-wrap:normal}details::details-content{content-visibility:visible;height:auto}"
     "summary{display:none}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}";
 
 std::string milliseconds(double seconds) { return short_number(1e3 * seconds); }
@@ -227,8 +228,8 @@ std::string report_page(const std::vector<Run>& runs, const ReportPictures& pict
     html += heading("Speed") + grid(pictures.speed, "pictures") + time_table(runs) + published_table(runs);
   if (!pictures.memory.empty())
     html += heading("Memory") +
-            "<p class=\"soft\">The memory block of a training, known before its first step: what lives where in it, and "
-            "from which operation of a step to which.</p>\n" +
+            "<p class=\"soft\">The memory block of a run, known before its first step: what lives where in it, and from "
+            "which operation of a step to which.</p>\n" +
             grid(pictures.memory, "pictures large") + memory_tables(runs, pictures);
   if (const std::string table = mistakes_table(runs); !table.empty())
     html += heading("What was taken for something else") +

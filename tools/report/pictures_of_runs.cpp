@@ -136,7 +136,9 @@ bool is_same_plan(const Run& a, const Run& b) {
 
 std::vector<double> step_seconds(const Run& run) {
   std::vector<double> seconds;
-  for (const StepRecord& step : run.steps) seconds.push_back(step.seconds);
+  const bool skips_start = run.steps.size() > 3;
+  for (const StepRecord& step : run.steps)
+    if (!skips_start || step.step > 2) seconds.push_back(step.seconds);
   if (seconds.empty())
     for (const EpochRecord& epoch : run.epochs)
       if (epoch.steps != 0) seconds.push_back(epoch.seconds / static_cast<double>(epoch.steps));
@@ -154,7 +156,14 @@ ReportPictures draw_pictures_of(const std::vector<Run>& runs) {
     pictures.curves.push_back(
         epoch_curves(runs, "accuracy", "Accuracy", &EpochRecord::train_accuracy, &EpochRecord::test_accuracy, true));
   }
-  if (any(&Run::steps))
+  // Features are computed without a loss, and sequences with CTC have no accuracy.
+  const auto any_finite = [&](auto records, auto number) {
+    return std::any_of(runs.begin(), runs.end(), [&](const Run& run) {
+      return std::any_of((run.*records).begin(), (run.*records).end(),
+                         [&](const auto& record) { return std::isfinite(record.*number); });
+    });
+  };
+  if (any_finite(&Run::steps, &StepRecord::loss))
     pictures.curves.push_back(step_curves(runs, "step-loss", "Loss of each step", "loss", &StepRecord::loss, 1));
   if (any(&Run::compared_with)) {
     pictures.curves.push_back(parting_curves(runs, "loss-difference", "How far losses part",

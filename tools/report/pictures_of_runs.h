@@ -19,7 +19,8 @@ struct ReportPictures {
 
 ReportPictures draw_pictures_of(const std::vector<Run>& runs);
 
-// Seconds of single steps: of its step records, or an epoch's mean for each epoch where there are none.
+// Seconds of single steps: of its step records, without the first two where there are more than three, as in the median of
+// the end record; or an epoch's mean for each epoch where there are none.
 std::vector<double> step_seconds(const Run& run);
 
 }  // namespace lt::tool

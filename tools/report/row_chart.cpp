@@ -79,7 +79,7 @@ Picture draw_boxes(const std::string& id, const std::string& title, const std::s
     svg.line(across(s.p5), middle, across(s.p95), middle, "stroke-width:2;stroke:" + color);
     svg.rect(across(s.p25), y + 5, std::max(across(s.p75) - across(s.p25), 1.0), bar_height,
              "fill-opacity:.45;stroke:" + color + ";fill:" + color);
-    svg.line(across(s.median), y + 3, across(s.median), y + 7 + bar_height, "stroke-width:3;stroke:" + color);
+    svg.line(across(s.median), y + 5, across(s.median), y + 7 + bar_height, "stroke-width:3;stroke:" + color);
     y += row_height;
   }
   return svg.finish(bottom + 40);

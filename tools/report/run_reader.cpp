@@ -93,6 +93,12 @@ std::string setting_text(const FlatRecord::Field& field) {
   return field.is_whole ? std::to_string(field.whole) : digits;
 }
 
+// Settings that say nothing about features, which are computed and not trained.
+bool is_of_training(std::string_view setting) {
+  return setting == "epochs" || setting == "optimizer" || setting == "lr" || setting == "momentum" ||
+         setting == "train_samples";
+}
+
 void RunReader::begin_run() {
   run_ = &runs_->emplace_back();
   run_->path = path_;
@@ -135,9 +141,11 @@ std::string RunReader::run_record() {
   run_->data = text("data", false);
   run_->batch = number("batch", false);
   run_->arena_bytes = number("arena_bytes", false);
+  const FlatRecord::Field* const train_samples = record_.find("train_samples");
+  const bool is_inference = train_samples != nullptr && train_samples->is_whole && train_samples->whole == 0;
   if (run_->settings.empty()) {
     for (size_t i = 0; i < record_.size(); ++i)
-      if (record_[i].name != "type" && record_[i].name != "schema")
+      if (record_[i].name != "type" && record_[i].name != "schema" && !(is_inference && is_of_training(record_[i].name)))
         run_->settings.emplace_back(record_[i].name, setting_text(record_[i]));
   } else {
     run_->notes.push_back("the training was taken up again; settings are those of the first part");
@@ -149,7 +157,7 @@ std::string RunReader::run_record() {
 }
 
 std::string RunReader::step_record() {
-  run_->steps.push_back({whole("step"), number("loss"), number("seconds"), number("loss_difference", false),
+  run_->steps.push_back({whole("step"), number("loss", false), number("seconds"), number("loss_difference", false),
                          number("weights_distance", false)});
   return wrong_;
 }

@@ -47,8 +47,12 @@ std::string short_number(double value) {
 }
 
 double text_width(std::string_view text, double height) {
-  const auto letters = std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
-  return static_cast<double>(letters) * height * 0.58;
+  double ems = 0;
+  for (const char c : text) {
+    if ((c & 0xC0) == 0x80) continue;  // belongs to the letter before
+    ems += c == '%' ? 0.95 : c >= '0' && c <= '9' ? 0.64 : 0.58;
+  }
+  return ems * height;
 }
 
 std::string fit_text(std::string_view text, double width, double height) {
@@ -81,15 +85,16 @@ std::string id_text(std::string_view text) {
 std::string run_color(unsigned index) { return "var(--c" + std::to_string(index % run_colors) + ")"; }
 
 std::string_view picture_style() {
+  // No run is grey: grey bars are published figures.
   return ":root{color-scheme:light dark;--paper:#fff;--ink:#1c2126;--soft:#545c65;--grid:#dfe3e8;--bar:#9aa4af;"
          "--c0:#1f6fb4;--c1:#c9540a;--c2:#1a8048;--c3:#a03fb0;--c4:#c0262d;--c5:#0f7f86;--c6:#80610f;--c7:#5b5bd6;"
-         "--c8:#c72d7f;--c9:#5f6b76}"
+         "--c8:#c72d7f;--c9:#4d7c0f}"
          "@media (prefers-color-scheme:dark){:root{--paper:#14181c;--ink:#e8ebee;--soft:#a9b2bb;--grid:#333b43;"
          "--bar:#6d7884;--c0:#6cb6ff;--c1:#ff9d57;--c2:#5fd38d;--c3:#d9a0e8;--c4:#ff8a8a;--c5:#4fd1d1;--c6:#d6b45c;"
-         "--c7:#a5a5ff;--c8:#ff8fc4;--c9:#a8b3bf}}"
+         "--c7:#a5a5ff;--c8:#ff8fc4;--c9:#b5d94a}}"
          "@media print{:root{color-scheme:light;--paper:#fff;--ink:#1c2126;--soft:#545c65;--grid:#dfe3e8;--bar:#9aa4af;"
          "--c0:#1f6fb4;--c1:#c9540a;--c2:#1a8048;--c3:#a03fb0;--c4:#c0262d;--c5:#0f7f86;--c6:#80610f;--c7:#5b5bd6;"
-         "--c8:#c72d7f;--c9:#5f6b76}}"
+         "--c8:#c72d7f;--c9:#4d7c0f}}"
          ".picture text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;fill:var(--ink)}";
 }
 
