@@ -1,6 +1,5 @@
 // int8 on the own kernels: the reference's bytes, bit for bit, on awkward shapes in every tile and order of threads, and on
 // every kind of convolution that ResNet-50 has; then both ends of a network.
-#include <algorithm>
 #include <set>
 
 #include "backends/cuda/own/own.h"
@@ -55,12 +54,6 @@ Found by_kernel(const Case& c, uint32_t multiprocessors) {
   return {result_of(&one), placed->name()};
 }
 
-// Neither end of the bytes' range.
-bool varies(const std::vector<uint8_t>& bytes) {
-  const auto inner = std::count_if(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte != 0 && byte != 255; });
-  return bytes.size() > 100 && static_cast<size_t>(inner) > bytes.size() / 8;
-}
-
 TEST(CudaInt8, AwkwardShapesInEveryTile) {
   std::set<std::string> kernels;
   for (size_t i = 0; i < std::size(awkward_cases); ++i) {
@@ -97,23 +90,6 @@ TEST(CudaInt8, NarrowPixels) {
   };
   for (size_t i = 0; i < std::size(cases); ++i)
     EXPECT_EQ(by_kernel(cases[i], 4).bytes, by_reference(cases[i], WeightLayout::out_in)) << "case " << i;
-}
-
-// Each different convolution of the network, on pictures of two or three pixels.
-std::vector<Case> resnet50_cases() {
-  std::vector<Case> cases = {{{21, 18, 3}, 64, {7, 2, 3}, {3, 2, 1}, true, false, 128}};
-  const Window one{1, 1, 0}, none{0, 1, 0};
-  for (uint32_t width = 64, in = 64; width <= 512; in = 4 * width, width *= 2) {
-    const uint32_t stride = width == 64 ? 1 : 2, out = 4 * width;
-    cases.push_back({{3, 2, in}, width, one});
-    cases.push_back({{3, 3, width}, width, {3, stride, 1}});
-    if (stride != 1) cases.push_back({{3, 2, width}, width, {3, 1, 1}});
-    cases.push_back({{2, 2, width}, out, one, none, true, true, 0, 128});
-    cases.push_back({{2, 2, width}, out, one, none, true, true, 0, 0});
-    cases.push_back({{3, 3, in}, out, {1, stride, 0}, none, false});
-    cases.push_back({{2, 3, out}, width, one});
-  }
-  return cases;
 }
 
 TEST(CudaInt8, EveryConvolutionOfResnet50) {

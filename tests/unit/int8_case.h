@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -66,6 +67,23 @@ inline const Case awkward_cases[] = {
     {{13, 12, 20}, 33, {1, 1, 0}, {2, 2, 0}},
     {{4, 5, 2}, 70, {3, 1, 2}, {0, 1, 0}, true, false, 128},
 };
+
+// Each different convolution of ResNet-50, on pictures of two or three pixels a side.
+inline std::vector<Case> resnet50_cases() {
+  std::vector<Case> cases = {{{21, 18, 3}, 64, {7, 2, 3}, {3, 2, 1}, true, false, 128}};
+  const Window one{1, 1, 0}, none{0, 1, 0};
+  for (uint32_t width = 64, in = 64; width <= 512; in = 4 * width, width *= 2) {
+    const uint32_t stride = width == 64 ? 1 : 2, out = 4 * width;
+    cases.push_back({{3, 2, in}, width, one});
+    cases.push_back({{3, 3, width}, width, {3, stride, 1}});
+    if (stride != 1) cases.push_back({{3, 2, width}, width, {3, 1, 1}});
+    cases.push_back({{2, 2, width}, out, one, none, true, true, 0, 128});
+    cases.push_back({{2, 2, width}, out, one, none, true, true, 0, 0});
+    cases.push_back({{3, 3, in}, out, {1, stride, 0}, none, false});
+    cases.push_back({{2, 3, out}, width, one});
+  }
+  return cases;
+}
 
 inline constexpr uint32_t samples = 3;
 inline constexpr float scales[] = {0.02f, 0.031f, 0.017f};  // of x, y and the residual
@@ -141,6 +159,12 @@ inline std::vector<uint8_t> by_reference(const Case& c, WeightLayout layout = We
   EXPECT_TRUE(ok(device->attach(one.program, one.region(), &executor)));
   EXPECT_TRUE(ok(executor->run(0, 1, arguments())));
   return result_of(&one);
+}
+
+// Whether the bytes are many and not all at the ends of their range.
+inline bool varies(const std::vector<uint8_t>& bytes) {
+  const auto inner = std::count_if(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte != 0 && byte != 255; });
+  return bytes.size() > 100 && static_cast<size_t>(inner) > bytes.size() / 8;
 }
 
 }  // namespace lt::int8_test

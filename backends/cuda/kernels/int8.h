@@ -19,7 +19,7 @@
 namespace lt::cuda {
 
 // Weights of floats, [output][kernel row][kernel column][channel], to bytes with zeros between them:
-// [output][kernel row: row_bytes][kernel column: pitch][channel]. With them what GemmBytes points to. A block an output.
+// [output][kernel row: row_bytes][kernel column: pitch][channel]. With them what GemmBytes points to. A warp an output.
 inline constexpr uint32_t int8_weights_threads = 128;
 struct Int8WeightsArguments {
   const float* weight;
@@ -29,7 +29,7 @@ struct Int8WeightsArguments {
   float* factor;           // [output]
   int32_t* steps;          // [output], the bias
   float* residual_factor;  // one; null: no residual
-  uint32_t kernel, channels;
+  uint32_t outputs, kernel, channels;
   uint32_t row_bytes, pitch;
   uint32_t x_place, y_place, residual_place;
   uint32_t x_zero;

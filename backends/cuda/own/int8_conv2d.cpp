@@ -78,6 +78,7 @@ class Int8Conv2d final : public Kernel {
     arguments.factor = reinterpret_cast<float*>(saved + factor_at_);
     arguments.steps = reinterpret_cast<int32_t*>(saved + bias_at_);
     if (op_.residual != no_tensor) arguments.residual_factor = reinterpret_cast<float*>(saved + residual_factor_at_);
+    arguments.outputs = op_.conv_extent.channels;
     arguments.kernel = op_.conv.kernel;
     arguments.channels = op_.x_extent.channels;
     arguments.row_bytes = row_bytes_;
@@ -86,7 +87,8 @@ class Int8Conv2d final : public Kernel {
     arguments.y_place = op_.y_scale.place;
     arguments.residual_place = op_.residual_scale.place;
     arguments.x_zero = op_.x_scale.zero;
-    return site.launcher.launch<KernelId::int8_weights>({op_.conv_extent.channels}, int8_weights_threads, arguments);
+    return site.launcher.launch<KernelId::int8_weights>({grid_blocks(arguments.outputs, int8_weights_threads / 32)},
+                                                        int8_weights_threads, arguments);
   }
 
   Status enqueue(const Site& site) override {
