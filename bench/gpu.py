@@ -22,7 +22,7 @@ RECIPES = {"cifar10": ("cifar10", "synthetic-images")}
 SANITIZED = [  # tool, tests of operations, seconds
     ("memcheck", "*gpu_own_*", 35), ("racecheck", "*gpu_own_*", 30), ("memcheck", "*gpu_cudnn_*", 15),
 ]
-TESTS = {"ops": 70, "lists": 15, "training": 90, "sequences": 60, "features": 20, "memory": 30}  # seconds
+TESTS = {"ops": 70, "lists": 15, "training": 90, "sequences": 60, "features": 25, "int8": 15, "memory": 30}  # seconds
 QUICK_SHARE = 100
 FACTS = ["name", "driver_version", "memory.total", "memory.used", "compute_mode", "persistence_mode", "pstate", "clocks.sm", "clocks.mem",
          "clocks.max.sm", "clocks.max.mem", "power.draw", "power.limit", "temperature.gpu"]
@@ -189,6 +189,7 @@ class Bench:
         options, rows = self.options, {}
         for precision in options.precisions:
             for model in options.models:
+                if precision == "int8" and model not in INFERENCE: continue
                 rows[model, precision] = {"model": model, "precision": precision, "epochs": self.scaled(model)[0], "entries": {},
                                           **({"batch": self.batch(model)} if model in INFERENCE else {})}
         self.report["table"] = list(rows.values())
@@ -199,6 +200,7 @@ class Bench:
                            ("compiled", [("pytorch", "compiled")])]:
             for (model, precision), row in rows.items():
                 for side, name in names:
+                    if precision == "int8" and (side, name) != ("ours", "auto"): continue  # PyTorch has none, and there are own kernels alone
                     entry = row["entries"].setdefault(f"{side} {name}", {"samples": []})
                     if "error" in entry: continue  # it will not go better the next time
                     if self.left() < 15:
@@ -263,7 +265,7 @@ def main():
     parser.add_argument("--precisions", nargs="+", default=None)
     parser.add_argument("--kernels", nargs="+", default=None)
     options = parser.parse_args()
-    options.precisions = options.precisions or (["fp32"] if options.device == "cpu" else ["fp32", "bf16", "tf32"])
+    options.precisions = options.precisions or (["fp32"] if options.device == "cpu" else ["fp32", "bf16", "tf32", "int8"])
     options.kernels = options.kernels or (["auto", "highway"] if options.device == "cpu" else ["auto", "cudnn", "own"])
     Bench(options).everything()
 

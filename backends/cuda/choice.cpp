@@ -65,6 +65,7 @@ Status parse_kernel_choice(const std::string& name, KernelChoice* choice) {
 }
 
 std::unique_ptr<Kernel> make_kernel(const KernelRequest& request, KernelChoice choice) {
+  if (request.op->scales != no_tensor) return make_own_int8(request);
   if (request.op->rows_per_sample > 1)
     return make_of_rows(request, [choice](const KernelRequest& of_rows) { return make_kernel(of_rows, choice); });
   if (choice == KernelChoice::own || (choice == KernelChoice::automatic && prefers_own(*request.op)))

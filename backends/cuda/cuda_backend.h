@@ -10,7 +10,7 @@
 namespace lt::cuda {
 
 extern const Backend backend;
-inline constexpr uint32_t precisions = precision_set(Precision::fp32, Precision::tf32, Precision::bf16);
+inline constexpr uint32_t precisions = precision_set(Precision::fp32, Precision::tf32, Precision::bf16, Precision::int8);
 
 // What the backend's functions do, on libraries of the caller's: tests open devices on fakes.
 uint32_t device_count_of(const LibrarySource& libraries);

@@ -26,7 +26,16 @@ class CudaDevice final : public Device {
  public:
   Status open(const LibrarySource& libraries, const DeviceConfig& config) {
     LT_TRY(parse_kernel_choice(config.kernels, &choice_));
-    precision_ = config.precision;
+    if (config.precision == Precision::int8) {
+      if (choice_ == KernelChoice::cudnn)
+        return fail(
+            Status::unsupported,
+            "--kernels cudnn does not compute in int8, whose roundings are fixed to the bit and cuDNN's are not; take "
+            "own, or leave the option out");
+      choice_ = KernelChoice::own;  // of the calibration too, which is in fp32
+    } else {
+      precision_ = config.precision;
+    }
     deterministic_ = config.deterministic;
     const bool with_libraries = needs_libraries(choice_);
     LT_TRY(context_.open(libraries, config.index, with_libraries, with_libraries));
@@ -89,7 +98,7 @@ class CudaDevice final : public Device {
   Context context_;
   mutable std::mutex mutex_;  // the libraries' handles serve one thread at a time
   KernelChoice choice_ = KernelChoice::automatic;
-  Precision precision_ = Precision::fp32;
+  Precision precision_ = Precision::fp32;  // of programs that are not in int8
   bool deterministic_ = false;
   char description_[224] = "", kernels_[96] = "own";
 };

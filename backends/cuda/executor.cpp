@@ -80,7 +80,7 @@ Status CudaExecutor::set_up(std::byte* region) {
       return fail(Status::internal, "%s: %s needs %llu bytes of scratch, the plan has %llu", op.layer.c_str(),
                   kernel->name(), Bytes{kernel->scratch_bytes()}, Bytes{program_.scratch_bytes});
     kernels_.push_back(std::move(kernel));
-    copies_are_stale_ |= op.copies != no_tensor;
+    copies_are_stale_ |= op.copies != no_tensor || op.scales != no_tensor;
   }
   return synchronize();
 }
@@ -184,6 +184,8 @@ Status CudaExecutor::refresh_copies() {
   RunArguments none;
   for (const Op& op : program_.ops)
     if (op.copies != no_tensor) LT_TRY(enqueue_parameter_copies(site(stream_, none, nullptr), op));
+  if (program_.inference)
+    for (const auto& kernel : kernels_) LT_TRY(kernel->take_weights(site(stream_, none, nullptr)));
   copies_are_stale_ = false;
   return Status::ok;
 }

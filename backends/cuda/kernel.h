@@ -60,6 +60,12 @@ class Kernel {
     (void)samples;
     return Status::ok;
   }
+  // Makes what it wants of the weights (Op::saved), on the site's stream: in inference programs, behind every upload of
+  // parameters and in front of the next run.
+  virtual Status take_weights(const Site& site) {
+    (void)site;
+    return Status::ok;
+  }
   // Puts the operation on the site's stream. May be called while that stream is captured: no synchronisation, no
   // allocation on the device.
   virtual Status enqueue(const Site& site) = 0;
@@ -81,7 +87,7 @@ struct KernelRequest {
   const Program* program;
   const Op* op;
   uint32_t micro_batch;
-  Precision precision;
+  Precision precision;  // never int8: that is an op's own (Op::scales)
   bool deterministic;
   uint32_t multiprocessors;  // of the device
   int compute_capability;    // 80, 90 ...

@@ -18,8 +18,9 @@ namespace {
 class CudaDevice : public OnFakeGpu<::testing::Test> {
  protected:
   // The status and the sentence of an attempt to open cuda:INDEX.
-  static std::string why(uint32_t index = 0, const char* kernels = "auto") {
+  static std::string why(uint32_t index = 0, const char* kernels = "auto", Precision precision = Precision::fp32) {
     DeviceConfig config;
+    config.precision = precision;
     config.index = index;
     config.kernels = kernels;
     std::unique_ptr<Device> device;
@@ -91,6 +92,16 @@ TEST_F(CudaDevice, WithoutALibraryThatItsKernelsNeed) {
 
 TEST_F(CudaDevice, WithKernelsThatItDoesNotHave) {
   EXPECT_EQ(why(0, "highway"), "ARG: kernels \"highway\": the CUDA device has auto, cudnn and own");
+}
+
+TEST_F(CudaDevice, InBytesNeedsNoLibraryAndHasNoneOfItsKernels) {
+  fake::machine().no_cudnn = "libcudnn.so.9 cannot be opened";
+  EXPECT_EQ(why(0, "auto", Precision::int8), "usable");
+  EXPECT_EQ(why(0, "own", Precision::int8), "usable");
+  EXPECT_EQ(
+      why(0, "cudnn", Precision::int8),
+      "UNSUPPORTED: --kernels cudnn does not compute in int8, whose roundings are fixed to the bit and cuDNN's are not; "
+      "take own, or leave the option out");
 }
 
 TEST_F(CudaDevice, AutoTakesTheProcessorAndSaysWhy) {

@@ -266,5 +266,43 @@ TEST_F(CudaFaults, EveryCallOfAnInferenceMayFail) {
   EXPECT_GT(n, first + 500);
 }
 
+// The same in bytes, of a session that is there: the pass in fp32 that finds the scales, weights taken anew, and features.
+// That pass has an executor of its own, and what fails when it is given back does no harm.
+TEST_F(CudaFaults, EveryCallOfACalibrationMayFail) {
+  constexpr uint32_t side = 4, batch = 2, count = 3, outputs = 256;
+  const std::vector<uint8_t> x = pictures(count, side);
+  const Training training = open({.recipe = one_block_resnet(side), .device = "cuda", .precision = "int8", .batch = batch});
+  ASSERT_EQ(training.status, LT_OK) << training.error;
+  lt_session* const session = training.session.get();
+  std::vector<float> found(count * outputs);
+  const auto compute = [&] {
+    if (const lt_status status = lt_session_calibrate(session, x.data(), 1)) return status;
+    return lt_session_forward(session, x.data(), count, found.data(), found.size());
+  };
+  ASSERT_EQ(compute(), LT_OK) << lt_last_error();
+  const std::vector<float> expected = found;
+  const int64_t objects = fake::live_objects();
+  uint64_t n = 1;
+  uint32_t harmless = 0;
+  for (bool all = false; !all && !HasFailure(); ++n) {
+    found.assign(expected.size(), 0);
+    fake::fail_call(n);
+    const lt_status status = compute();
+    const std::string failed = fake::failed_function() != nullptr ? fake::failed_function() : "";
+    all = failed.empty();
+    harmless += !all && status == LT_OK ? 1 : 0;
+    EXPECT_TRUE(status == LT_OK || (!all && (status == LT_ERR_DEVICE || status == LT_ERR_NOMEM)))
+        << failed << ": " << lt_status_name(status) << ", " << lt_last_error();
+    if (status != LT_OK) {
+      EXPECT_EQ(compute(), LT_OK) << "behind " << failed << ": " << lt_last_error();
+    }
+    EXPECT_EQ(found, expected) << "call " << n << ", " << failed;
+    EXPECT_EQ(fake::live_objects(), objects) << "call " << n;
+    for (const std::string& complaint : fake::take_complaints()) ADD_FAILURE() << "call " << n << ": " << complaint;
+  }
+  EXPECT_GT(n, 100u);
+  EXPECT_LT(harmless, 12u);
+}
+
 }  // namespace
 }  // namespace lt::cuda

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "tests/cuda/fake_cudnn.h"
 #include "tests/cuda/fake_gpu_test.h"
@@ -16,11 +17,12 @@ namespace {
 // Pictures so small that the last stages have a pixel or four; two blocks a stage have every layer that there is.
 constexpr uint32_t side = 32, blocks = 2, batch = 2;
 
-const std::vector<float>& expected_of(const std::string& device) {
+const std::vector<float>& expected_of(const std::string& device, const std::string& precision = "fp32") {
   static std::map<std::string, std::vector<float>> known;
-  const auto [place, is_new] = known.try_emplace(device);
+  const auto [place, is_new] = known.try_emplace(device + precision);
   if (is_new) {
-    const Training on = open_features({.recipe = short_resnet(side, blocks), .device = device, .batch = batch});
+    const Training on =
+        open_features({.recipe = short_resnet(side, blocks), .device = device, .precision = precision, .batch = batch});
     EXPECT_EQ(on.status, LT_OK) << on.error;
     if (on.status == LT_OK) place->second = features(on.session.get(), pictures(batch, side), batch);
   }
@@ -52,6 +54,20 @@ INSTANTIATE_TEST_SUITE_P(Families, CudaFeatures,
                                             ::testing::Values("fp32", "tf32", "bf16")),
                          name_of);
 
+// In bytes the devices agree to the bit where their scales do, which each finds by its own sums in fp32.
+TEST_F(CudaFeatures, InBytesAgreeWithReferenceAndProcessor) {
+  const Training training =
+      open_features({.recipe = short_resnet(side, blocks), .device = "cuda", .precision = "int8", .batch = batch});
+  ASSERT_EQ(training.status, LT_OK) << training.error;
+  const std::vector<uint8_t> x = pictures(batch, side);
+  const std::vector<float> first = features(training.session.get(), x, batch);
+  for (const char* device : {"reference", "cpu"})
+    EXPECT_LT(feature_distance(first, expected_of(device, "int8")), 1e-2) << device << ": " << lt_last_error();
+  // A cosine of 0.99 and more.
+  EXPECT_LT(feature_distance(first, expected_of("reference")), 0.14);
+  EXPECT_EQ(features(training.session.get(), x, batch), first);
+}
+
 // A model of one block, for what does not depend on shapes.
 class CudaFeatureSteps : public CudaFeatures {
  protected:
@@ -68,8 +84,8 @@ class CudaFeatureSteps : public CudaFeatures {
 };
 
 TEST_F(CudaFeatureSteps, LaunchOneGraphABatchAndAllocateNothing) {
-  for (const char* kernels : {"auto", "own"}) {
-    const Training training = open_features(wish(kernels, "bf16"));
+  for (const auto& [kernels, precision] : {std::pair{"auto", "bf16"}, {"own", "bf16"}, {"auto", "int8"}}) {
+    const Training training = open_features(wish(kernels, precision));
     ASSERT_EQ(training.status, LT_OK) << training.error;
     lt_session* const session = training.session.get();
     const std::vector<uint8_t> x = pictures(3, few);
@@ -78,7 +94,7 @@ TEST_F(CudaFeatureSteps, LaunchOneGraphABatchAndAllocateNothing) {
     (void)fake::take_executed_engines();
     fake::reset_calls();
     for (int i = 0; i < 4; ++i) EXPECT_EQ(compute(session, x, 3), first);
-    EXPECT_EQ(fake::calls_of("cuGraphLaunch"), 4u) << kernels;
+    EXPECT_EQ(fake::calls_of("cuGraphLaunch"), 4u) << kernels << " " << precision;
     EXPECT_EQ(fake::calls_of("cuMemcpyHtoDAsync"), 4u) << kernels;
     EXPECT_EQ(fake::calls_of("cuMemcpyDtoHAsync"), 4u) << kernels;
     for (const char* forbidden :
@@ -92,7 +108,7 @@ TEST_F(CudaFeatureSteps, LaunchOneGraphABatchAndAllocateNothing) {
 
 // A short batch at the end, one of more samples than a batch, and new weights behind a captured graph.
 TEST_F(CudaFeatureSteps, AnyNumberOfPicturesAndNewWeights) {
-  for (const char* precision : {"fp32", "bf16"}) {
+  for (const char* precision : {"fp32", "bf16", "int8"}) {
     const Training training = open_features(wish("auto", precision));
     ASSERT_EQ(training.status, LT_OK) << training.error;
     lt_session* const session = training.session.get();
@@ -105,6 +121,7 @@ TEST_F(CudaFeatureSteps, AnyNumberOfPicturesAndNewWeights) {
     }
     std::vector<float> weight(64 * 3 * 7 * 7, 0.0f);
     ASSERT_EQ(lt_session_write(session, "conv1.weight", weight.data(), weight.size()), LT_OK) << lt_last_error();
+    ASSERT_EQ(calibrate(training), LT_OK) << lt_last_error();
     const std::vector<float> blind = compute(session, x, 3);
     EXPECT_NE(blind, std::vector<float>(all.begin(), all.begin() + 3 * outputs));
     EXPECT_TRUE(std::equal(blind.begin(), blind.begin() + outputs, blind.begin() + outputs)) << "all pictures are alike";
@@ -125,6 +142,21 @@ TEST_F(CudaFeatureSteps, CudnnFusesTheWholeBlock) {
   EXPECT_EQ(fake::take_executed_engines(), std::vector<std::string>(5, "tensor cores, any order"));
   // Input, conv1's pads of x and weight and its pool, average pool.
   EXPECT_EQ(fake::calls_of("cuLaunchKernel"), 5u);
+}
+
+// Input; conv1's plane, product and pool; the block's four products; average pool. Weights are taken once more where they
+// are new, a launch a convolution.
+TEST_F(CudaFeatureSteps, BytesTakeALaunchAProduct) {
+  const Training training = open_features(wish("own", "int8"));
+  ASSERT_EQ(training.status, LT_OK) << training.error;
+  (void)compute(training.session.get(), pictures(2, few), 2);
+  fake::reset_calls();
+  (void)compute(training.session.get(), pictures(2, few), 2);
+  EXPECT_EQ(fake::calls_of("cuLaunchKernel"), 9u);
+  ASSERT_EQ(calibrate(training), LT_OK) << lt_last_error();
+  fake::reset_calls();
+  (void)compute(training.session.get(), pictures(2, few), 2);
+  EXPECT_EQ(fake::calls_of("cuLaunchKernel"), 9u + 5);
 }
 
 }  // namespace

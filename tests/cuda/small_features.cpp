@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "tests/cuda/small_sequences.h"
 
 namespace lt::cuda {
@@ -40,6 +42,16 @@ std::vector<float> features(lt_session* session, const std::vector<uint8_t>& x, 
   return y;
 }
 
+lt_status calibrate(const Training& training) {
+  constexpr uint32_t count = 4;
+  lt_plan_info info{};
+  info.size = sizeof info;
+  if (const lt_status status = lt_plan_get(training.plan.get(), &info)) return status;
+  if (std::string(info.precision) != "int8") return LT_OK;
+  const auto side = static_cast<uint32_t>(std::lround(std::sqrt(static_cast<double>(info.sample_bytes) / 3)));
+  return lt_session_calibrate(training.session.get(), pictures(count, side).data(), count);
+}
+
 Training open_features(const Wish& wish) {
   Training result = open(wish);
   if (result.status != LT_OK) return result;
@@ -54,6 +66,7 @@ Training open_features(const Wish& wish) {
     for (size_t k = 0; k < values.size(); ++k) values[k] = 0.1f * static_cast<float>((k * 7 + i) % 11) - 0.5f;
     EXPECT_EQ(lt_session_write(session, name.c_str(), values.data(), values.size()), LT_OK) << lt_last_error();
   }
+  EXPECT_EQ(calibrate(result), LT_OK) << lt_last_error();
   return result;
 }
 

@@ -27,8 +27,11 @@ inline double feature_distance(const std::vector<float>& found, const std::vecto
   return lt::feature_distance(found, expected, feature_count);
 }
 
+// In int8, the scales by some pictures of the model's size; else nothing.
+lt_status calibrate(const Training& training);
+
 // A plan and a session for inference with the weights that the seed gives, the same on every device, and biases in place of
-// the zeros that batch norms start with.
+// the zeros that batch norms start with; calibrated.
 Training open_features(const Wish& wish);
 
 }  // namespace lt::cuda

@@ -13,20 +13,19 @@ namespace {
 
 constexpr uint32_t side = 224, batch = 8, count = 11;  // a whole batch and a short one
 
-class GpuFeatures : public ::testing::TestWithParam<std::tuple<const char*, const char*>> {
- protected:
-  static std::vector<float> compute(const Wish& wish) {
-    const Training training = open_features(wish);
-    EXPECT_EQ(training.status, LT_OK) << training.error;
-    if (training.status != LT_OK) return {};
-    const std::vector<uint8_t> x = pictures(count, side);
-    const std::vector<float> first = features(training.session.get(), x, count);
-    EXPECT_FALSE(first.empty()) << lt_last_error();
-    // The first whole batch is done launch by launch, those behind it by its graph.
-    EXPECT_EQ(features(training.session.get(), x, count), first);
-    return first;
-  }
-};
+std::vector<float> compute(const Wish& wish) {
+  const Training training = open_features(wish);
+  EXPECT_EQ(training.status, LT_OK) << training.error;
+  if (training.status != LT_OK) return {};
+  const std::vector<uint8_t> x = pictures(count, side);
+  const std::vector<float> first = features(training.session.get(), x, count);
+  EXPECT_FALSE(first.empty()) << lt_last_error();
+  // The first whole batch is done launch by launch, those behind it by its graph.
+  EXPECT_EQ(features(training.session.get(), x, count), first);
+  return first;
+}
+
+class GpuFeatures : public ::testing::TestWithParam<std::tuple<const char*, const char*>> {};
 
 std::string name_of(const ::testing::TestParamInfo<GpuFeatures::ParamType>& info) {
   return std::string(std::get<0>(info.param)) + "_" + std::get<1>(info.param);
@@ -49,6 +48,18 @@ TEST_P(GpuFeatures, GiveTheSameBits) {
   const Wish wish{
       .recipe = "resnet50", .kernels = kernels, .precision = precision, .batch = batch, .flags = LT_DETERMINISTIC};
   EXPECT_EQ(compute(wish), compute(wish));
+}
+
+// The bytes themselves are held against the reference's by test-gpu-int8; scales differ by the order of sums in fp32.
+TEST(GpuFeaturesInBytes, AgreeWithProcessor) {
+  const Wish wish{.recipe = "resnet50", .precision = "int8", .batch = batch};
+  Wish on_cpu = wish;
+  on_cpu.device = "cpu";
+  const std::vector<float> found = compute(wish);
+  EXPECT_EQ(compute(wish), found);
+  const double distance = feature_distance(found, compute(on_cpu)), bound = 2e-2;
+  EXPECT_LT(distance, bound);
+  std::printf("largest distance of a picture's features %.2e, bound %.0e\n", distance, bound);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, GpuFeatures,

@@ -51,12 +51,17 @@
   K(gemm_bf16, gemm_weights_bf16_128x64, GemmArguments) \
   K(gemm_bf16, gemm_weights_bf16_64x64, GemmArguments)  \
   K(gemm_bf16, gemm_weights_bf16_64x32, GemmArguments)  \
+  K(gemm_int8, gemm_forward_int8_128x64, GemmArguments) \
+  K(gemm_int8, gemm_forward_int8_64x64, GemmArguments)  \
+  K(gemm_int8, gemm_forward_int8_64x32, GemmArguments)  \
   K(gemm_reduce, gemm_reduce, GemmReduceArguments)
 
 namespace lt::cuda {
 
 enum class GemmKind : uint8_t { forward, dx, weights };
-enum class GemmPrecision : uint8_t { f32, tf32, bf16 };  // types of a, b: float, float, bfloat16
+// Types of a, b: float, float, bfloat16; bytes without and with a sign, whose sums are whole numbers of 32 bits. int8 is
+// forward alone, in one part, and all its copies are of 16 or 8 bytes.
+enum class GemmPrecision : uint8_t { f32, tf32, bf16, int8 };
 
 struct GemmTile {
   uint32_t m, n;
@@ -117,6 +122,14 @@ struct GemmMatrix {
   CopyMode copy = CopyMode::chunks;
 };
 
+// int8: what turns a sum into a byte, by the arithmetic of src/base/int8.h. In the device's memory, [out channel].
+struct GemmBytes {
+  const float* factor = nullptr;
+  const int32_t* bias = nullptr;           // less what the zero of x adds to each sum
+  const float* residual_factor = nullptr;  // one
+  uint32_t zero = 0, residual_zero = 0;
+};
+
 // What happens to the sums. Rows and columns of the result are m and n, but a 2x2 pool leaves a quarter of the rows, and of
 // a weight's columns (tap, channel) those past the last channel are dropped.
 struct GemmResult {
@@ -137,6 +150,7 @@ struct GemmResult {
   Divisor y_positions;  // rows of the result that a sample has
   float dropout = 0, dropout_scale = 1;
   uint32_t layer = 0, sample_offset = 0;
+  GemmBytes bytes;  // int8, whose c and residual are bytes; of the others, m and n alone count there
 };
 
 struct GemmArguments {

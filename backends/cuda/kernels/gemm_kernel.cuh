@@ -6,6 +6,7 @@
 // forward is 627 instructions a warp (512 of them multiply-adds), 158 (16 mma) and 90 (16 mma of twice the k).
 #pragma once
 
+#include "backends/cuda/kernels/gemm_bytes.cuh"
 #include "backends/cuda/kernels/gemm_result.cuh"
 #include "backends/cuda/kernels/gemm_tile.cuh"
 
@@ -30,7 +31,7 @@ struct TileOf<GemmPrecision::f32, tile_m, tile_n, a_rows, b_rows> {
 // Leaves the tile's sums in memory, [row][column].
 template <GemmKind kind, GemmPrecision precision, uint32_t tile_m, uint32_t tile_n, uint32_t known_copy>
 LT_DEVICE void gemm_sums(const GemmArguments& a, std::byte* memory) {
-  using T = std::conditional_t<precision == GemmPrecision::bf16, Bf16, float>;
+  using T = GemmElement<precision>;
   using Kinds = Operands<kind, T, tile_m, tile_n, known_copy>;
   using A = typename Kinds::A;
   using B = typename Kinds::B;
@@ -40,7 +41,8 @@ LT_DEVICE void gemm_sums(const GemmArguments& a, std::byte* memory) {
   const uint32_t steps = (end - begin + step_k<T> - 1) / step_k<T>;
   const A operand_a(a, blockIdx.x * tile_m);
   const B operand_b(a, blockIdx.y * tile_n);
-  typename TileOf<precision, tile_m, tile_n, Kinds::a_rows, Kinds::b_rows>::type tile;
+  using Tile = typename TileOf<precision, tile_m, tile_n, Kinds::a_rows, Kinds::b_rows>::type;
+  Tile tile;
 
   const auto load = [&](uint32_t step) {
     if (step < steps) {
@@ -60,29 +62,13 @@ LT_DEVICE void gemm_sums(const GemmArguments& a, std::byte* memory) {
   }
   copy_wait<0>();
   __syncthreads();
-  tile.deposit(reinterpret_cast<float*>(memory));
+  tile.deposit(reinterpret_cast<typename Tile::Sum*>(memory));
   __syncthreads();
 }
 
-// The grid: tiles of m, tiles of n, parts of k.
-template <GemmKind kind, GemmPrecision precision, uint32_t tile_m, uint32_t tile_n>
-LT_DEVICE void gemm(const GemmArguments& a) {
-  using T = std::conditional_t<precision == GemmPrecision::bf16, Bf16, float>;
-  using Kinds = Operands<kind, T, tile_m, tile_n, 16>;
-  constexpr uint32_t stages_bytes = gemm_stages * (Kinds::A::bytes + Kinds::B::bytes);
-  constexpr uint32_t sums_bytes = tile_m * sums_stride<tile_n> * sizeof(float);
-  constexpr uint32_t memory_bytes = stages_bytes > sums_bytes ? stages_bytes : sums_bytes;
-  static_assert(memory_bytes <= 48 * 1024);
-  LT_SHARED(memory, GemmMemory<memory_bytes>);
-  if (a.known_copy == 16)
-    gemm_sums<kind, precision, tile_m, tile_n, 16>(a, memory.all);
-  else if (a.known_copy == 8)
-    gemm_sums<kind, precision, tile_m, tile_n, 8>(a, memory.all);
-  else
-    gemm_sums<kind, precision, tile_m, tile_n, 0>(a, memory.all);
-
-  const uint32_t first_m = blockIdx.x * tile_m, first_n = blockIdx.y * tile_n;
-  const float* sums = reinterpret_cast<const float*>(memory.all);
+// Finishes the tile whose sums lie in shared memory, or writes them to its part's partial sums.
+template <uint32_t tile_m, uint32_t tile_n>
+LT_DEVICE void finish_floats(const GemmArguments& a, uint32_t first_m, uint32_t first_n, const float* sums) {
   const GemmResult& r = a.result;
   constexpr uint32_t groups = tile_n / gemm_group;
   if (a.partials != nullptr) {
@@ -111,6 +97,32 @@ LT_DEVICE void gemm(const GemmArguments& a) {
       LT_UNROLL
       for (uint32_t j = 0; j < gemm_group; ++j) values[j] = from[j];
     });
+  }
+}
+
+// The grid: tiles of m, tiles of n, parts of k.
+template <GemmKind kind, GemmPrecision precision, uint32_t tile_m, uint32_t tile_n>
+LT_DEVICE void gemm(const GemmArguments& a) {
+  using T = GemmElement<precision>;
+  using Kinds = Operands<kind, T, tile_m, tile_n, 16>;
+  constexpr uint32_t stages_bytes = gemm_stages * (Kinds::A::bytes + Kinds::B::bytes);
+  constexpr uint32_t sums_bytes = tile_m * sums_stride<tile_n> * sizeof(float);
+  constexpr uint32_t memory_bytes = stages_bytes > sums_bytes ? stages_bytes : sums_bytes;
+  static_assert(memory_bytes <= 48 * 1024);
+  LT_SHARED(memory, GemmMemory<memory_bytes>);
+  if (a.known_copy == 16)
+    gemm_sums<kind, precision, tile_m, tile_n, 16>(a, memory.all);
+  else if (a.known_copy == 8)
+    gemm_sums<kind, precision, tile_m, tile_n, 8>(a, memory.all);
+  else if constexpr (precision != GemmPrecision::int8)  // whose operands are laid out for it
+    gemm_sums<kind, precision, tile_m, tile_n, 0>(a, memory.all);
+
+  const uint32_t first_m = blockIdx.x * tile_m, first_n = blockIdx.y * tile_n;
+  const GemmResult& r = a.result;
+  if constexpr (precision == GemmPrecision::int8) {
+    finish_bytes<tile_m, tile_n>(r, first_m, first_n, reinterpret_cast<const int32_t*>(memory.all));
+  } else {
+    finish_floats<tile_m, tile_n>(a, first_m, first_n, reinterpret_cast<const float*>(memory.all));
   }
 }
 

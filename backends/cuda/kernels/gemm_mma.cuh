@@ -1,6 +1,7 @@
 // What the tensor cores do, each in one function that all 32 lanes of a warp call together. On the host the lanes hand
-// their fragments to each other. Fragments are those of the PTX manual, "Warp-level matrix fragment" of mma.m16n8k8 (tf32)
-// and mma.m16n8k16 (bf16): with group = lane / 4 and place = lane % 4, in words of 32 bits (one tf32, two bf16 of k),
+// their fragments to each other. Fragments are those of the PTX manual, "Warp-level matrix fragment" of mma.m16n8k8 (tf32),
+// mma.m16n8k16 (bf16) and mma.m16n8k32 (bytes): with group = lane / 4 and place = lane % 4, in words of 32 bits (one tf32,
+// two bf16, four bytes of k),
 //   a[0..3]  (row, word of k): (group, place) (group + 8, place) (group, place + 4) (group + 8, place + 4)
 //   b[0..1]  (word of k, column): (place, group) (place + 4, group)
 //   c[0..3]  (row, column): (group, 2 place) (group, 2 place + 1) (group + 8, 2 place) (group + 8, 2 place + 1)
@@ -47,6 +48,12 @@ LT_DEVICE void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&
                : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
+// Of a without, of b with a sign; sums wrap.
+LT_DEVICE void mma_int8(int32_t (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+               : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
 
 #else
 
@@ -79,15 +86,15 @@ struct MmaFragments {
   uint32_t a[4], b[2];
 };
 
-// The hardware adds products in an order, and drops bits of sums, that nobody says; here the sum of one call is exact but
-// for its last rounding.
-template <class Sum>
-LT_DEVICE void mma_on_host(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const Sum& sum_of_word) {
+// The hardware adds products of floats in an order, and drops bits of sums, that nobody says; here the sum of one call is
+// exact but for its last rounding.
+template <class C, class Sum>
+LT_DEVICE void mma_on_host(C (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const Sum& sum_of_word) {
   const MmaFragments mine{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}};
   const emulation::Gathered<MmaFragments> lanes(whole_warp, mine, "mma", {__FILE__, __LINE__});
   const unsigned group = threadIdx.x % 32 / 4, place = threadIdx.x % 4;
-  double sums[4] = {static_cast<double>(c[0]), static_cast<double>(c[1]), static_cast<double>(c[2]),
-                    static_cast<double>(c[3])};
+  using Exact = std::conditional_t<std::is_same_v<C, float>, double, int32_t>;
+  Exact sums[4] = {static_cast<Exact>(c[0]), static_cast<Exact>(c[1]), static_cast<Exact>(c[2]), static_cast<Exact>(c[3])};
   for (unsigned k = 0; k < 4; ++k) {
     const MmaFragments row = lanes[4 * group + k];
     for (unsigned column = 0; column < 2; ++column) {
@@ -98,7 +105,7 @@ LT_DEVICE void mma_on_host(float (&c)[4], const uint32_t (&a)[4], const uint32_t
       }
     }
   }
-  for (unsigned i = 0; i < 4; ++i) c[i] = static_cast<float>(sums[i]);
+  for (unsigned i = 0; i < 4; ++i) c[i] = static_cast<C>(sums[i]);
 }
 LT_DEVICE void mma_tf32(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   mma_on_host(c, a, b, [](uint32_t x, uint32_t y) {  // the low 13 bits are not looked at
@@ -109,6 +116,13 @@ LT_DEVICE void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&
   mma_on_host(c, a, b, [](uint32_t x, uint32_t y) {
     return static_cast<double>(low_half(x)) * static_cast<double>(low_half(y)) +
            static_cast<double>(low_half(x >> 16)) * static_cast<double>(low_half(y >> 16));
+  });
+}
+LT_DEVICE void mma_int8(int32_t (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  mma_on_host(c, a, b, [](uint32_t x, uint32_t y) {
+    int32_t sum = 0;
+    for (unsigned i = 0; i < 32; i += 8) sum += static_cast<uint8_t>(x >> i) * static_cast<int8_t>(y >> i);
+    return sum;
   });
 }
 

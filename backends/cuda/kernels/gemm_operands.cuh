@@ -12,8 +12,12 @@
 
 namespace lt::cuda {
 
+template <GemmPrecision precision>
+using GemmElement = std::conditional_t<precision == GemmPrecision::int8, uint8_t,
+                                       std::conditional_t<precision == GemmPrecision::bf16, Bf16, float>>;
+
 template <class T>
-inline constexpr uint32_t step_k = gemm_step_bytes / sizeof(T);  // 16 floats, 32 bf16
+inline constexpr uint32_t step_k = gemm_step_bytes / sizeof(T);  // 16 floats, 32 bf16, 64 bytes
 
 struct RowsLayout {
   static constexpr uint32_t stride = gemm_step_bytes + 16;

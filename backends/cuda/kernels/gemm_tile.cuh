@@ -8,12 +8,13 @@
 namespace lt::cuda {
 
 template <uint32_t tile_n>
-inline constexpr uint32_t sums_stride = tile_n + 4;  // floats between the rows that `deposit` leaves
+inline constexpr uint32_t sums_stride = tile_n + 4;  // sums between the rows that `deposit` leaves
 
 // 16 x 8 threads. A thread's rows (columns) lie 16 (8) apart where k runs fastest in shared memory, and in fours else:
 // either way it reads 16 bytes at a time, and the threads of a warp different banks.
 template <uint32_t tile_m, uint32_t tile_n, bool a_rows, bool b_rows>
 struct FmaTile {
+  using Sum = float;
   static constexpr uint32_t thread_rows = 16, thread_columns = 8;
   static constexpr uint32_t rows = tile_m / thread_rows, columns = tile_n / thread_columns;
   static_assert(thread_rows * thread_columns == gemm_threads && rows % 4 == 0 && columns % 4 == 0);
@@ -91,13 +92,14 @@ struct FmaTile {
 // 2 x 2 warps. `a_rows`, `b_rows`: k runs fastest in shared memory.
 template <GemmPrecision precision, uint32_t tile_m, uint32_t tile_n, bool a_rows, bool b_rows>
 struct MmaTile {
-  using T = std::conditional_t<precision == GemmPrecision::bf16, Bf16, float>;
+  using T = GemmElement<precision>;
+  using Sum = std::conditional_t<precision == GemmPrecision::int8, int32_t, float>;
   static constexpr uint32_t warp_m = tile_m / 2, warp_n = tile_n / 2;
   static constexpr uint32_t m_count = warp_m / 16, n_count = warp_n / 8;
   static constexpr uint32_t mma_bytes = 32, mma_k = mma_bytes / sizeof(T);  // of k that one mma takes
   static_assert(m_count * 16 == warp_m && n_count * 8 == warp_n && n_count % 2 == 0);
 
-  float sums[m_count][n_count][4] = {};
+  Sum sums[m_count][n_count][4] = {};
 
   LT_DEVICE static uint32_t lane() { return threadIdx.x % 32; }
   LT_DEVICE static uint32_t first_row() { return threadIdx.x / 32 % 2 * warp_m; }
@@ -117,6 +119,8 @@ struct MmaTile {
         for (uint32_t j = 0; j < n_count; ++j) {
           if constexpr (precision == GemmPrecision::bf16)
             mma_bf16(sums[i][j], a_words[i], b_words[j]);
+          else if constexpr (precision == GemmPrecision::int8)
+            mma_int8(sums[i][j], a_words[i], b_words[j]);
           else
             mma_tf32(sums[i][j], a_words[i], b_words[j]);
         }
@@ -124,7 +128,8 @@ struct MmaTile {
     }
   }
 
-  LT_DEVICE void deposit(float* to) const {
+  LT_DEVICE void deposit(Sum* to) const {
+    using Pair = std::conditional_t<precision == GemmPrecision::int8, int2, float2>;
     LT_UNROLL
     for (uint32_t i = 0; i < m_count; ++i) {
       LT_UNROLL
@@ -133,8 +138,8 @@ struct MmaTile {
         for (uint32_t half = 0; half < 2; ++half) {
           const uint32_t row = first_row() + i * 16 + half * 8 + lane() / 4;
           const uint32_t column = first_column() + j * 8 + lane() % 4 * 2;
-          *reinterpret_cast<float2*>(to + row * sums_stride<tile_n> + column) =
-              make_float2(sums[i][j][2 * half], sums[i][j][2 * half + 1]);
+          *reinterpret_cast<Pair*>(to + row * sums_stride<tile_n> + column) = {sums[i][j][2 * half],
+                                                                               sums[i][j][2 * half + 1]};
         }
       }
     }

@@ -8,6 +8,7 @@
 #include "backends/cuda/kernels/elementwise.h"
 #include "backends/cuda/kernels/embedding.h"
 #include "backends/cuda/kernels/gemm.h"
+#include "backends/cuda/kernels/int8.h"
 #include "backends/cuda/kernels/pad.h"
 #include "backends/cuda/kernels/pieces.h"
 #include "backends/cuda/kernels/recurrent.h"
@@ -19,6 +20,7 @@
   LT_CUDA_ELEMENTWISE_KERNELS(K) \
   LT_CUDA_EMBEDDING_KERNELS(K)   \
   LT_CUDA_GEMM_KERNELS(K)        \
+  LT_CUDA_INT8_KERNELS(K)        \
   LT_CUDA_PAD_KERNELS(K)         \
   LT_CUDA_PIECES_KERNELS(K)      \
   LT_CUDA_RECURRENT_KERNELS(K)

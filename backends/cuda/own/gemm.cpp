@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <numeric>
 
 #include "src/base/checked.h"
 
@@ -14,12 +15,12 @@ constexpr uint32_t tile_count = std::size(gemm_tiles), most_parts = 128;
 constexpr uint64_t least_part_steps = 4;
 
 // What a step of a tile takes, in cycles of one multiprocessor: the instructions of the kernels' loops, a warp of each
-// block on each of the four schedulers. For f32, tf32, bf16.
-constexpr double step_cycles[][tile_count] = {{1260, 700, 410}, {300, 190, 150}, {260, 140, 110}};
+// block on each of the four schedulers. For f32, tf32, bf16, int8.
+constexpr double step_cycles[][tile_count] = {{1260, 700, 410}, {300, 190, 150}, {260, 140, 110}, {260, 140, 110}};
 // The same where a block is alone, and waits for itself: estimated.
 constexpr double alone_factor = 1.6, alone_cycles = 100, copy_latency = 350;
 // Blocks of one multiprocessor at a time, by registers and shared memory.
-constexpr uint32_t resident_blocks[][tile_count] = {{3, 4, 6}, {3, 6, 8}, {4, 6, 8}};
+constexpr uint32_t resident_blocks[][tile_count] = {{3, 4, 6}, {3, 6, 8}, {4, 6, 8}, {4, 6, 8}};
 constexpr double block_cycles = 1500;  // a block's start and end
 constexpr double reduce_cycles = 2500, reduce_bytes_per_cycle = 2500;
 
@@ -50,6 +51,9 @@ static_assert(static_cast<uint32_t>(KernelId::gemm_dx_f32_64x64) -
 static_assert(static_cast<uint32_t>(KernelId::gemm_weights_bf16_64x32) -
                   static_cast<uint32_t>(KernelId::gemm_forward_f32_128x64) ==
               9 * tile_count - 1);
+static_assert(static_cast<uint32_t>(KernelId::gemm_forward_int8_128x64) -
+                  static_cast<uint32_t>(KernelId::gemm_forward_f32_128x64) ==
+              9 * tile_count);
 
 // The largest copy that never begins off its own size in an array of pixels of so many bytes.
 CopyMode copy_mode(uint32_t pixel_bytes) {
@@ -70,7 +74,8 @@ uint32_t reduce_lanes(uint32_t parts) {
 
 GemmPlan plan_gemm(GemmPrecision precision, uint64_t m, uint64_t n, uint64_t k, uint32_t multiprocessors) {
   const uint64_t steps = divide_up(k, uint64_t{gemm_step_bytes} / dtype_bytes(gemm_type(precision)));
-  const auto parts_limit = static_cast<uint32_t>(std::clamp<uint64_t>(steps / least_part_steps, 1, most_parts));
+  const uint64_t most = precision == GemmPrecision::int8 ? 1 : most_parts;
+  const auto parts_limit = static_cast<uint32_t>(std::clamp<uint64_t>(steps / least_part_steps, 1, most));
   multiprocessors = std::max(multiprocessors, 1u);
   GemmPlan best;
   double best_cycles = 0;
@@ -92,13 +97,13 @@ GemmPrecision gemm_precision(Precision precision) {
 
 GemmConvolution gemm_convolution(const Op& op) {
   if (op.kind == OpKind::conv2d || op.kind == OpKind::conv2d_backward)
-    return {op.x_extent, op.conv_extent, op.conv, false, op.conv_extent.channels};
+    return {op.x_extent, op.conv_extent, op.conv, false, op.conv_extent.channels, false};
   const auto in = static_cast<uint32_t>(op.x_extent.elements()), out = static_cast<uint32_t>(op.y_extent.elements());
-  return {{1, 1, in}, {1, 1, out}, Window{}, false, out};
+  return {{1, 1, in}, {1, 1, out}, Window{}, false, out, false};
 }
 
 GemmProduct::Shape GemmProduct::shape(uint32_t samples) const {
-  const auto& [x, z, window, pooled, z_pitch] = convolution_;
+  const auto& [x, z, window, pooled, z_pitch, whole_rows] = convolution_;
   const uint64_t image_k = uint64_t{image_.taps} * image_.padded_channels.value;
   const uint64_t z_positions = uint64_t{samples} * z.height * z.width;
   switch (kind_) {
@@ -112,7 +117,7 @@ GemmProduct::Shape GemmProduct::shape(uint32_t samples) const {
 
 Status GemmProduct::make(GemmKind kind, GemmPrecision precision, const GemmConvolution& convolution, uint32_t micro_batch,
                          uint32_t multiprocessors, const char* what, GemmProduct* product) {
-  const auto& [x, z, window, pooled, z_pitch] = convolution;
+  const auto& [x, z, window, pooled, z_pitch, whole_rows] = convolution;
   const uint32_t element_bytes = dtype_bytes(gemm_type(precision));
   constexpr uint64_t limit = uint64_t{1} << 31;
   // Rows and columns are kept in 16 bits, padding included; offsets within a sample, a weight's elements and pixels in 31.
@@ -146,8 +151,13 @@ Status GemmProduct::make(GemmKind kind, GemmPrecision precision, const GemmConvo
   image.copy = copy_mode(image.pitch * element_bytes);
   const uint64_t row_channels = uint64_t{window.kernel} * pixels.channels;
   const bool by_elements = image.pitch * element_bytes % gemm_chunk_bytes != 0 && pixels.channels < chunk;
-  if (kind != GemmKind::dx && by_elements &&
-      window.kernel * align_up(row_channels, chunk) < image.taps * align_up(pixels.channels, chunk)) {
+  if (whole_rows) {
+    image.taps = window.kernel;
+    image.tap_columns = make_divisor(1);
+    image.channels = static_cast<uint32_t>(align_up(row_channels, chunk));
+    image.copy = copy_mode(std::gcd(window.stride, x.width) * image.pitch * element_bytes);
+  } else if (kind != GemmKind::dx && by_elements &&
+             window.kernel * align_up(row_channels, chunk) < image.taps * align_up(pixels.channels, chunk)) {
     image.row_taps = 1;
     image.taps = window.kernel;
     image.tap_columns = make_divisor(1);

@@ -19,8 +19,10 @@ struct GemmPlan {
 // The tile and the parts that should take the least time on a device of so many multiprocessors, the same ones every time.
 GemmPlan plan_gemm(GemmPrecision precision, uint64_t m, uint64_t n, uint64_t k, uint32_t multiprocessors);
 
-constexpr DType gemm_type(GemmPrecision precision) { return precision == GemmPrecision::bf16 ? DType::bf16 : DType::f32; }
-GemmPrecision gemm_precision(Precision precision);
+constexpr DType gemm_type(GemmPrecision precision) {
+  return precision == GemmPrecision::int8 ? DType::u8 : precision == GemmPrecision::bf16 ? DType::bf16 : DType::f32;
+}
+GemmPrecision gemm_precision(Precision precision);  // but int8, whose operations are told apart by Op::scales
 
 // A convolution's shape; a linear layer is a 1x1 convolution of images of one pixel.
 struct GemmConvolution {
@@ -28,6 +30,9 @@ struct GemmConvolution {
   Window window;
   bool pooled = false;   // forward: joined with a 2x2 max-pool of stride 2
   uint32_t z_pitch = 0;  // dx, weights: elements from a pixel of dz to the next
+  // forward, without padding: a row of the kernel is copied as one tap of whole chunks, past its last pixel too, which may
+  // not be past what can be read. The weight's rows are as long, and zero there.
+  bool whole_rows = false;
 };
 GemmConvolution gemm_convolution(const Op& op);
 

@@ -8,7 +8,7 @@ namespace lt::cuda {
 namespace {
 
 constexpr auto first_kernel = static_cast<size_t>(KernelId::gemm_forward_f32_128x64);
-constexpr size_t kernel_count = static_cast<size_t>(KernelId::gemm_weights_bf16_64x32) - first_kernel + 1;
+constexpr size_t kernel_count = static_cast<size_t>(KernelId::gemm_forward_int8_64x32) - first_kernel + 1;
 
 using Launch = Status (*)(const Launcher&, Grid, const GemmArguments&);
 template <KernelId id>

@@ -55,4 +55,8 @@ std::unique_ptr<Kernel> make_own_conv2d_backward(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_linear(const KernelRequest& request);
 std::unique_ptr<Kernel> make_own_linear_backward(const KernelRequest& request);
 
+// Of programs in int8 (Op::scales): input, conv2d with all that follows it, average_pool. Bytes as src/base/int8.h has them.
+std::unique_ptr<Kernel> make_own_int8(const KernelRequest& request);
+std::unique_ptr<Kernel> make_own_int8_conv2d(const KernelRequest& request);
+
 }  // namespace lt::cuda

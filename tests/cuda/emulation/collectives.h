@@ -119,6 +119,14 @@ T __reduce_add_sync(unsigned mask, T value, LT_EMULATION_SITE) {
   return sum;
 }
 
+template <std::integral T>
+T __reduce_max_sync(unsigned mask, T value, LT_EMULATION_SITE) {
+  const emulation::Gathered<T> all(mask, value, "__reduce_max_sync", {file, line});
+  for (unsigned lane = 0; lane < 32; ++lane)
+    if (all.has(lane) && all[lane] > value) value = all[lane];
+  return value;
+}
+
 // Of whole numbers alone: sums of floats would depend on the order of the threads.
 template <std::integral T>
 T atomicAdd(T* p, std::type_identity_t<T> value) {
