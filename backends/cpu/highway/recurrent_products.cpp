@@ -9,6 +9,16 @@ namespace {
 
 constexpr uint64_t line_floats = tensor_alignment / sizeof(float);
 
+// panel_product.h's, for sides that are split in thirds.
+uint64_t split_floats(uint32_t columns, uint32_t depth) {
+  return bf16x3::split_elements(columns, depth) * sizeof(uint16_t) / sizeof(float);
+}
+void split_panels(const float* b, size_t b_stride, bool transposed, uint32_t columns, uint32_t depth, float* packed) {
+  const uint32_t chunks = bf16x3::chunks_of(depth);
+  bf16x3::split_weights(b, b_stride, transposed, columns, {0, depth, chunks * bf16x3::chunk_depth},
+                        {reinterpret_cast<uint16_t*>(packed), chunks});
+}
+
 }  // namespace
 
 GateColumnList gate_columns(const RecurrentShape& shape, Range units) {
@@ -40,15 +50,26 @@ RecurrentProducts::RecurrentProducts(const RecurrentShape& shape, const Team& te
     : shape_(shape),
       team_(team),
       forms_(forms),
-      packed_floats_(for_target(panel_floats_table, target)),
+      packed_floats_(shape.bf16x3 ? split_floats : for_target(panel_floats_table, target)),
       product_(for_target(panel_product_table, target)),
-      pack_(for_target(panel_pack_table, target)) {
+      pack_(shape.bf16x3 ? split_panels : for_target(panel_pack_table, target)) {
   for (uint32_t part = 0; part < team_.parts(); ++part) part_floats_ = std::max(part_floats_, offsets(part).end);
   weight_floats_ = part_floats_ * (team_.by_rows() ? 1 : team_.parts());
   bias_floats_ = align_up(uint64_t{shape.gate_columns()} + shape.units, line_floats);
-  if (!forms.dh) return;
   const auto rows = static_cast<uint32_t>(shape_.block_row_count());
-  block_size_ = {rows, 0, std::max(shape_.features, shape_.units)};
+  const uint32_t widest = std::max(shape_.features, shape_.units);
+  if (shape.bf16x3) {
+    const uint64_t most_rows = shape.shared_rows ? uint64_t{shape.steps} * shape.samples : rows;
+    split_floats_ = bf16x3::scratch_floats(static_cast<uint32_t>(std::max<uint64_t>(most_rows, widest)),
+                                           std::max({widest, rows, forms.dx ? shape.gate_columns() : 0}));
+  }
+  if (!forms.dh) return;
+  if (shape.bf16x3) {
+    const auto rows_of_part =
+        static_cast<uint32_t>(team_.by_rows() ? divide_up(shape.samples, team_.parts()) : shape.samples);
+    dgates_floats_ = 2 * split_floats(rows_of_part, dh_depth()) * (team_.by_rows() ? team_.parts() : 1);
+  }
+  block_size_ = {rows, 0, widest};
   for (uint32_t part = 0; part < team_.parts(); ++part)
     for (const GateColumns& piece : gate_column_pieces(shape, weight_columns(part))) {
       gradient_floats_ = std::max(gradient_floats_, packed_floats(piece.columns.size(), rows));
@@ -66,6 +87,23 @@ void RecurrentProducts::place(std::byte* scratch) {
   bias_ = weights_ + weight_floats_;
   bias_apart_ = bias_ + shape_.gate_columns();
   gradients_ = bias_ + bias_floats_;
+  split_ = gradients_ + team_.parts() * gradient_floats_;
+  dgates_ = split_ + team_.parts() * split_floats_;
+}
+
+bf16x3::Split RecurrentProducts::split_dgates(uint32_t part, uint32_t step) const {
+  const uint64_t floats = dgates_floats_ / (team_.by_rows() ? team_.parts() : 1);
+  float* const first = dgates_ + (team_.by_rows() ? part * floats : 0) + step % 2 * (floats / 2);
+  return {reinterpret_cast<uint16_t*>(first), bf16x3::chunks_of(dh_depth())};
+}
+
+bf16x3::Depth RecurrentProducts::dh_depth_of(uint32_t gate, Range units) const {
+  const uint32_t begin = gate * dh_gate_depth() + units.begin;
+  const bool last = units.end == shape_.units, last_gate = gate + 1 == shape_.gates();
+  const uint32_t end = last && last_gate ? bf16x3::chunks_of(dh_depth()) * bf16x3::chunk_depth
+                       : last            ? (gate + 1) * dh_gate_depth()
+                                         : begin + units.size();
+  return {begin, units.size(), end};
 }
 
 Range RecurrentProducts::weight_columns(uint32_t part) const {
@@ -85,9 +123,11 @@ RecurrentProducts::Offsets RecurrentProducts::offsets(uint32_t part) const {
   }
   at.hh = forms_.gates ? ih : 0;
   at.dh = at.hh + (forms_.gates ? hh : 0);
-  uint64_t dh = 0;
-  for (const GateColumns& rows : gate_column_pieces(shape_, {0, shape_.gate_columns()}))
-    dh += packed_floats(team_.units(part).size(), rows.columns.size());
+  const uint32_t units = team_.units(part).size();
+  uint64_t dh = shape_.bf16x3 ? packed_floats(units, dh_depth()) : 0;
+  if (!shape_.bf16x3)
+    for (const GateColumns& rows : gate_column_pieces(shape_, {0, shape_.gate_columns()}))
+      dh += packed_floats(units, rows.columns.size());
   at.dx = at.dh + (forms_.dh ? dh : 0);
   at.end = at.dx + (forms_.dx ? packed_floats(features(part).size(), shape_.gate_columns()) : 0);
   return at;
@@ -120,7 +160,12 @@ void RecurrentProducts::pack(uint32_t part, const RecurrentWeightValues& weights
   if (forms_.dh && mine()) {
     const Range units = team_.units(part);
     float* to = own + at.dh;
+    const Range all{0, shape_.units};
+    for (uint32_t gate = 0; shape_.bf16x3 && gate < shape_.gates(); ++gate)
+      bf16x3::split_weights(weights.hh + uint64_t{units.begin} * leading + gate * shape_.units, leading, true, units.size(),
+                            dh_depth_of(gate, all), {reinterpret_cast<uint16_t*>(to), bf16x3::chunks_of(dh_depth())});
     for (const GateColumns& rows : gate_column_pieces(shape_, {0, leading})) {
+      if (shape_.bf16x3) break;
       pack_(weights.hh + uint64_t{units.begin} * leading + rows.columns.begin, leading, true, units.size(),
             rows.columns.size(), to);
       to += packed_floats(units.size(), rows.columns.size());
@@ -132,8 +177,22 @@ void RecurrentProducts::pack(uint32_t part, const RecurrentWeightValues& weights
   }
 }
 
+void RecurrentProducts::multiply(uint32_t part, const PanelProduct* pieces, uint32_t count, bool transposed) const {
+  if (!shape_.bf16x3) {
+    for (const PanelProduct* piece = pieces; piece != pieces + count; ++piece) product_(*piece);
+    return;
+  }
+  const PanelProduct& all = *pieces;
+  bf16x3::Columns columns[4];
+  for (uint32_t i = 0; i < count; ++i)
+    columns[i] = {reinterpret_cast<const uint16_t*>(pieces[i].packed), pieces[i].columns, pieces[i].c, pieces[i].bias,
+                  pieces[i].accumulate};
+  bf16x3::multiply({all.a, transposed ? all.a_k : all.a_row, all.rows, all.depth, transposed}, all.first, all.packed_depth,
+                   columns, count, all.c_stride, split_ + part * split_floats_);
+}
+
 void RecurrentProducts::input(uint32_t part, const float* x, size_t rows, float* gates, size_t stride) const {
-  PanelProduct product{};
+  PanelProduct product{}, pieces[4];
   product.rows = static_cast<uint32_t>(rows);
   product.depth = product.packed_depth = shape_.features;
   product.a = x;
@@ -141,17 +200,19 @@ void RecurrentProducts::input(uint32_t part, const float* x, size_t rows, float*
   product.a_k = 1;
   product.packed = weights(part) + offsets(part).ih;
   product.c_stride = stride;
+  uint32_t count = 0;
   for (const GateColumns& piece : columns(part)) {
     product.columns = piece.columns.size();
     product.c = gates + piece.x_column;
     product.bias = bias_ + piece.columns.begin;
-    product_(product);
+    pieces[count++] = product;
     product.packed += packed_floats(product.columns, product.depth);
   }
+  multiply(part, pieces, count);
 }
 
 void RecurrentProducts::recurrent(uint32_t part, const float* h, size_t h_stride, size_t rows, float* gates) const {
-  PanelProduct product{};
+  PanelProduct product{}, pieces[4];
   product.rows = static_cast<uint32_t>(rows);
   product.depth = product.packed_depth = shape_.units;
   product.a = h;
@@ -159,31 +220,50 @@ void RecurrentProducts::recurrent(uint32_t part, const float* h, size_t h_stride
   product.a_k = 1;
   product.packed = weights(part) + offsets(part).hh;
   product.c_stride = shape_.row_floats();
+  uint32_t count = 0;
   for (const GateColumns& piece : columns(part)) {
     product.columns = piece.columns.size();
     product.c = gates + piece.h_column;
     product.bias = piece.apart ? bias_apart_ + (piece.columns.begin - 2 * shape_.units) : nullptr;
     product.accumulate = !piece.apart;
-    if (h != nullptr)
-      product_(product);
-    else if (piece.apart)
+    if (h == nullptr && piece.apart)
       for (size_t row = 0; row < rows; ++row)
         std::memcpy(product.c + row * product.c_stride, product.bias, product.columns * sizeof(float));
+    pieces[count++] = product;
     product.packed += packed_floats(product.columns, product.depth);
+  }
+  if (h != nullptr) multiply(part, pieces, count);
+}
+
+void RecurrentProducts::take_dgates(uint32_t part, uint32_t step, const float* dgates, size_t rows) const {
+  if (!shape_.bf16x3) return;
+  const Range units = team_.units(part);
+  const bf16x3::Split split = split_dgates(part, step);
+  for (uint32_t gate = 0; gate < shape_.gates(); ++gate) {
+    const uint32_t block = shape_.cell == Cell::gru && gate == 2 ? 3 : gate;
+    bf16x3::split_rows(dgates + uint64_t{block} * shape_.units + units.begin, shape_.row_floats(), 0,
+                       static_cast<uint32_t>(rows), dh_depth_of(gate, units), split);
   }
 }
 
-void RecurrentProducts::dh(uint32_t part, const float* dgates, size_t rows, float* dh) const {
+void RecurrentProducts::dh(uint32_t part, uint32_t step, const float* dgates, size_t rows, float* dh) const {
   const Range units = team_.units(part);
+  const float* const packed = weights(part) + offsets(part).dh;
+  const bool accumulate = shape_.cell == Cell::gru;
+  if (shape_.bf16x3) {
+    const bf16x3::Columns columns{reinterpret_cast<const uint16_t*>(packed), units.size(), dh + units.begin, nullptr,
+                                  accumulate};
+    return bf16x3::multiply(split_dgates(part, step), static_cast<uint32_t>(rows), &columns, 1, shape_.units);
+  }
   PanelProduct product{};
   product.rows = static_cast<uint32_t>(rows);
   product.columns = units.size();
   product.a_row = shape_.row_floats();
   product.a_k = 1;
-  product.packed = weights(part) + offsets(part).dh;
+  product.packed = packed;
   product.c = dh + units.begin;
   product.c_stride = shape_.units;
-  product.accumulate = shape_.cell == Cell::gru;
+  product.accumulate = accumulate;
   for (const GateColumns& piece : gate_column_pieces(shape_, {0, shape_.gate_columns()})) {
     product.depth = product.packed_depth = piece.columns.size();
     product.a = dgates + piece.h_column;
@@ -206,7 +286,7 @@ void RecurrentProducts::dx(uint32_t part, const float* dgates, size_t stride, si
   product.c = dx + own.begin;
   product.c_stride = shape_.features;
   product.accumulate = accumulate;
-  product_(product);
+  multiply(part, &product, 1);
 }
 
 void RecurrentProducts::pack_gradients(uint32_t part, const float* dgates, size_t stride, uint32_t rows, uint32_t column,
@@ -234,7 +314,7 @@ void RecurrentProducts::dweight(uint32_t part, const float* a, size_t a_stride, 
   product.c = dweight + columns.begin;
   product.c_stride = shape_.gate_columns();
   product.accumulate = accumulate;
-  product_(product);
+  multiply(part, &product, 1, true);
 }
 
 }  // namespace lt::cpu::highway
