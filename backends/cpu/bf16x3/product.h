@@ -26,22 +26,9 @@ constexpr uint64_t split_elements(uint64_t rows, uint64_t depth) {
 // Whether the processor has AMX and the operating system gives leave to use it.
 inline bool supported() { return bf16::unit_supported(bf16::Unit::amx); }
 
-// A side that has been split, `chunks` chunks deep: A as [row / 16][chunk][third][row % 16][k % 32], B as
-// [column / 16][chunk][third][k % 32 / 2][column % 16][k % 2]. Of split_elements(rows or columns, depth), aligned to 64.
-struct Split {
-  uint16_t* first;
-  uint32_t chunks;
-};
-
-// Where in k a piece of a side goes: multiples of 16. Zeros are put from begin + depth to end.
-struct Depth {
-  uint32_t begin, depth, end;
-};
-
-// Rows of A, `stride` floats apart, into rows [row, row + rows).
-void split_rows(const float* a, uint64_t stride, uint32_t row, uint32_t rows, const Depth& depth, const Split& to);
-// B as it lies in memory, or, transposed, [column][k].
-void split_weights(const float* b, uint64_t stride, bool transposed, uint32_t columns, const Depth& depth, const Split& to);
+// B, or its transpose as it lies, [column][k], its rows `stride` floats apart, in thirds: of split_elements(columns,
+// depth), aligned to 64.
+void split_weights(const float* b, uint64_t stride, bool transposed, uint32_t columns, uint32_t depth, uint16_t* to);
 
 // A as floats, [row][k] or, transposed, [k][row]; its rows, or those of k, are `stride` apart.
 struct Rows {
@@ -63,10 +50,8 @@ struct Columns {
 // Floats of scratch for the Rows of one product, aligned to 64.
 uint64_t scratch_floats(uint32_t rows, uint32_t depth);
 
-// B is `b_depth` deep, and meets A from `first` on.
+// B is `b_depth` deep. A meets it from `first` on, which is 0 but for a transposed A.
 void multiply(const Rows& a, uint32_t first, uint32_t b_depth, const Columns* pieces, uint32_t count, uint64_t c_stride,
               float* scratch);
-// The whole depth of A, which is split already.
-void multiply(const Split& a, uint32_t rows, const Columns* pieces, uint32_t count, uint64_t c_stride);
 
 }  // namespace lt::cpu::bf16x3

@@ -5,6 +5,15 @@
 
 namespace lt::cpu::bf16x3 {
 
+// A side in thirds, `chunks` chunks deep: A as [row / 16][chunk][third][row % 16][k % 32], B as
+// [column / 16][chunk][third][k % 32 / 2][column % 16][k % 2]. What is past a side's depth is zeros.
+struct Split {
+  uint16_t* first;
+  uint32_t chunks;
+};
+
+// Rows of A, `stride` floats apart; of each the next `depth` k.
+void split_rows(const float* a, uint64_t stride, uint32_t rows, uint32_t depth, const Split& to);
 // [k][row] into whole tiles of A: k counts from the first chunk of `to`, a's first row is that of k = begin, and zeros
 // stand for rows of k before `begin`, which may be negative, and from `end` on.
 void split_turned(const float* a, uint64_t stride, uint32_t rows, int64_t begin, int64_t end, const Split& to);

@@ -45,23 +45,6 @@ inline uint16_t* tile_of(const Split& split, uint32_t tile, uint32_t chunk) {
   return split.first + (uint64_t{tile} * split.chunks + chunk) * thirds * tile_elements;
 }
 
-// The k of a depth that are left behind k.
-inline uint32_t left_behind(const Depth& depth, uint32_t k) {
-  const uint32_t last = depth.begin + depth.depth;
-  return last > k ? last - k : 0;
-}
-
-// Half a chunk of a row: neighbours of which half belongs to another piece.
-inline void split_half(const float* from, uint32_t count, uint16_t* to) {
-  __m512 rest = _mm512_maskz_loadu_ps(first_floats(count), from);
-#pragma GCC unroll 3
-  for (uint32_t i = 0; i < thirds; ++i) {
-    const __m256i third = rounded(rest);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(to + i * tile_elements), third);
-    rest = _mm512_sub_ps(rest, widened(third));
-  }
-}
-
 // Pairs of rows of k, 16 columns.
 inline void split_pair(__m512 even, __m512 odd, uint16_t* to) {
 #pragma GCC unroll 3
@@ -84,10 +67,13 @@ inline void load_turned(const float* from, uint64_t stride, int64_t begin, int64
   transpose_words(to);
 }
 
-void split_columns(const float* b, uint64_t stride, uint32_t columns, const Depth& depth, const Split& to) {
-  for (uint32_t k = depth.begin; k < depth.end; k += 2) {
-    const uint32_t left = left_behind(depth, k);
-    const float *even = b + (k - depth.begin) * stride, *odd = even + stride;
+// What lies behind the first `count`.
+constexpr uint32_t behind(uint32_t size, uint32_t count) { return size > count ? size - count : 0; }
+
+void split_columns(const float* b, uint64_t stride, uint32_t columns, uint32_t depth, const Split& to) {
+  for (uint32_t k = 0; k < to.chunks * chunk_depth; k += 2) {
+    const uint32_t left = behind(depth, k);
+    const float *even = b + k * stride, *odd = even + stride;
     for (uint32_t column = 0; column < columns; column += block_columns) {
       const __mmask16 lanes = first_floats(columns - column);
       split_pair(_mm512_maskz_loadu_ps(left > 0 ? lanes : __mmask16{0}, even + column),
@@ -99,34 +85,29 @@ void split_columns(const float* b, uint64_t stride, uint32_t columns, const Dept
 
 }  // namespace
 
-void split_rows(const float* a, uint64_t stride, uint32_t row, uint32_t rows, const Depth& depth, const Split& to) {
-  for (uint32_t last = row + rows; row < last; ++row, a += stride) {
-    const float* from = a;
-    for (uint32_t k = depth.begin, step; k < depth.end; k += step, from += step) {
-      uint16_t* const at = tile_of(to, row / tile_rows, k / chunk_depth) + row % tile_rows * chunk_depth + k % chunk_depth;
-      const uint32_t left = left_behind(depth, k);
-      step = k % chunk_depth == 0 && k + chunk_depth <= depth.end ? chunk_depth : half_chunk;
-      if (step == chunk_depth)
-        store(thirds_of(_mm512_maskz_loadu_ps(first_floats(left), from),
-                        _mm512_maskz_loadu_ps(first_floats(left > half_chunk ? left - half_chunk : 0), from + half_chunk)),
-              at);
-      else
-        split_half(from, left, at);
+void split_rows(const float* a, uint64_t stride, uint32_t rows, uint32_t depth, const Split& to) {
+  for (uint32_t row = 0; row < rows; ++row, a += stride) {
+    uint16_t* at = tile_of(to, row / tile_rows, 0) + row % tile_rows * chunk_depth;
+    for (uint32_t k = 0; k < to.chunks * chunk_depth; k += chunk_depth, at += thirds * tile_elements) {
+      const uint32_t left = behind(depth, k);
+      store(thirds_of(_mm512_maskz_loadu_ps(first_floats(left), a + k),
+                      _mm512_maskz_loadu_ps(first_floats(behind(left, half_chunk)), a + k + half_chunk)),
+            at);
     }
   }
 }
 
-void split_weights(const float* b, uint64_t stride, bool transposed, uint32_t columns, const Depth& depth,
-                   const Split& to) {
+void split_weights(const float* b, uint64_t stride, bool transposed, uint32_t columns, uint32_t depth, uint16_t* first) {
+  const Split to{first, chunks_of(depth)};
   if (!transposed) return split_columns(b, stride, columns, depth, to);
   // Half a chunk of 16 columns, turned round.
   for (uint32_t column = 0; column < columns; column += block_columns)
-    for (uint32_t k = depth.begin; k < depth.end; k += half_chunk) {
-      const __mmask16 lanes = first_floats(left_behind(depth, k));
+    for (uint32_t k = 0; k < to.chunks * chunk_depth; k += half_chunk) {
+      const __mmask16 lanes = first_floats(behind(depth, k));
       __m512i words[block_columns];
       for (uint32_t i = 0; i < block_columns; ++i)
-        words[i] = _mm512_castps_si512(_mm512_maskz_loadu_ps(column + i < columns ? lanes : __mmask16{0},
-                                                             b + (column + i) * stride + (k - depth.begin)));
+        words[i] = _mm512_castps_si512(
+            _mm512_maskz_loadu_ps(column + i < columns ? lanes : __mmask16{0}, b + (column + i) * stride + k));
       transpose_words(words);
       uint16_t* const at = tile_of(to, column / block_columns, k / chunk_depth) + k % chunk_depth * block_columns;
       for (uint32_t i = 0; i < half_chunk; i += 2)
@@ -157,8 +138,8 @@ LT_END_TARGET
 #else
 // Never called: no such processor has AMX.
 namespace lt::cpu::bf16x3 {
-void split_rows(const float*, uint64_t, uint32_t, uint32_t, const Depth&, const Split&) {}
-void split_weights(const float*, uint64_t, bool, uint32_t, const Depth&, const Split&) {}
+void split_rows(const float*, uint64_t, uint32_t, uint32_t, const Split&) {}
+void split_weights(const float*, uint64_t, bool, uint32_t, uint32_t, uint16_t*) {}
 void split_turned(const float*, uint64_t, uint32_t, int64_t, int64_t, const Split&) {}
 }  // namespace lt::cpu::bf16x3
 #endif

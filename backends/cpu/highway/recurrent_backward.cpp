@@ -98,11 +98,10 @@ class Backward {
     for (uint32_t step = block.last(); step-- > block.first();) {
       const Range now{rows.begin, std::min(rows.end, order_.alive(step))};
       if (now.begin < now.end) cells(part, direction, block, step, now);
-      const bool wants_dh = step > 0 && now.begin < now.end;
-      const float* const dgates = memory_.dgates + (block.begin(step) + now.begin) * shape_.row_floats();
-      if (wants_dh) products_.take_dgates(part, step, dgates, now.size());
       if (!team_.by_rows()) barrier_.wait();
-      if (wants_dh) products_.dh(part, step, dgates, now.size(), memory_.dh + uint64_t{now.begin} * shape_.units);
+      if (step > 0 && now.begin < now.end)
+        products_.dh(part, memory_.dgates + (block.begin(step) + now.begin) * shape_.row_floats(), now.size(),
+                     memory_.dh + uint64_t{now.begin} * shape_.units);
     }
     if (team_.by_rows()) barrier_.wait();
     add_to_weights(part, direction, block, x, before, run_.accumulate || !first_block);

@@ -14,9 +14,7 @@ uint64_t split_floats(uint32_t columns, uint32_t depth) {
   return bf16x3::split_elements(columns, depth) * sizeof(uint16_t) / sizeof(float);
 }
 void split_panels(const float* b, size_t b_stride, bool transposed, uint32_t columns, uint32_t depth, float* packed) {
-  const uint32_t chunks = bf16x3::chunks_of(depth);
-  bf16x3::split_weights(b, b_stride, transposed, columns, {0, depth, chunks * bf16x3::chunk_depth},
-                        {reinterpret_cast<uint16_t*>(packed), chunks});
+  bf16x3::split_weights(b, b_stride, transposed, columns, depth, reinterpret_cast<uint16_t*>(packed));
 }
 
 }  // namespace
@@ -64,11 +62,6 @@ RecurrentProducts::RecurrentProducts(const RecurrentShape& shape, const Team& te
                                            std::max({widest, rows, forms.dx ? shape.gate_columns() : 0}));
   }
   if (!forms.dh) return;
-  if (shape.bf16x3) {
-    const auto rows_of_part =
-        static_cast<uint32_t>(team_.by_rows() ? divide_up(shape.samples, team_.parts()) : shape.samples);
-    dgates_floats_ = 2 * split_floats(rows_of_part, dh_depth()) * (team_.by_rows() ? team_.parts() : 1);
-  }
   block_size_ = {rows, 0, widest};
   for (uint32_t part = 0; part < team_.parts(); ++part)
     for (const GateColumns& piece : gate_column_pieces(shape, weight_columns(part))) {
@@ -88,22 +81,6 @@ void RecurrentProducts::place(std::byte* scratch) {
   bias_apart_ = bias_ + shape_.gate_columns();
   gradients_ = bias_ + bias_floats_;
   split_ = gradients_ + team_.parts() * gradient_floats_;
-  dgates_ = split_ + team_.parts() * split_floats_;
-}
-
-bf16x3::Split RecurrentProducts::split_dgates(uint32_t part, uint32_t step) const {
-  const uint64_t floats = dgates_floats_ / (team_.by_rows() ? team_.parts() : 1);
-  float* const first = dgates_ + (team_.by_rows() ? part * floats : 0) + step % 2 * (floats / 2);
-  return {reinterpret_cast<uint16_t*>(first), bf16x3::chunks_of(dh_depth())};
-}
-
-bf16x3::Depth RecurrentProducts::dh_depth_of(uint32_t gate, Range units) const {
-  const uint32_t begin = gate * dh_gate_depth() + units.begin;
-  const bool last = units.end == shape_.units, last_gate = gate + 1 == shape_.gates();
-  const uint32_t end = last && last_gate ? bf16x3::chunks_of(dh_depth()) * bf16x3::chunk_depth
-                       : last            ? (gate + 1) * dh_gate_depth()
-                                         : begin + units.size();
-  return {begin, units.size(), end};
 }
 
 Range RecurrentProducts::weight_columns(uint32_t part) const {
@@ -123,11 +100,9 @@ RecurrentProducts::Offsets RecurrentProducts::offsets(uint32_t part) const {
   }
   at.hh = forms_.gates ? ih : 0;
   at.dh = at.hh + (forms_.gates ? hh : 0);
-  const uint32_t units = team_.units(part).size();
-  uint64_t dh = shape_.bf16x3 ? packed_floats(units, dh_depth()) : 0;
-  if (!shape_.bf16x3)
-    for (const GateColumns& rows : gate_column_pieces(shape_, {0, shape_.gate_columns()}))
-      dh += packed_floats(units, rows.columns.size());
+  uint64_t dh = 0;
+  for (const GateColumns& rows : gate_column_pieces(shape_, {0, shape_.gate_columns()}))
+    dh += packed_floats(team_.units(part).size(), rows.columns.size());
   at.dx = at.dh + (forms_.dh ? dh : 0);
   at.end = at.dx + (forms_.dx ? packed_floats(features(part).size(), shape_.gate_columns()) : 0);
   return at;
@@ -160,12 +135,7 @@ void RecurrentProducts::pack(uint32_t part, const RecurrentWeightValues& weights
   if (forms_.dh && mine()) {
     const Range units = team_.units(part);
     float* to = own + at.dh;
-    const Range all{0, shape_.units};
-    for (uint32_t gate = 0; shape_.bf16x3 && gate < shape_.gates(); ++gate)
-      bf16x3::split_weights(weights.hh + uint64_t{units.begin} * leading + gate * shape_.units, leading, true, units.size(),
-                            dh_depth_of(gate, all), {reinterpret_cast<uint16_t*>(to), bf16x3::chunks_of(dh_depth())});
     for (const GateColumns& rows : gate_column_pieces(shape_, {0, leading})) {
-      if (shape_.bf16x3) break;
       pack_(weights.hh + uint64_t{units.begin} * leading + rows.columns.begin, leading, true, units.size(),
             rows.columns.size(), to);
       to += packed_floats(units.size(), rows.columns.size());
@@ -235,39 +205,21 @@ void RecurrentProducts::recurrent(uint32_t part, const float* h, size_t h_stride
   if (h != nullptr) multiply(part, pieces, count);
 }
 
-void RecurrentProducts::take_dgates(uint32_t part, uint32_t step, const float* dgates, size_t rows) const {
-  if (!shape_.bf16x3) return;
+void RecurrentProducts::dh(uint32_t part, const float* dgates, size_t rows, float* dh) const {
   const Range units = team_.units(part);
-  const bf16x3::Split split = split_dgates(part, step);
-  for (uint32_t gate = 0; gate < shape_.gates(); ++gate) {
-    const uint32_t block = shape_.cell == Cell::gru && gate == 2 ? 3 : gate;
-    bf16x3::split_rows(dgates + uint64_t{block} * shape_.units + units.begin, shape_.row_floats(), 0,
-                       static_cast<uint32_t>(rows), dh_depth_of(gate, units), split);
-  }
-}
-
-void RecurrentProducts::dh(uint32_t part, uint32_t step, const float* dgates, size_t rows, float* dh) const {
-  const Range units = team_.units(part);
-  const float* const packed = weights(part) + offsets(part).dh;
-  const bool accumulate = shape_.cell == Cell::gru;
-  if (shape_.bf16x3) {
-    const bf16x3::Columns columns{reinterpret_cast<const uint16_t*>(packed), units.size(), dh + units.begin, nullptr,
-                                  accumulate};
-    return bf16x3::multiply(split_dgates(part, step), static_cast<uint32_t>(rows), &columns, 1, shape_.units);
-  }
   PanelProduct product{};
   product.rows = static_cast<uint32_t>(rows);
   product.columns = units.size();
   product.a_row = shape_.row_floats();
   product.a_k = 1;
-  product.packed = packed;
+  product.packed = weights(part) + offsets(part).dh;
   product.c = dh + units.begin;
   product.c_stride = shape_.units;
-  product.accumulate = accumulate;
+  product.accumulate = shape_.cell == Cell::gru;
   for (const GateColumns& piece : gate_column_pieces(shape_, {0, shape_.gate_columns()})) {
     product.depth = product.packed_depth = piece.columns.size();
     product.a = dgates + piece.h_column;
-    product_(product);
+    multiply(part, &product, 1);
     product.packed += packed_floats(product.columns, product.depth);
   }
 }

@@ -49,8 +49,7 @@ class RecurrentProducts {
   RecurrentProducts(const RecurrentShape& shape, const Team& team, Forms forms, Target target);
 
   uint64_t scratch_bytes() const {
-    return (weight_floats_ + bias_floats_ + team_.parts() * (gradient_floats_ + split_floats_) + dgates_floats_) *
-           sizeof(float);
+    return (weight_floats_ + bias_floats_ + team_.parts() * (gradient_floats_ + split_floats_)) * sizeof(float);
   }
   void place(std::byte* scratch);
 
@@ -61,10 +60,8 @@ class RecurrentProducts {
   // of rows of gates, here and below.
   void input(uint32_t part, const float* x, size_t rows, float* gates, size_t stride) const;
   void recurrent(uint32_t part, const float* h, size_t h_stride, size_t rows, float* gates) const;
-  // A step's gradients of this part's gates are there: called before any part asks for dh of the step, step by step.
-  void take_dgates(uint32_t part, uint32_t step, const float* dgates, size_t rows) const;
   // dh = dgates hh^T, added to what is there for GRU.
-  void dh(uint32_t part, uint32_t step, const float* dgates, size_t rows, float* dh) const;
+  void dh(uint32_t part, const float* dgates, size_t rows, float* dh) const;
   // The columns of dx that this part computes.
   Range features(uint32_t part) const;
   void dx(uint32_t part, const float* dgates, size_t stride, size_t rows, float* dx, bool accumulate) const;
@@ -87,12 +84,6 @@ class RecurrentProducts {
   uint64_t packed_floats(uint32_t n, uint32_t k) const { return packed_floats_(n, k); }
   // Multiplies the same rows by each piece of packed columns. `transposed`: rows of k lie a_k apart.
   void multiply(uint32_t part, const PanelProduct* pieces, uint32_t count, bool transposed = false) const;
-  // With bf16x3. A step's gradients of gates lie split where two steps take turns: parts may be a step apart. Gates begin
-  // at half chunks, so that each part can split its own.
-  uint32_t dh_gate_depth() const { return static_cast<uint32_t>(align_up(shape_.units, bf16x3::chunk_depth / 2)); }
-  uint32_t dh_depth() const { return shape_.gates() * dh_gate_depth(); }
-  bf16x3::Depth dh_depth_of(uint32_t gate, Range units) const;
-  bf16x3::Split split_dgates(uint32_t part, uint32_t step) const;
   GateColumnList columns(uint32_t part) const { return gate_columns(shape_, team_.units(part)); }
   bf16::GradientBlock gradient_block(uint32_t part) const;
   RecurrentShape shape_;
@@ -100,10 +91,9 @@ class RecurrentProducts {
   Forms forms_;
   PanelFloatsFunction* packed_floats_;
   uint64_t part_floats_ = 0, weight_floats_ = 0, bias_floats_ = 0, gradient_floats_ = 0;
-  uint64_t split_floats_ = 0, dgates_floats_ = 0;  // of a part's left sides; of both steps' gradients
-  bf16::GradientBlock::Size block_size_{};         // of a part's gradients in bfloat16
-  float *weights_ = nullptr, *bias_ = nullptr, *bias_apart_ = nullptr, *gradients_ = nullptr, *split_ = nullptr,
-        *dgates_ = nullptr;
+  uint64_t split_floats_ = 0;               // of a part's left sides in thirds
+  bf16::GradientBlock::Size block_size_{};  // of a part's gradients in bfloat16
+  float *weights_ = nullptr, *bias_ = nullptr, *bias_apart_ = nullptr, *gradients_ = nullptr, *split_ = nullptr;
   PanelProductFunction* product_;
   PanelPackFunction* pack_;
 };
