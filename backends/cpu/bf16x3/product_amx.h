@@ -40,8 +40,8 @@ class Tiles {
   void multiply(const TileProduct& product);
 
  private:
-  void configure(const uint32_t (&rows)[2], const uint32_t (&columns)[2]);
-  uint32_t rows_[2] = {}, columns_[2] = {};
+  void configure(const uint32_t (&rows)[2], uint32_t columns);
+  uint32_t rows_[2] = {}, columns_ = 0;
 };
 
 }  // namespace lt::cpu::bf16x3
