@@ -126,7 +126,9 @@ Status bench_layers(const BenchOps& what, std::vector<OpTime>* rows) {
   const uint32_t threads = what.threads != 0 ? what.threads : cpu::threads_allowed();
   std::unique_ptr<ThreadPool> pool;
   LT_TRY(ThreadPool::create(threads, &pool));
-  for (const Layer& layer : layers) {
+  const bool bf16x3 = cpu::highway::recurrent_takes_bf16x3(target);
+  for (Layer layer : layers) {
+    layer.shape.bf16x3 = bf16x3;
     const RecurrentShape& s = layer.shape;
     OpTime passes[2];
     for (uint32_t pass = 0; pass < 2; ++pass) {
@@ -138,8 +140,8 @@ Status bench_layers(const BenchOps& what, std::vector<OpTime>* rows) {
       row.shape = std::to_string(s.samples) + " x " + std::to_string(s.steps) + "x" + std::to_string(s.features) + " -> " +
                   std::to_string(s.directions) + "x" + std::to_string(s.units);
       row.kernels = "highway";
-      row.kernel =
-          std::string("highway ") + (pass == 0 ? "recurrent " : "recurrent backward ") + cpu::highway::target_name(target);
+      row.kernel = std::string("highway ") + (pass == 0 ? "recurrent " : "recurrent backward ") +
+                   cpu::highway::target_name(target) + (bf16x3 ? cpu::highway::bf16x3_suffix : "");
       row.threads = threads;
     }
     LT_TRY(bench_layer(what, layer, pool.get(), target, passes));

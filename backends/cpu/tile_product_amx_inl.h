@@ -92,18 +92,22 @@ inline void product_by_tiles(const Product& p) {
     p.tiles == 2 ? product_of<Multiply, 2, 1>(p) : product_of<Multiply, 1, 1>(p);
 }
 
-inline void configure_tiles(uint32_t rows) {
+// Rows of the tiles of A, and columns of the blocks of B: 1 to 16.
+inline void configure_tiles(const uint32_t (&rows)[2], const uint32_t (&columns)[2]) {
   TileConfiguration configuration{};
   configuration.palette = 1;
-  for (int tile = 0; tile < 8; ++tile) {
-    const bool is_b = tile == 4 || tile == 5;
-    configuration.row_bytes[tile] = block_row_bytes;
-    configuration.rows[tile] = static_cast<uint8_t>(is_b ? block_rows : rows);
+  for (uint32_t tile = 0; tile < 8; ++tile) {
+    const bool is_b = tile == 4 || tile == 5, is_a = tile >= 6;
+    configuration.row_bytes[tile] =
+        static_cast<uint16_t>(is_a ? block_row_bytes : columns[tile % 2] * static_cast<uint32_t>(sizeof(float)));
+    configuration.rows[tile] = static_cast<uint8_t>(is_b ? block_rows : rows[is_a ? tile - 6 : tile / 2]);
   }
   memory_barrier();
   _tile_loadconfig(&configuration);
   memory_barrier();
 }
+
+inline void configure_tiles(uint32_t rows) { configure_tiles({rows, rows}, {amx_block_columns, amx_block_columns}); }
 
 }  // namespace
 }  // namespace lt::cpu

@@ -8,7 +8,7 @@
 namespace lt::cpu::highway {
 namespace {
 
-RecurrentShape shape_of(const KernelRequest& request, bf16::Unit unit) {
+RecurrentShape shape_of(const KernelRequest& request, bf16::Unit unit, bool bf16x3) {
   const Op& op = *request.op;
   RecurrentShape shape;
   shape.cell = op.cell;
@@ -22,13 +22,17 @@ RecurrentShape shape_of(const KernelRequest& request, bf16::Unit unit) {
   shape.recompute = request.frugal;
   shape.unit = unit;
   shape.shared_rows = op.rows != no_tensor;
+  shape.bf16x3 = bf16x3;
   return shape;
 }
 
 class RecurrentKernel : public NamedKernel {
  public:
-  RecurrentKernel(const char* noun, const KernelRequest& request, Target target, bf16::Unit unit)
-      : NamedKernel(noun, target), op_(*request.op), shape_(shape_of(request, unit)), target_(target) {}
+  RecurrentKernel(const char* noun, const KernelRequest& request, Target target, bf16::Unit unit, bool bf16x3)
+      : NamedKernel(noun, target, bf16x3 ? bf16x3_suffix : ""),
+        op_(*request.op),
+        shape_(shape_of(request, unit, bf16x3)),
+        target_(target) {}
 
  protected:
   RecurrentRun forward_run(const KernelContext& context) const {
@@ -55,8 +59,8 @@ class RecurrentKernel : public NamedKernel {
 
 class Recurrent final : public RecurrentKernel {
  public:
-  Recurrent(const KernelRequest& request, Target target, bf16::Unit unit)
-      : RecurrentKernel("recurrent", request, target, unit),
+  Recurrent(const KernelRequest& request, Target target, bf16::Unit unit, bool bf16x3)
+      : RecurrentKernel("recurrent", request, target, unit, bf16x3),
         scratch_bytes_(recurrent_forward_scratch_bytes(shape_, request.threads, target)) {}
   void run(const KernelContext& context) override {
     recurrent_forward(shape_, forward_run(context), context.pool, context.scratch<std::byte>(), target_);
@@ -70,8 +74,8 @@ class Recurrent final : public RecurrentKernel {
 
 class RecurrentBackward final : public RecurrentKernel {
  public:
-  RecurrentBackward(const KernelRequest& request, Target target, bf16::Unit unit)
-      : RecurrentKernel("recurrent backward", request, target, unit),
+  RecurrentBackward(const KernelRequest& request, Target target, bf16::Unit unit, bool bf16x3)
+      : RecurrentKernel("recurrent backward", request, target, unit, bf16x3),
         scratch_bytes_(recurrent_backward_scratch_bytes(shape_, op_.dx != no_tensor, request.threads, target)) {}
   void run(const KernelContext& context) override {
     RecurrentBackwardRun run{};
@@ -93,7 +97,8 @@ class RecurrentBackward final : public RecurrentKernel {
 };
 
 template <class K>
-std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& request, Target target, bf16::Unit unit) {
+std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& request, Target target, bf16::Unit unit,
+                             bool bf16x3) {
   const Op& op = *request.op;
   const uint64_t rows = uint64_t{op.x_extent.height} * request.micro_batch;
   // Rows and columns are counted in 32 bits.
@@ -103,23 +108,25 @@ std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& reques
                op.layer.c_str(), op.x_extent.height, request.micro_batch, op.x_extent.channels, op.units);
     return nullptr;
   }
-  return std::make_unique<K>(request, target, unit);
+  return std::make_unique<K>(request, target, unit, bf16x3);
 }
 
 }  // namespace
 
+bool recurrent_takes_bf16x3(Target target) { return target == target_best() && bf16x3::supported(); }
+
 std::unique_ptr<Kernel> make_recurrent(const Program& program, const KernelRequest& request, Target target) {
-  return make<Recurrent>(program, request, target, bf16::Unit::none);
+  return make<Recurrent>(program, request, target, bf16::Unit::none, recurrent_takes_bf16x3(target));
 }
 
 std::unique_ptr<Kernel> make_recurrent_backward(const Program& program, const KernelRequest& request, Target target) {
-  return make<RecurrentBackward>(program, request, target, bf16::Unit::none);
+  return make<RecurrentBackward>(program, request, target, bf16::Unit::none, recurrent_takes_bf16x3(target));
 }
 
 std::unique_ptr<Kernel> make_recurrent_of(const Program& program, const KernelRequest& request, Target target,
                                           bf16::Unit unit) {
-  return request.op->kind == OpKind::recurrent ? make<Recurrent>(program, request, target, unit)
-                                               : make<RecurrentBackward>(program, request, target, unit);
+  return request.op->kind == OpKind::recurrent ? make<Recurrent>(program, request, target, unit, false)
+                                               : make<RecurrentBackward>(program, request, target, unit, false);
 }
 
 }  // namespace lt::cpu::highway

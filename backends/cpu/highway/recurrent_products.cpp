@@ -9,6 +9,14 @@ namespace {
 
 constexpr uint64_t line_floats = tensor_alignment / sizeof(float);
 
+// panel_product.h's, for sides that are split in thirds.
+uint64_t split_floats(uint32_t columns, uint32_t depth) {
+  return bf16x3::split_elements(columns, depth) * sizeof(uint16_t) / sizeof(float);
+}
+void split_panels(const float* b, size_t b_stride, bool transposed, uint32_t columns, uint32_t depth, float* packed) {
+  bf16x3::split_weights(b, b_stride, transposed, columns, depth, reinterpret_cast<uint16_t*>(packed));
+}
+
 }  // namespace
 
 GateColumnList gate_columns(const RecurrentShape& shape, Range units) {
@@ -40,15 +48,21 @@ RecurrentProducts::RecurrentProducts(const RecurrentShape& shape, const Team& te
     : shape_(shape),
       team_(team),
       forms_(forms),
-      packed_floats_(for_target(panel_floats_table, target)),
+      packed_floats_(shape.bf16x3 ? split_floats : for_target(panel_floats_table, target)),
       product_(for_target(panel_product_table, target)),
-      pack_(for_target(panel_pack_table, target)) {
+      pack_(shape.bf16x3 ? split_panels : for_target(panel_pack_table, target)) {
   for (uint32_t part = 0; part < team_.parts(); ++part) part_floats_ = std::max(part_floats_, offsets(part).end);
   weight_floats_ = part_floats_ * (team_.by_rows() ? 1 : team_.parts());
   bias_floats_ = align_up(uint64_t{shape.gate_columns()} + shape.units, line_floats);
-  if (!forms.dh) return;
   const auto rows = static_cast<uint32_t>(shape_.block_row_count());
-  block_size_ = {rows, 0, std::max(shape_.features, shape_.units)};
+  const uint32_t widest = std::max(shape_.features, shape_.units);
+  if (shape.bf16x3) {
+    const uint64_t most_rows = shape.shared_rows ? uint64_t{shape.steps} * shape.samples : rows;
+    split_floats_ = bf16x3::scratch_floats(static_cast<uint32_t>(std::max<uint64_t>(most_rows, widest)),
+                                           std::max({widest, rows, forms.dx ? shape.gate_columns() : 0}));
+  }
+  if (!forms.dh) return;
+  block_size_ = {rows, 0, widest};
   for (uint32_t part = 0; part < team_.parts(); ++part) {
     gradient_floats_ = std::max(gradient_floats_, packed_floats(weight_columns(part).size(), rows));
     block_size_.columns = std::max(block_size_.columns, weight_columns(part).size());
@@ -65,6 +79,7 @@ void RecurrentProducts::place(std::byte* scratch) {
   bias_ = weights_ + weight_floats_;
   bias_apart_ = bias_ + shape_.gate_columns();
   gradients_ = bias_ + bias_floats_;
+  split_ = gradients_ + team_.parts() * gradient_floats_;
 }
 
 Range RecurrentProducts::weight_columns(uint32_t part) const {
@@ -131,8 +146,22 @@ void RecurrentProducts::pack(uint32_t part, const RecurrentWeightValues& weights
   }
 }
 
+void RecurrentProducts::multiply(uint32_t part, const PanelProduct* pieces, uint32_t count, bool transposed) const {
+  if (!shape_.bf16x3) {
+    for (const PanelProduct* piece = pieces; piece != pieces + count; ++piece) product_(*piece);
+    return;
+  }
+  const PanelProduct& all = *pieces;
+  bf16x3::Columns columns[4];
+  for (uint32_t i = 0; i < count; ++i)
+    columns[i] = {reinterpret_cast<const uint16_t*>(pieces[i].packed), pieces[i].columns, pieces[i].c, pieces[i].bias,
+                  pieces[i].accumulate};
+  bf16x3::multiply({all.a, transposed ? all.a_k : all.a_row, all.rows, all.depth, transposed}, all.first, all.packed_depth,
+                   columns, count, all.c_stride, split_ + part * split_floats_);
+}
+
 void RecurrentProducts::input(uint32_t part, const float* x, size_t rows, float* gates, size_t stride) const {
-  PanelProduct product{};
+  PanelProduct product{}, pieces[4];
   product.rows = static_cast<uint32_t>(rows);
   product.depth = product.packed_depth = shape_.features;
   product.a = x;
@@ -140,17 +169,19 @@ void RecurrentProducts::input(uint32_t part, const float* x, size_t rows, float*
   product.a_k = 1;
   product.packed = weights(part) + offsets(part).ih;
   product.c_stride = stride;
+  uint32_t count = 0;
   for (const GateColumns& piece : columns(part)) {
     product.columns = piece.columns.size();
     product.c = gates + piece.x_column;
     product.bias = bias_ + piece.columns.begin;
-    product_(product);
+    pieces[count++] = product;
     product.packed += packed_floats(product.columns, product.depth);
   }
+  multiply(part, pieces, count);
 }
 
 void RecurrentProducts::recurrent(uint32_t part, const float* h, size_t h_stride, size_t rows, float* gates) const {
-  PanelProduct product{};
+  PanelProduct product{}, pieces[4];
   product.rows = static_cast<uint32_t>(rows);
   product.depth = product.packed_depth = shape_.units;
   product.a = h;
@@ -158,18 +189,19 @@ void RecurrentProducts::recurrent(uint32_t part, const float* h, size_t h_stride
   product.a_k = 1;
   product.packed = weights(part) + offsets(part).hh;
   product.c_stride = shape_.row_floats();
+  uint32_t count = 0;
   for (const GateColumns& piece : columns(part)) {
     product.columns = piece.columns.size();
     product.c = gates + piece.h_column;
     product.bias = piece.apart ? bias_apart_ + (piece.columns.begin - 2 * shape_.units) : nullptr;
     product.accumulate = !piece.apart;
-    if (h != nullptr)
-      product_(product);
-    else if (piece.apart)
+    if (h == nullptr && piece.apart)
       for (size_t row = 0; row < rows; ++row)
         std::memcpy(product.c + row * product.c_stride, product.bias, product.columns * sizeof(float));
+    pieces[count++] = product;
     product.packed += packed_floats(product.columns, product.depth);
   }
+  if (h != nullptr) multiply(part, pieces, count);
 }
 
 void RecurrentProducts::dh(uint32_t part, const float* dgates, size_t rows, float* dh) const {
@@ -186,7 +218,7 @@ void RecurrentProducts::dh(uint32_t part, const float* dgates, size_t rows, floa
   for (const GateColumns& piece : gate_column_pieces(shape_, {0, shape_.gate_columns()})) {
     product.depth = product.packed_depth = piece.columns.size();
     product.a = dgates + piece.h_column;
-    product_(product);
+    multiply(part, &product, 1);
     product.packed += packed_floats(product.columns, product.depth);
   }
 }
@@ -205,7 +237,7 @@ void RecurrentProducts::dx(uint32_t part, const float* dgates, size_t stride, si
   product.c = dx + own.begin;
   product.c_stride = shape_.features;
   product.accumulate = accumulate;
-  product_(product);
+  multiply(part, &product, 1);
 }
 
 void RecurrentProducts::pack_gradients(uint32_t part, const float* dgates, size_t stride, uint32_t rows, uint32_t column,
@@ -233,7 +265,7 @@ void RecurrentProducts::dweight(uint32_t part, const float* a, size_t a_stride, 
   product.c = dweight + columns.begin;
   product.c_stride = shape_.gate_columns();
   product.accumulate = accumulate;
-  product_(product);
+  multiply(part, &product, 1, true);
 }
 
 }  // namespace lt::cpu::highway

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "backends/cpu/bf16/gradient_block.h"
+#include "backends/cpu/bf16x3/product.h"
 #include "backends/cpu/highway/panel_product.h"
 #include "backends/cpu/highway/recurrent_team.h"
 
@@ -48,7 +49,7 @@ class RecurrentProducts {
   RecurrentProducts(const RecurrentShape& shape, const Team& team, Forms forms, Target target);
 
   uint64_t scratch_bytes() const {
-    return (weight_floats_ + bias_floats_ + team_.parts() * gradient_floats_) * sizeof(float);
+    return (weight_floats_ + bias_floats_ + team_.parts() * (gradient_floats_ + split_floats_)) * sizeof(float);
   }
   void place(std::byte* scratch);
 
@@ -81,6 +82,8 @@ class RecurrentProducts {
   Offsets offsets(uint32_t part) const;
   const float* weights(uint32_t part) const { return weights_ + (team_.by_rows() ? 0 : part * part_floats_); }
   uint64_t packed_floats(uint32_t n, uint32_t k) const { return packed_floats_(n, k); }
+  // Multiplies the same rows by each piece of packed columns. `transposed`: rows of k lie a_k apart.
+  void multiply(uint32_t part, const PanelProduct* pieces, uint32_t count, bool transposed = false) const;
   GateColumnList columns(uint32_t part) const { return gate_columns(shape_, team_.units(part)); }
   bf16::GradientBlock gradient_block(uint32_t part) const;
   RecurrentShape shape_;
@@ -88,8 +91,9 @@ class RecurrentProducts {
   Forms forms_;
   PanelFloatsFunction* packed_floats_;
   uint64_t part_floats_ = 0, weight_floats_ = 0, bias_floats_ = 0, gradient_floats_ = 0;
+  uint64_t split_floats_ = 0;               // of a part's left sides in thirds
   bf16::GradientBlock::Size block_size_{};  // of a part's gradients in bfloat16
-  float *weights_ = nullptr, *bias_ = nullptr, *bias_apart_ = nullptr, *gradients_ = nullptr;
+  float *weights_ = nullptr, *bias_ = nullptr, *bias_apart_ = nullptr, *gradients_ = nullptr, *split_ = nullptr;
   PanelProductFunction* product_;
   PanelPackFunction* pack_;
 };

@@ -25,6 +25,7 @@ struct RecurrentShape {
   // Not none: rows of x and of the outputs are rounded to bfloat16 for the gradients of weights, and so are those of gates.
   bf16::Unit unit = bf16::Unit::none;
   bool shared_rows = false;  // x has each different row once: Op::rows
+  bool bf16x3 = false;       // products are of thirds, on AMX: ../bf16x3; not beside `unit`
 
   uint32_t gates() const { return cell == Cell::lstm ? 4 : 3; }
   uint32_t gate_columns() const { return gates() * units; }
