@@ -13,11 +13,19 @@ namespace {
 constexpr uint32_t most_step_chunks = 5;  // two blocks of B, or two tiles of A: 30 KB
 constexpr uint32_t most_split_chunks = 2 * most_step_chunks;
 constexpr uint32_t slab_rows = 256, group_columns = 160;
+constexpr uint32_t few_rows = 64;
 
 // The size of even shares of `count` that are no more than `most`.
 uint32_t even_share(uint32_t count, uint32_t most) {
   const uint32_t shares = (count + most - 1) / most;
   return shares == 0 ? 1 : (count + shares - 1) / shares;
+}
+
+// The rows of A that are split next, into the second cache: other cores have just written some of them.
+void fetch(const float* first, uint64_t stride, uint32_t rows, uint32_t depth) {
+  constexpr uint32_t line_floats = 16;
+  for (uint32_t row = 0; row < rows; ++row)
+    for (uint32_t k = 0; k < depth; k += line_floats) __builtin_prefetch(first + row * stride + k, 0, 2);
 }
 
 // Chunks of a slab of A times columns of B from `chunk` on.
@@ -66,6 +74,9 @@ void multiply(const Rows& a, uint32_t first, uint32_t b_depth, const Columns* pi
         split_turned(a.first + row, a.stride, rows, int64_t{first} - k, int64_t{first} + a.depth - k, split);
       else
         split_rows(a.first + row * a.stride + k, a.stride, rows, a.depth - k, split);
+      if (!a.transposed && rows <= few_rows && chunk + share < end)
+        fetch(a.first + row * a.stride + k + share * chunk_depth, a.stride, rows,
+              std::min(share, end - chunk - share) * chunk_depth);
       for (const Columns* piece = pieces; piece != pieces + count; ++piece) {
         Columns columns = *piece;
         columns.c += row * c_stride;

@@ -63,6 +63,11 @@ void product_of(const TileProduct& p, const uint16_t* a, const uint16_t* b, floa
   memory_barrier();
 }
 
+// A line of each row: the sums of the next block, which the products would wait for.
+void fetch(const float* first, uint64_t stride, uint32_t rows) {
+  for (uint32_t row = 0; row < rows; ++row) _mm_prefetch(reinterpret_cast<const char*>(first + row * stride), _MM_HINT_T0);
+}
+
 // (GCC 12 gives destructors no target.)
 void release() { _tile_release(); }
 
@@ -93,6 +98,8 @@ void Tiles::multiply(const TileProduct& product) {
       configure({std::min(left, tile_rows), two ? std::min(left - tile_rows, tile_rows) : tile_rows},
                 std::min(block_columns, product.columns - column));
       part.bias = product.bias == nullptr ? nullptr : product.bias + column;
+      if (product.accumulate && column + block_columns < product.columns)
+        fetch(product.c + row * product.c_stride + column + block_columns, product.c_stride, std::min(left, pair_rows));
       function(part, a, product.b + column / block_columns * product.b_block, product.c + row * product.c_stride + column);
     }
   }

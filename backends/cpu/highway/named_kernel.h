@@ -17,7 +17,7 @@ class NamedKernel : public Kernel {
   const char* name() const override { return name_; }
 
  private:
-  char name_[64];
+  char name_[48];
 };
 
 }  // namespace lt::cpu::highway

@@ -8,7 +8,7 @@
 namespace lt::cpu::highway {
 namespace {
 
-RecurrentShape shape_of(const KernelRequest& request, bf16::Unit unit, bool bf16x3) {
+RecurrentShape shape_of(const KernelRequest& request, Target target, bf16::Unit unit, bool floats) {
   const Op& op = *request.op;
   RecurrentShape shape;
   shape.cell = op.cell;
@@ -22,17 +22,14 @@ RecurrentShape shape_of(const KernelRequest& request, bf16::Unit unit, bool bf16
   shape.recompute = request.frugal;
   shape.unit = unit;
   shape.shared_rows = op.rows != no_tensor;
-  shape.bf16x3 = bf16x3;
+  shape.bf16x3 = floats && recurrent_takes_bf16x3(shape, target);
   return shape;
 }
 
 class RecurrentKernel : public NamedKernel {
  public:
-  RecurrentKernel(const char* noun, const KernelRequest& request, Target target, bf16::Unit unit, bool bf16x3)
-      : NamedKernel(noun, target, bf16x3 ? bf16x3_suffix : ""),
-        op_(*request.op),
-        shape_(shape_of(request, unit, bf16x3)),
-        target_(target) {}
+  RecurrentKernel(const char* noun, const KernelRequest& request, const RecurrentShape& shape, Target target)
+      : NamedKernel(noun, target, shape.bf16x3 ? bf16x3_suffix : ""), op_(*request.op), shape_(shape), target_(target) {}
 
  protected:
   RecurrentRun forward_run(const KernelContext& context) const {
@@ -59,8 +56,8 @@ class RecurrentKernel : public NamedKernel {
 
 class Recurrent final : public RecurrentKernel {
  public:
-  Recurrent(const KernelRequest& request, Target target, bf16::Unit unit, bool bf16x3)
-      : RecurrentKernel("recurrent", request, target, unit, bf16x3),
+  Recurrent(const KernelRequest& request, const RecurrentShape& shape, Target target)
+      : RecurrentKernel("recurrent", request, shape, target),
         scratch_bytes_(recurrent_forward_scratch_bytes(shape_, request.threads, target)) {}
   void run(const KernelContext& context) override {
     recurrent_forward(shape_, forward_run(context), context.pool, context.scratch<std::byte>(), target_);
@@ -74,8 +71,8 @@ class Recurrent final : public RecurrentKernel {
 
 class RecurrentBackward final : public RecurrentKernel {
  public:
-  RecurrentBackward(const KernelRequest& request, Target target, bf16::Unit unit, bool bf16x3)
-      : RecurrentKernel("recurrent backward", request, target, unit, bf16x3),
+  RecurrentBackward(const KernelRequest& request, const RecurrentShape& shape, Target target)
+      : RecurrentKernel("recurrent backward", request, shape, target),
         scratch_bytes_(recurrent_backward_scratch_bytes(shape_, op_.dx != no_tensor, request.threads, target)) {}
   void run(const KernelContext& context) override {
     RecurrentBackwardRun run{};
@@ -96,9 +93,10 @@ class RecurrentBackward final : public RecurrentKernel {
   const uint64_t scratch_bytes_;
 };
 
+// floats: of an op of floats, which may be multiplied in thirds.
 template <class K>
 std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& request, Target target, bf16::Unit unit,
-                             bool bf16x3) {
+                             bool floats) {
   const Op& op = *request.op;
   const uint64_t rows = uint64_t{op.x_extent.height} * request.micro_batch;
   // Rows and columns are counted in 32 bits.
@@ -108,19 +106,24 @@ std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& reques
                op.layer.c_str(), op.x_extent.height, request.micro_batch, op.x_extent.channels, op.units);
     return nullptr;
   }
-  return std::make_unique<K>(request, target, unit, bf16x3);
+  return std::make_unique<K>(request, shape_of(request, target, unit, floats), target);
 }
 
 }  // namespace
 
-bool recurrent_takes_bf16x3(Target target) { return target == target_best() && bf16x3::supported(); }
+bool recurrent_takes_bf16x3(const RecurrentShape& shape, Target target) {
+  // A GRU of 100 units is a twentieth slower so: too little is multiplied with what is split.
+  constexpr uint64_t least_weight_bytes = 512 << 10;
+  return uint64_t{shape.gate_columns()} * shape.units * sizeof(float) > least_weight_bytes && target == target_best() &&
+         bf16x3::supported();
+}
 
 std::unique_ptr<Kernel> make_recurrent(const Program& program, const KernelRequest& request, Target target) {
-  return make<Recurrent>(program, request, target, bf16::Unit::none, recurrent_takes_bf16x3(target));
+  return make<Recurrent>(program, request, target, bf16::Unit::none, true);
 }
 
 std::unique_ptr<Kernel> make_recurrent_backward(const Program& program, const KernelRequest& request, Target target) {
-  return make<RecurrentBackward>(program, request, target, bf16::Unit::none, recurrent_takes_bf16x3(target));
+  return make<RecurrentBackward>(program, request, target, bf16::Unit::none, true);
 }
 
 std::unique_ptr<Kernel> make_recurrent_of(const Program& program, const KernelRequest& request, Target target,

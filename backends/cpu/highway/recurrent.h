@@ -43,9 +43,10 @@ uint64_t recurrent_backward_scratch_bytes(const RecurrentShape& shape, bool want
 void recurrent_backward(const RecurrentShape& shape, const RecurrentBackwardRun& run, ThreadPool* pool, std::byte* scratch,
                         Target target);
 
-// Whether kernels of floats take products in thirds (../bf16x3): on AMX, and for the best instruction set alone.
-bool recurrent_takes_bf16x3(Target target);
-inline constexpr const char* bf16x3_suffix = ", bf16x3 AMX";  // of such a kernel's name
+// Whether a layer of floats is multiplied in thirds (../bf16x3): on AMX, for the best instruction set alone, and where the
+// recurrent weights are too large for one core's caches beside all else.
+bool recurrent_takes_bf16x3(const RecurrentShape& shape, Target target);
+inline constexpr const char* bf16x3_suffix = ", bf16x3";  // of such a kernel's name
 
 // With products of bfloat16 where they serve: for kernels around this one, whose op has no bfloat16 left.
 std::unique_ptr<Kernel> make_recurrent_of(const Program& program, const KernelRequest& request, Target target,
