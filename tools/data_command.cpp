@@ -228,14 +228,18 @@ DataGetEvents events_on_terminal() {
   return events;
 }
 
-Fetched prepare_texts_once(const std::string& kind, std::string* data) {
+Fetched prepare_texts_once(const std::string& kind, std::string* data, bool quiet) {
   const PublishedSet* const set = published_set(kind);
   if (set == nullptr || !set->made_of_texts) return {};
   std::string folder = data_folder(kind, *data);
   if (folder.empty()) return {};
   const std::string cache = cache_folder(), before = folder;
-  Fetched result =
-      prepare_reviews_once(*set, cache.empty() ? "" : cache + "/" + set->folder, events_on_terminal(), &folder);
+  DataGetEvents events = events_on_terminal();
+  if (quiet) {
+    events.say = events.draw = [](const std::string&) {};
+    events.progress = [](const std::string&, uint64_t, uint64_t) {};
+  }
+  Fetched result = prepare_reviews_once(*set, cache.empty() ? "" : cache + "/" + set->folder, events, &folder);
   clear_live_line();
   if (folder != before) *data = folder;
   if (result.result != Fetched::ok) complain("%s", result.why.c_str());

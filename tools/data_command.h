@@ -17,7 +17,8 @@ DataGetEvents events_on_terminal();
 ExitCode exit_code_of(const Fetched& fetched);
 
 // Texts become numbers when they are first used: where the folder of a kind (`data`, as --data has it, or the one that
-// would be found) holds raw texts, they are prepared, and `data` is where. What is wrong is said.
-Fetched prepare_texts_once(const std::string& kind, std::string* data);
+// would be found) holds raw texts, they are prepared, and `data` is where. What is wrong is said, and unless `quiet` what
+// was done.
+Fetched prepare_texts_once(const std::string& kind, std::string* data, bool quiet);
 
 }  // namespace lt::tool

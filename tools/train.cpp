@@ -128,7 +128,7 @@ bool Training::set_up() {
     return false;
   }
   std::string data = options_.data;
-  if (const Fetched texts = prepare_texts_once(facts_.plan.data, &data); texts.result != Fetched::ok) {
+  if (const Fetched texts = prepare_texts_once(facts_.plan.data, &data, options_.quiet); texts.result != Fetched::ok) {
     code_ = exit_code_of(texts);
     return false;
   }

@@ -131,6 +131,11 @@ Status check_entry(const char* path, const SafetensorsEntry& entry, uint64_t dat
   std::optional<uint64_t> bytes = size;
   for (const uint64_t dimension : entry.shape) bytes = bytes ? checked_multiply(*bytes, dimension) : bytes;
   if (!bytes) return fail(Status::format, "%s: tensor \"%.100s\": its shape overflows", path, entry.name.c_str());
+  if (entry.begin <= entry.end && entry.end - entry.begin == *bytes && entry.end > data_bytes)
+    return fail(Status::format,
+                "%s: is cut short: tensor \"%.100s\" needs %" PRIu64 " bytes of data, the file has %" PRIu64
+                "; take another copy of it",
+                path, entry.name.c_str(), entry.end, data_bytes);
   if (entry.begin > entry.end || entry.end > data_bytes || entry.end - entry.begin != *bytes)
     return fail(Status::format,
                 "%s: tensor \"%.100s\": its shape needs %" PRIu64 " bytes, its data_offsets say %" PRIu64 " to %" PRIu64

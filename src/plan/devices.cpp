@@ -10,8 +10,14 @@ namespace {
 
 Status open_at(const Backend& backend, const DeviceConfig& config, std::shared_ptr<const Device>* device,
                std::string* backend_name) {
-  if (config.index >= backend.device_count())
-    return fail(Status::device, "device %s:%u: there are %u", backend.name, config.index, backend.device_count());
+  if (const uint32_t count = backend.device_count(); config.index >= count) {
+    DeviceInfo first;
+    if (count != 0) backend.describe(0, &first);
+    if (count != 0 && !first.usable)
+      return fail(Status::device, "device %s:%u: %s", backend.name, config.index, first.why_not);
+    return fail(Status::device, "device %s:%u is not there: this machine has %u of %s, counted from 0 (lean-train devices)",
+                backend.name, config.index, count, backend.name);
+  }
   if ((backend.precisions >> static_cast<int>(config.precision) & 1) == 0)
     return fail(Status::unsupported, "device %s does not compute in %s", backend.name, precision_name(config.precision));
   std::unique_ptr<Device> opened;

@@ -115,6 +115,8 @@ class Reviews(Case):
         second = self.ok(run(*arguments))
         self.assertNotIn("24 reviews", second.stderr)
         self.assertEqual(made.st_mtime_ns, os.stat(self.path("aclImdb/imdb-words.safetensors")).st_mtime_ns)
+        os.remove(self.path("aclImdb/imdb-words.safetensors"))
+        self.assertEqual(self.ok(run(*arguments, "--quiet")).stderr, "")
 
     def test_layers_of_words_come_first(self):
         text = read(self.recipe())

@@ -73,7 +73,7 @@ TEST_F(Safetensors, BadHeadersAreRefused) {
   expect_refused(std::string(10000, '['), "", "array in the wrong place");
   expect_refused(R"({"a":{"shape":{"a":[)", "", "an object inside a tensor");
   expect_refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "12345", "cut off or padded");
-  expect_refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "123", "need");
+  expect_refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "123", "cut short");
   expect_refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", "12345678", "leave a hole");
   expect_refused(
       R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",

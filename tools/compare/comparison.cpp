@@ -102,7 +102,8 @@ ExitCode Comparison::set_up() {
     if (const ExitCode code = plan(&side); code != ExitCode::ok) return code;
   const char* const kind = sides_.front().plan.data;
   std::string folder = options_.training.data;
-  if (const Fetched texts = prepare_texts_once(kind, &folder); texts.result != Fetched::ok) return exit_code_of(texts);
+  if (const Fetched texts = prepare_texts_once(kind, &folder, options_.training.quiet); texts.result != Fetched::ok)
+    return exit_code_of(texts);
   if (const lt_status status = open_data(kind, folder, &data_)) return failed(status, Stage::data);
   install_signal_handlers(data_.folder.c_str());
   for (Side& side : sides_)
