@@ -127,7 +127,7 @@ Status bench_layers(const BenchOps& what, std::vector<OpTime>* rows) {
   std::unique_ptr<ThreadPool> pool;
   LT_TRY(ThreadPool::create(threads, &pool));
   for (Layer layer : layers) {
-    layer.shape.bf16x3 = cpu::highway::recurrent_takes_bf16x3(layer.shape, target);
+    layer.shape.bf16x3 = cpu::highway::recurrent_bf16x3(layer.shape, target);
     const RecurrentShape& s = layer.shape;
     OpTime passes[2];
     for (uint32_t pass = 0; pass < 2; ++pass) {
@@ -140,7 +140,7 @@ Status bench_layers(const BenchOps& what, std::vector<OpTime>* rows) {
                   std::to_string(s.directions) + "x" + std::to_string(s.units);
       row.kernels = "highway";
       row.kernel = std::string("highway ") + (pass == 0 ? "recurrent " : "recurrent backward ") +
-                   cpu::highway::target_name(target) + (s.bf16x3 ? cpu::highway::bf16x3_suffix : "");
+                   cpu::highway::target_name(target) + (s.bf16x3 != 0 ? cpu::highway::bf16x3_suffix : "");
       row.threads = threads;
     }
     LT_TRY(bench_layer(what, layer, pool.get(), target, passes));

@@ -22,14 +22,17 @@ RecurrentShape shape_of(const KernelRequest& request, Target target, bf16::Unit 
   shape.recompute = request.frugal;
   shape.unit = unit;
   shape.shared_rows = op.rows != no_tensor;
-  shape.bf16x3 = floats && recurrent_takes_bf16x3(shape, target);
+  shape.bf16x3 = floats ? recurrent_bf16x3(shape, target) : 0;
   return shape;
 }
 
 class RecurrentKernel : public NamedKernel {
  public:
   RecurrentKernel(const char* noun, const KernelRequest& request, const RecurrentShape& shape, Target target)
-      : NamedKernel(noun, target, shape.bf16x3 ? bf16x3_suffix : ""), op_(*request.op), shape_(shape), target_(target) {}
+      : NamedKernel(noun, target, shape.bf16x3 != 0 ? bf16x3_suffix : ""),
+        op_(*request.op),
+        shape_(shape),
+        target_(target) {}
 
  protected:
   RecurrentRun forward_run(const KernelContext& context) const {
@@ -111,11 +114,13 @@ std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& reques
 
 }  // namespace
 
-bool recurrent_takes_bf16x3(const RecurrentShape& shape, Target target) {
-  // A GRU of 100 units is a twentieth slower so: too little is multiplied with what is split.
-  constexpr uint64_t least_weight_bytes = 512 << 10;
-  return uint64_t{shape.gate_columns()} * shape.units * sizeof(float) > least_weight_bytes && target == target_best() &&
-         bf16x3::supported();
+uint8_t recurrent_bf16x3(const RecurrentShape& shape, Target target) {
+  if (target != target_best() || !bf16x3::supported()) return 0;
+  // Of a GRU of 100 units gradients of weights take a fifth longer so: too little is multiplied with what is split.
+  constexpr uint64_t small_weight_bytes = 512 << 10;
+  const uint64_t weight_bytes = uint64_t{shape.gate_columns()} * shape.units * sizeof(float);
+  constexpr auto dweight = static_cast<uint8_t>(RecurrentProduct::dweight);
+  return weight_bytes > small_weight_bytes ? all_recurrent_products : all_recurrent_products - dweight;
 }
 
 std::unique_ptr<Kernel> make_recurrent(const Program& program, const KernelRequest& request, Target target) {

@@ -43,9 +43,9 @@ uint64_t recurrent_backward_scratch_bytes(const RecurrentShape& shape, bool want
 void recurrent_backward(const RecurrentShape& shape, const RecurrentBackwardRun& run, ThreadPool* pool, std::byte* scratch,
                         Target target);
 
-// Whether a layer of floats is multiplied in thirds (../bf16x3): on AMX, for the best instruction set alone, and where the
-// recurrent weights are too large for one core's caches beside all else.
-bool recurrent_takes_bf16x3(const RecurrentShape& shape, Target target);
+// Which products of a layer of floats are in thirds (../bf16x3), as a set of RecurrentProduct: on AMX, and for the best
+// instruction set alone, those that are faster so.
+uint8_t recurrent_bf16x3(const RecurrentShape& shape, Target target);
 inline constexpr const char* bf16x3_suffix = ", bf16x3";  // of such a kernel's name
 
 // With products of bfloat16 where they serve: for kernels around this one, whose op has no bfloat16 left.

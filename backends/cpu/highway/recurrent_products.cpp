@@ -48,15 +48,15 @@ RecurrentProducts::RecurrentProducts(const RecurrentShape& shape, const Team& te
     : shape_(shape),
       team_(team),
       forms_(forms),
-      packed_floats_(shape.bf16x3 ? split_floats : for_target(panel_floats_table, target)),
+      packed_floats_(for_target(panel_floats_table, target)),
       product_(for_target(panel_product_table, target)),
-      pack_(shape.bf16x3 ? split_panels : for_target(panel_pack_table, target)) {
+      pack_(for_target(panel_pack_table, target)) {
   for (uint32_t part = 0; part < team_.parts(); ++part) part_floats_ = std::max(part_floats_, offsets(part).end);
   weight_floats_ = part_floats_ * (team_.by_rows() ? 1 : team_.parts());
   bias_floats_ = align_up(uint64_t{shape.gate_columns()} + shape.units, line_floats);
   const auto rows = static_cast<uint32_t>(shape_.block_row_count());
   const uint32_t widest = std::max(shape_.features, shape_.units);
-  if (shape.bf16x3) {
+  if (shape.bf16x3 != 0) {
     const uint64_t most_rows = shape.shared_rows ? uint64_t{shape.steps} * shape.samples : rows;
     split_floats_ = bf16x3::scratch_floats(static_cast<uint32_t>(std::max<uint64_t>(most_rows, widest)),
                                            std::max({widest, rows, forms.dx ? shape.gate_columns() : 0}));
@@ -64,7 +64,7 @@ RecurrentProducts::RecurrentProducts(const RecurrentShape& shape, const Team& te
   if (!forms.dh) return;
   block_size_ = {rows, 0, widest};
   for (uint32_t part = 0; part < team_.parts(); ++part) {
-    gradient_floats_ = std::max(gradient_floats_, packed_floats(weight_columns(part).size(), rows));
+    gradient_floats_ = std::max(gradient_floats_, packed_floats(Kind::dweight, weight_columns(part).size(), rows));
     block_size_.columns = std::max(block_size_.columns, weight_columns(part).size());
   }
   if (shape_.unit != bf16::Unit::none) gradient_floats_ = bf16::GradientBlock::bytes(block_size_) / sizeof(float);
@@ -94,16 +94,16 @@ RecurrentProducts::Offsets RecurrentProducts::offsets(uint32_t part) const {
   Offsets at{};
   uint64_t ih = 0, hh = 0;
   for (const GateColumns& piece : columns(part)) {
-    ih += packed_floats(piece.columns.size(), shape_.features);
-    hh += packed_floats(piece.columns.size(), shape_.units);
+    ih += packed_floats(Kind::gates, piece.columns.size(), shape_.features);
+    hh += packed_floats(Kind::gates, piece.columns.size(), shape_.units);
   }
   at.hh = forms_.gates ? ih : 0;
   at.dh = at.hh + (forms_.gates ? hh : 0);
   uint64_t dh = 0;
   for (const GateColumns& rows : gate_column_pieces(shape_, {0, shape_.gate_columns()}))
-    dh += packed_floats(team_.units(part).size(), rows.columns.size());
+    dh += packed_floats(Kind::dh, team_.units(part).size(), rows.columns.size());
   at.dx = at.dh + (forms_.dh ? dh : 0);
-  at.end = at.dx + (forms_.dx ? packed_floats(features(part).size(), shape_.gate_columns()) : 0);
+  at.end = at.dx + (forms_.dx ? packed_floats(Kind::dx, features(part).size(), shape_.gate_columns()) : 0);
   return at;
 }
 
@@ -118,10 +118,10 @@ void RecurrentProducts::pack(uint32_t part, const RecurrentWeightValues& weights
     float *ih = own + at.ih, *hh = own + at.hh;
     for (const GateColumns& piece : columns(part)) {
       const uint32_t n = piece.columns.size();
-      if (mine()) pack_(weights.ih + piece.columns.begin, leading, false, n, shape_.features, ih);
-      if (mine()) pack_(weights.hh + piece.columns.begin, leading, false, n, shape_.units, hh);
-      ih += packed_floats(n, shape_.features);
-      hh += packed_floats(n, shape_.units);
+      if (mine()) pack_panels(Kind::gates, weights.ih + piece.columns.begin, leading, false, n, shape_.features, ih);
+      if (mine()) pack_panels(Kind::gates, weights.hh + piece.columns.begin, leading, false, n, shape_.units, hh);
+      ih += packed_floats(Kind::gates, n, shape_.features);
+      hh += packed_floats(Kind::gates, n, shape_.units);
     }
     if (part == 0)
       for (uint32_t column = 0; column < leading; ++column) {
@@ -135,23 +135,35 @@ void RecurrentProducts::pack(uint32_t part, const RecurrentWeightValues& weights
     const Range units = team_.units(part);
     float* to = own + at.dh;
     for (const GateColumns& rows : gate_column_pieces(shape_, {0, leading})) {
-      pack_(weights.hh + uint64_t{units.begin} * leading + rows.columns.begin, leading, true, units.size(),
-            rows.columns.size(), to);
-      to += packed_floats(units.size(), rows.columns.size());
+      pack_panels(Kind::dh, weights.hh + uint64_t{units.begin} * leading + rows.columns.begin, leading, true, units.size(),
+                  rows.columns.size(), to);
+      to += packed_floats(Kind::dh, units.size(), rows.columns.size());
     }
   }
   if (forms_.dx && mine()) {
     const Range own_features = features(part);
-    pack_(weights.ih + uint64_t{own_features.begin} * leading, leading, true, own_features.size(), leading, own + at.dx);
+    pack_panels(Kind::dx, weights.ih + uint64_t{own_features.begin} * leading, leading, true, own_features.size(), leading,
+                own + at.dx);
   }
 }
 
-void RecurrentProducts::multiply(uint32_t part, const PanelProduct* pieces, uint32_t count, bool transposed) const {
-  if (!shape_.bf16x3) {
+uint64_t RecurrentProducts::packed_floats(Kind kind, uint32_t columns, uint32_t depth) const {
+  return shape_.in_thirds(kind) ? split_floats(columns, depth) : packed_floats_(columns, depth);
+}
+
+void RecurrentProducts::pack_panels(Kind kind, const float* b, size_t b_stride, bool transposed, uint32_t columns,
+                                    uint32_t depth, float* packed) const {
+  if (shape_.in_thirds(kind)) return split_panels(b, b_stride, transposed, columns, depth, packed);
+  pack_(b, b_stride, transposed, columns, depth, packed);
+}
+
+void RecurrentProducts::multiply(Kind kind, uint32_t part, const PanelProduct* pieces, uint32_t count) const {
+  if (!shape_.in_thirds(kind)) {
     for (const PanelProduct* piece = pieces; piece != pieces + count; ++piece) product_(*piece);
     return;
   }
   const PanelProduct& all = *pieces;
+  const bool transposed = kind == Kind::dweight;
   bf16x3::Columns columns[4];
   for (uint32_t i = 0; i < count; ++i)
     columns[i] = {reinterpret_cast<const uint16_t*>(pieces[i].packed), pieces[i].columns, pieces[i].c, pieces[i].bias,
@@ -169,15 +181,16 @@ void RecurrentProducts::input(uint32_t part, const float* x, size_t rows, float*
   product.a_k = 1;
   product.packed = weights(part) + offsets(part).ih;
   product.c_stride = stride;
-  uint32_t count = 0;
-  for (const GateColumns& piece : columns(part)) {
+  const GateColumnList list = columns(part);
+  for (uint32_t i = 0; i < std::min<size_t>(list.count, std::size(pieces)); ++i) {
+    const GateColumns& piece = list.list[i];
     product.columns = piece.columns.size();
     product.c = gates + piece.x_column;
     product.bias = bias_ + piece.columns.begin;
-    pieces[count++] = product;
-    product.packed += packed_floats(product.columns, product.depth);
+    pieces[i] = product;
+    product.packed += packed_floats(Kind::gates, product.columns, product.depth);
   }
-  multiply(part, pieces, count);
+  multiply(Kind::gates, part, pieces, list.count);
 }
 
 void RecurrentProducts::recurrent(uint32_t part, const float* h, size_t h_stride, size_t rows, float* gates) const {
@@ -189,8 +202,9 @@ void RecurrentProducts::recurrent(uint32_t part, const float* h, size_t h_stride
   product.a_k = 1;
   product.packed = weights(part) + offsets(part).hh;
   product.c_stride = shape_.row_floats();
-  uint32_t count = 0;
-  for (const GateColumns& piece : columns(part)) {
+  const GateColumnList list = columns(part);
+  for (uint32_t i = 0; i < std::min<size_t>(list.count, std::size(pieces)); ++i) {
+    const GateColumns& piece = list.list[i];
     product.columns = piece.columns.size();
     product.c = gates + piece.h_column;
     product.bias = piece.apart ? bias_apart_ + (piece.columns.begin - 2 * shape_.units) : nullptr;
@@ -198,10 +212,10 @@ void RecurrentProducts::recurrent(uint32_t part, const float* h, size_t h_stride
     if (h == nullptr && piece.apart)
       for (size_t row = 0; row < rows; ++row)
         std::memcpy(product.c + row * product.c_stride, product.bias, product.columns * sizeof(float));
-    pieces[count++] = product;
-    product.packed += packed_floats(product.columns, product.depth);
+    pieces[i] = product;
+    product.packed += packed_floats(Kind::gates, product.columns, product.depth);
   }
-  if (h != nullptr) multiply(part, pieces, count);
+  if (h != nullptr) multiply(Kind::gates, part, pieces, list.count);
 }
 
 void RecurrentProducts::dh(uint32_t part, const float* dgates, size_t rows, float* dh) const {
@@ -218,8 +232,8 @@ void RecurrentProducts::dh(uint32_t part, const float* dgates, size_t rows, floa
   for (const GateColumns& piece : gate_column_pieces(shape_, {0, shape_.gate_columns()})) {
     product.depth = product.packed_depth = piece.columns.size();
     product.a = dgates + piece.h_column;
-    multiply(part, &product, 1);
-    product.packed += packed_floats(product.columns, product.depth);
+    multiply(Kind::dh, part, &product, 1);
+    product.packed += packed_floats(Kind::dh, product.columns, product.depth);
   }
 }
 
@@ -237,13 +251,13 @@ void RecurrentProducts::dx(uint32_t part, const float* dgates, size_t stride, si
   product.c = dx + own.begin;
   product.c_stride = shape_.features;
   product.accumulate = accumulate;
-  multiply(part, &product, 1);
+  multiply(Kind::dx, part, &product, 1);
 }
 
 void RecurrentProducts::pack_gradients(uint32_t part, const float* dgates, size_t stride, uint32_t rows, uint32_t column,
                                        uint32_t columns) const {
   if (shape_.unit != bf16::Unit::none) return gradient_block(part).pack(dgates + column, stride, rows, columns);
-  pack_(dgates + column, stride, false, columns, rows, gradients_ + part * gradient_floats_);
+  pack_panels(Kind::dweight, dgates + column, stride, false, columns, rows, gradients_ + part * gradient_floats_);
 }
 
 void RecurrentProducts::dweight(uint32_t part, const float* a, size_t a_stride, uint32_t a_columns, uint32_t first,
@@ -265,7 +279,7 @@ void RecurrentProducts::dweight(uint32_t part, const float* a, size_t a_stride, 
   product.c = dweight + columns.begin;
   product.c_stride = shape_.gate_columns();
   product.accumulate = accumulate;
-  multiply(part, &product, 1, true);
+  multiply(Kind::dweight, part, &product, 1);
 }
 
 }  // namespace lt::cpu::highway

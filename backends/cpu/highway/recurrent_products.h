@@ -81,9 +81,12 @@ class RecurrentProducts {
   };
   Offsets offsets(uint32_t part) const;
   const float* weights(uint32_t part) const { return weights_ + (team_.by_rows() ? 0 : part * part_floats_); }
-  uint64_t packed_floats(uint32_t n, uint32_t k) const { return packed_floats_(n, k); }
-  // Multiplies the same rows by each piece of packed columns. `transposed`: rows of k lie a_k apart.
-  void multiply(uint32_t part, const PanelProduct* pieces, uint32_t count, bool transposed = false) const;
+  using Kind = RecurrentProduct;
+  uint64_t packed_floats(Kind kind, uint32_t columns, uint32_t depth) const;
+  void pack_panels(Kind kind, const float* b, size_t b_stride, bool transposed, uint32_t columns, uint32_t depth,
+                   float* packed) const;
+  // Multiplies the same rows by each piece of packed columns. Of dweight the rows of k lie a_k apart.
+  void multiply(Kind kind, uint32_t part, const PanelProduct* pieces, uint32_t count) const;
   GateColumnList columns(uint32_t part) const { return gate_columns(shape_, team_.units(part)); }
   bf16::GradientBlock gradient_block(uint32_t part) const;
   RecurrentShape shape_;

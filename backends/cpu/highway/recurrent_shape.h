@@ -15,6 +15,10 @@
 
 namespace lt::cpu::highway {
 
+// The products of a layer, as a set's members: of the gates, and of the gradients of outputs, of the input and of weights.
+enum class RecurrentProduct : uint8_t { gates = 1, dh = 2, dx = 4, dweight = 8 };
+inline constexpr uint8_t all_recurrent_products = 15;
+
 struct RecurrentShape {
   Cell cell = Cell::gru;
   uint32_t steps = 0, features = 0, units = 0, directions = 1;
@@ -25,8 +29,9 @@ struct RecurrentShape {
   // Not none: rows of x and of the outputs are rounded to bfloat16 for the gradients of weights, and so are those of gates.
   bf16::Unit unit = bf16::Unit::none;
   bool shared_rows = false;  // x has each different row once: Op::rows
-  bool bf16x3 = false;       // products are of thirds, on AMX: ../bf16x3; not beside `unit`
+  uint8_t bf16x3 = 0;        // which products are of thirds, on AMX: ../bf16x3; none beside `unit`
 
+  bool in_thirds(RecurrentProduct product) const { return (bf16x3 & static_cast<uint8_t>(product)) != 0; }
   uint32_t gates() const { return cell == Cell::lstm ? 4 : 3; }
   uint32_t gate_columns() const { return gates() * units; }
   // A row of gates before the cell, and of their gradients: four blocks of units for either cell.
