@@ -44,7 +44,7 @@ void recurrent_backward(const RecurrentShape& shape, const RecurrentBackwardRun&
                         Target target);
 
 // Whether a layer of floats is multiplied in thirds (../bf16x3): on AMX, for the best instruction set alone, and where the
-// recurrent weights are too large for one core's caches beside all else.
+// recurrent weights are larger than 512 KB.
 bool recurrent_takes_bf16x3(const RecurrentShape& shape, Target target);
 inline constexpr const char* bf16x3_suffix = ", bf16x3";  // of such a kernel's name
 
