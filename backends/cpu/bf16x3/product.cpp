@@ -1,6 +1,6 @@
 // A product is cut three times: into slabs of rows and in k, so that what is split of A stays in the second cache; into
-// groups of columns, whose sums do; and in k again, so that two blocks of B stay in the first cache while all tiles of A go
-// by, or two tiles of A while all blocks of B do.
+// groups of columns, whose sums do; and in k again, so that two tiles of A stay in the first cache while all blocks of B go
+// by.
 #include "backends/cpu/bf16x3/product.h"
 
 #include <algorithm>
@@ -10,10 +10,10 @@
 namespace lt::cpu::bf16x3 {
 namespace {
 
-constexpr uint32_t most_step_chunks = 5;  // two blocks of B, or two tiles of A: 30 KB
+constexpr uint32_t most_step_chunks = 5;  // of two tiles of A: 30 KB
 constexpr uint32_t most_split_chunks = 2 * most_step_chunks;
 constexpr uint32_t slab_rows = 256, group_columns = 160;
-constexpr uint32_t few_rows = 64;
+constexpr uint32_t few_rows = 64;  // a step's, in place of a block's
 
 // The size of even shares of `count` that are no more than `most`.
 uint32_t even_share(uint32_t count, uint32_t most) {
