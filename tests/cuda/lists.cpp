@@ -19,10 +19,9 @@ std::unique_ptr<Device> open_device() {
 std::vector<OpCase> small_cases() {
   std::vector<OpCase> cases;
   for (const bool deferred : {false, true})
-    for (const bool once : {false, true}) {
+    for (const bool lengths : {false, true}) {
       OpCase c = embedding_case(26, 20, 5);
-      c.op.has_lengths = deferred != once;
-      c.rows_once = once;
+      c.op.has_lengths = lengths;
       c.deferred = deferred;
       c.step = deferred ? 140 : 3;  // more steps put off than a block has rates at a time
       cases.push_back(backward_case(c));

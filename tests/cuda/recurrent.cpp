@@ -154,51 +154,6 @@ TEST(CudaRecurrent, LayersOfTheModels) {
   }
 }
 
-// x with a row for each different word, as embeddings give it, against x with one for each step.
-TEST(CudaRecurrent, RowsThatManyStepsHave) {
-  for (const Cell cell : {Cell::gru, Cell::lstm}) {
-    const Case c{"rows", cell, 5, 6, 8, 2, 3, {5, 2, 4}};
-    OwnKernel by_rows, by_steps;
-    build(by_rows, c, false);
-    build(by_steps, c, false);
-    const std::vector<int32_t> rows = {0, 1, 2, 1, 3, 1, 1, 0, 2, 3, 0, 1, 2, 0, 0};
-    constexpr int32_t count = 4;
-    by_rows.op.rows = by_rows.add(DType::i32, rows.size() + 1);
-    std::copy(rows.begin(), rows.end(), by_rows.at<int32_t>(by_rows.op.rows));
-    by_rows.at<int32_t>(by_rows.op.rows)[rows.size()] = count;
-    std::vector<float> x = by_rows.values(by_rows.op.x), all(x.size());
-    std::fill(x.begin() + count * c.features, x.end(), NAN);
-    by_rows.set(by_rows.op.x, x);
-    for (size_t i = 0; i < rows.size(); ++i)
-      std::copy_n(x.begin() + rows[i] * static_cast<int32_t>(c.features), c.features, all.begin() + i * c.features);
-    by_steps.set(by_steps.op.x, all);
-    for (OwnKernel* k : {&by_rows, &by_steps}) {
-      const auto run = [&](const std::unique_ptr<Kernel>& kernel) {
-        ASSERT_NE(kernel, nullptr) << last_error();
-        k->reserve_scratch(kernel->scratch_bytes());
-        Site site = k->site();
-        site.samples = site.batch_samples = c.samples;
-        site.has_lengths = true;
-        ASSERT_EQ(kernel->enqueue(site), Status::ok);
-      };
-      k->op.saved = k->add_bytes(make_own_recurrent(k->request(c.samples))->saved_bytes());
-      run(make_own_recurrent(k->request(c.samples)));
-      run(make_own_recurrent_backward(k->request(c.samples)));
-    }
-    compare(by_rows, by_steps, by_rows.op.y, 0, "y");
-    for (uint32_t direction = 0; direction < c.directions; ++direction) {
-      compare(by_rows, by_steps, by_rows.op.dweights[direction].ih, 1e-5, "dweight_ih");
-      compare(by_rows, by_steps, by_rows.op.dweights[direction].hh, 0, "dweight_hh");
-    }
-    std::vector<float> dx(x.size(), 0.0f);
-    const std::vector<float> dx_of_steps = by_steps.values(by_steps.op.dx);
-    for (size_t i = 0; i < rows.size(); ++i)
-      for (size_t f = 0; f < c.features; ++f)
-        dx[static_cast<size_t>(rows[i]) * c.features + f] += dx_of_steps[i * c.features + f];
-    expect_near(by_rows.values(by_rows.op.dx), dx, 1e-5, "dx");
-  }
-}
-
 // What the models' layers run as on the GPUs that they are for, and that what fits no registers runs all the same.
 TEST(CudaRecurrent, Plans) {
   constexpr uint32_t h200 = 132;

@@ -26,7 +26,7 @@ TEST_P(Compare, EqualsReference) {
     if (c.op.kind != kind || !fits(c, spec.precision)) continue;
     c.precision = spec.precision;
     const bool sequence = c.time_steps != 0 || (kind == OpKind::input && c.op.x_dtype == DType::i32);
-    const int group = c.rows_once && c.op.units != 0 ? 3 : sequence ? 1 : c.residual != OpCase::Residual::none ? 2 : 0;
+    const int group = c.rows_once ? 3 : sequence ? 1 : c.residual != OpCase::Residual::none ? 2 : 0;
     if (expect_equals_reference(*device, c)) {
       ++run[group];
     } else {

@@ -177,8 +177,7 @@ Status check_request(const KernelRequest& request) {
 }  // namespace
 
 bool cudnn_has_recurrent(const KernelRequest& request) {
-  const Op& op = *request.op;
-  return request.precision != Precision::bf16 && !request.deterministic && op.rows == no_tensor;
+  return request.precision != Precision::bf16 && !request.deterministic;
 }
 
 std::unique_ptr<Kernel> make_cudnn_recurrent(const KernelRequest& request) {

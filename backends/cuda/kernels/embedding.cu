@@ -80,29 +80,24 @@ LT_DEVICE void store_y(const EmbeddingArguments& a, uint64_t i, float value) {
     static_cast<float*>(a.y)[i] = value;
 }
 
-// Without word_of a row is a position: rows are then up to date. With it, y may be null: they are brought up to date.
+// The words' rows are up to date.
 LT_KERNEL(embedding_gather, EmbeddingArguments, embedding_threads) {
-  const uint32_t row = blockIdx.x;
-  const bool is_there = a.word_of == nullptr ? counts(a.positions, row) : row < static_cast<uint32_t>(*a.count);
-  const uint64_t word = !is_there ? 0 : static_cast<uint64_t>(a.word_of != nullptr ? a.word_of[row] : a.words[row]);
-  if (is_there && a.word_of != nullptr && a.last_steps != nullptr) catch_up(a, word);
-  if (a.y == nullptr || (!is_there && a.word_of != nullptr)) return;
+  const uint32_t position = blockIdx.x;
+  const bool is_there = counts(a.positions, position);
+  const uint64_t word = is_there ? static_cast<uint64_t>(a.words[position]) : 0;
   for (uint32_t f = threadIdx.x; f < a.features; f += blockDim.x)
-    store_y(a, uint64_t{row} * a.features + f, is_there ? a.weight[word * a.features + f] : 0);
+    store_y(a, uint64_t{position} * a.features + f, is_there ? a.weight[word * a.features + f] : 0);
 }
 
 LT_KERNEL(embedding_apply, EmbeddingArguments, embedding_threads) {
   const uint32_t number = blockIdx.x;
   if (number >= static_cast<uint32_t>(*a.count)) return;
   const uint64_t word = static_cast<uint64_t>(a.word_of[number]);
-  const auto sum = [&](uint32_t f) {
-    const uint64_t i = uint64_t{number} * a.features + f;
-    return a.sums_bf16 != 0 ? to_float(static_cast<const Bf16*>(a.sums)[i]) : static_cast<const float*>(a.sums)[i];
-  };
+  const float* const sums = a.sums + uint64_t{number} * a.features;
   if (a.dweight != nullptr) {
     for (uint32_t f = threadIdx.x; f < a.features; f += blockDim.x) {
       float& dweight = a.dweight[word * a.features + f];
-      dweight = a.accumulate != 0 ? dweight + sum(f) : sum(f);
+      dweight = a.accumulate != 0 ? dweight + sums[f] : sums[f];
     }
     return;
   }
@@ -117,11 +112,15 @@ LT_KERNEL(embedding_apply, EmbeddingArguments, embedding_threads) {
   const AdamNumber adam(*a.step);
   for (uint32_t f = threadIdx.x; f < a.features; f += blockDim.x) {
     const uint64_t i = word * a.features + f;
-    adam.step(rates, sum(f), a.weight + i, a.state + i, a.state2 + i);
+    adam.step(rates, sums[f], a.weight + i, a.state + i, a.state2 + i);
   }
 }
 
-LT_KERNEL(embedding_catch_up, EmbeddingArguments, embedding_threads) { catch_up(a, blockIdx.x); }
+LT_KERNEL(embedding_catch_up, EmbeddingArguments, embedding_threads) {
+  const bool numbered = a.word_of != nullptr;
+  if (numbered && blockIdx.x >= static_cast<uint32_t>(*a.count)) return;
+  catch_up(a, numbered ? static_cast<uint64_t>(a.word_of[blockIdx.x]) : blockIdx.x);
+}
 
 template <class T>
 LT_DEVICE void segment_sums(const SegmentSumsArguments& a) {
@@ -132,9 +131,6 @@ LT_DEVICE void segment_sums(const SegmentSumsArguments& a) {
   const T* const values = static_cast<const T*>(a.values);
   const bool is_there = row < static_cast<uint32_t>(a.rows[end]);
   const uint32_t rounds = is_there ? (end + segment_chunk - 1) / segment_chunk : 0;
-  if (!is_there && a.cleared != nullptr)
-    for (uint32_t f = threadIdx.x; f < a.cleared_features; f += blockDim.x)
-      store(static_cast<T*>(a.cleared) + uint64_t{row} * a.cleared_features + f, 0);
   for (uint32_t from = 0; from < a.features; from += blockDim.x) {
     const uint32_t feature = from + threadIdx.x;
     double sum = 0;
@@ -169,12 +165,7 @@ LT_DEVICE void segment_sums(const SegmentSumsArguments& a) {
       }
       __syncthreads();
     }
-    if (feature >= a.features) continue;
-    const uint64_t at = uint64_t{row} * a.features + feature;
-    if (a.float_sums != 0)
-      static_cast<float*>(a.sums)[at] = static_cast<float>(sum);
-    else
-      store(static_cast<T*>(a.sums) + at, static_cast<float>(sum));
+    if (feature < a.features) a.sums[uint64_t{row} * a.features + feature] = static_cast<float>(sum);
   }
 }
 

@@ -40,18 +40,18 @@ struct WordsArguments {
   int32_t* rows;         // [position]: the word's number, 0 where none counts; and behind them how many there are
 };
 
-// A block for each row of y, or each number, or each word.
+// A block for each row of y, a position (embedding_gather), for each number (embedding_apply), or for each number or,
+// without word_of, each word (embedding_catch_up).
 inline constexpr uint32_t embedding_threads = 128;
 struct EmbeddingArguments {
   Positions positions;
   const int32_t* words;     // [position]
-  const int32_t* word_of;   // [number]; embedding_gather: null, and a row of y is a position
+  const int32_t* word_of;   // [number]
   const int32_t* count;     // of numbers
   uint32_t features, bf16;  // bf16: type of y
   void* y;
-  const void* sums;  // [number][feature]: gradients
-  uint32_t sums_bf16;
-  float* dweight;  // null: Adam's step instead
+  const float* sums;  // [number][feature]: gradients
+  float* dweight;     // null: Adam's step instead
   uint32_t accumulate;
   // Adam, with steps put off: see Op::last_steps.
   int32_t* last_steps;  // null: none are
@@ -67,12 +67,8 @@ struct SegmentSumsArguments {
   Positions positions;
   const int32_t* rows;  // [position], and how many rows there are
   const void* values;   // [position][feature]
-  void* sums;           // [row][feature], of the values' type, or float
-  uint32_t features, float_sums;
-  // Null, or what the sums are multiplied with, [row][cleared_features] of the values' type: rows past those that there are
-  // hold what was there before, and times a sum of 0 that is to be 0.
-  void* cleared;
-  uint32_t cleared_features;
+  float* sums;          // [row][feature]
+  uint32_t features;
 };
 
 // y [time][sample][feature] = x [sample][time][feature] * factor[feature] + offset[feature].

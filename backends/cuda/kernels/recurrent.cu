@@ -54,8 +54,7 @@ LT_DEVICE void recurrent(const RecurrentArguments& a) {
     const bool goes_on = finishes && mine < alive;
     float sums[gates] = {};  // asked for early: they come from far
     if (goes_on) {
-      uint64_t row = walk.row(s, i);
-      if (d.rows != nullptr) row = static_cast<uint64_t>(d.rows[row]);
+      const uint64_t row = walk.row(s, i);
       LT_UNROLL
       for (uint32_t g = 0; g < gates; ++g) sums[g] = d.sums[(row * gates + g) * units + unit];
     }

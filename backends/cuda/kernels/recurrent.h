@@ -54,13 +54,12 @@ struct RecurrentShape {
 };
 
 struct RecurrentDirection {
-  const float* sums;    // [row][G * units], x weight_ih + bias_ih; may be `gates`
-  const int32_t* rows;  // null, or which row of `sums` a row has
-  const void* weight;   // hh, [G * units][units]
-  const float* bias;    // hh; null: none
-  float* gates;         // [row][G * units]; null: not kept
-  float* kept;          // [row][units]: GRU j_n, LSTM c
-  void* before;         // [row][units]: h in front of the step; zeros in rows that no step has
+  const float* sums;   // [row][G * units], x weight_ih + bias_ih; may be `gates`
+  const void* weight;  // hh, [G * units][units]
+  const float* bias;   // hh; null: none
+  float* gates;        // [row][G * units]; null: not kept
+  float* kept;         // [row][units]: GRU j_n, LSTM c
+  void* before;        // [row][units]: h in front of the step; zeros in rows that no step has
 };
 struct RecurrentArguments {
   RecurrentShape shape;

@@ -47,8 +47,7 @@ LT_DEVICE void recurrent_step(const RecurrentStepArguments& a) {
     float h = a.h != nullptr ? a.h[at] : 0;
     if (walk.count > a.step) {
       float sums_of_x[gates], c = cell == Cell::lstm && a.step > 0 ? a.c[at] : 0;
-      uint64_t row = walk.row(s, a.step);
-      if (d.rows != nullptr) row = static_cast<uint64_t>(d.rows[row]);
+      const uint64_t row = walk.row(s, a.step);
       LT_UNROLL
       for (uint32_t g = 0; g < gates; ++g) sums_of_x[g] = d.sums[(row * gates + g) * units + unit];
       recurrent_finish<cell>(a.all, direction, walk, a.step, unit, sums_of_x, j, &h, &c);

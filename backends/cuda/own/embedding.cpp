@@ -18,7 +18,7 @@ class Embedding final : public Kernel {
     numbers_ = scratch_.take(op.vocabulary * sizeof(int32_t));
     word_of_ = scratch_.take(positions * sizeof(int32_t));
     rows_ = scratch_.take((positions + 1) * sizeof(int32_t));
-    if (op.kind == OpKind::embedding_backward && op.rows == no_tensor)
+    if (op.kind == OpKind::embedding_backward)
       sums_ = scratch_.take(std::min<uint64_t>(positions, op.vocabulary) * op.y_extent.channels * sizeof(float));
   }
 
@@ -48,15 +48,15 @@ class Embedding final : public Kernel {
   uint32_t positions(const Site& site) const { return op_.x_extent.height * site.samples; }
   uint32_t most_numbers(const Site& site) const { return std::min(positions(site), op_.vocabulary); }
 
-  // Gives the run's words their numbers, and `rows` where it is not null else scratch's.
-  Status number(const Site& site, std::byte* scratch, int32_t* rows, EmbeddingArguments* a) const {
+  // Gives the run's words their numbers.
+  Status number(const Site& site, std::byte* scratch, EmbeddingArguments* a) const {
     const Launcher& launcher = site.launcher;
     WordsArguments words{a->positions,
                          a->words,
                          reinterpret_cast<uint32_t*>(scratch + first_),
                          reinterpret_cast<int32_t*>(scratch + numbers_),
                          reinterpret_cast<int32_t*>(scratch + word_of_),
-                         rows != nullptr ? rows : reinterpret_cast<int32_t*>(scratch + rows_)};
+                         reinterpret_cast<int32_t*>(scratch + rows_)};
     LT_TRY(check(*launcher.driver,
                  launcher.driver->cuMemsetD8Async(reinterpret_cast<CUdeviceptr>(words.first), 0,
                                                   op_.vocabulary * sizeof(uint32_t), launcher.stream),
@@ -72,12 +72,9 @@ class Embedding final : public Kernel {
 
   Status forward(const Site& site, std::byte* scratch, EmbeddingArguments& a) const {
     const Launcher& launcher = site.launcher;
-    const bool once = op_.rows != no_tensor;
-    if (once || a.last_steps != nullptr) LT_TRY(number(site, scratch, site.at<int32_t>(op_.rows), &a));
-    if (!once) {
-      if (a.last_steps != nullptr)
-        LT_TRY(launcher.launch<KernelId::embedding_gather>({most_numbers(site)}, embedding_threads, a));
-      a.word_of = nullptr;
+    if (a.last_steps != nullptr) {
+      LT_TRY(number(site, scratch, &a));
+      LT_TRY(launcher.launch<KernelId::embedding_catch_up>({most_numbers(site)}, embedding_threads, a));
     }
     a.y = site.at<void>(op_.y);
     a.bf16 = site.program->tensors[op_.y].dtype == DType::bf16 ? 1 : 0;
@@ -86,19 +83,14 @@ class Embedding final : public Kernel {
 
   Status backward(const Site& site, std::byte* scratch, EmbeddingArguments& a) const {
     const Launcher& launcher = site.launcher;
-    LT_TRY(number(site, scratch, nullptr, &a));
+    LT_TRY(number(site, scratch, &a));
     const bool bf16 = site.program->tensors[op_.dy].dtype == DType::bf16;
-    if (op_.rows != no_tensor) {
-      a.sums = site.at<const void>(op_.dy);
-      a.sums_bf16 = bf16 ? 1 : 0;
-    } else {
-      a.sums = scratch + sums_;
-      const SegmentSumsArguments sums{
-          a.positions, a.count - positions(site), site.at<const void>(op_.dy), scratch + sums_, a.features, 1, nullptr, 0};
-      const Grid grid{most_numbers(site)};
-      LT_TRY(bf16 ? launcher.launch<KernelId::segment_sums_bf16>(grid, segment_threads, sums)
-                  : launcher.launch<KernelId::segment_sums_f32>(grid, segment_threads, sums));
-    }
+    const SegmentSumsArguments sums{a.positions, a.count - positions(site), site.at<const void>(op_.dy),
+                                    reinterpret_cast<float*>(scratch + sums_), a.features};
+    a.sums = sums.sums;
+    const Grid grid{most_numbers(site)};
+    LT_TRY(bf16 ? launcher.launch<KernelId::segment_sums_bf16>(grid, segment_threads, sums)
+                : launcher.launch<KernelId::segment_sums_f32>(grid, segment_threads, sums));
     a.dweight = site.at<float>(op_.dweight);
     a.accumulate = site.accumulate ? 1 : 0;
     if (a.dweight != nullptr && !site.accumulate)

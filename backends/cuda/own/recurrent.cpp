@@ -19,8 +19,6 @@ class Recurrent final : public Kernel {
     const Op& op = recurrent_.op;
     partials_ = scratch_.take(product_.scratch_bytes());
     order_ = scratch_.take(request.micro_batch * sizeof(uint32_t));
-    for (uint32_t direction = 0; direction < op.directions && op.rows != no_tensor; ++direction)
-      sums_[direction] = scratch_.take(recurrent_.most_rows * recurrent_.outputs * sizeof(float));
     if (recurrent_.plan.threads == 0)
       for (uint64_t& state : states_)
         state = scratch_.take(uint64_t{op.directions} * request.micro_batch * op.units * sizeof(float));
@@ -38,14 +36,12 @@ class Recurrent final : public Kernel {
     for (uint32_t direction = 0; direction < op.directions; ++direction) {
       const RecurrentWeights& weights = op.weights[direction];
       GemmResult result;
-      // By rows the sums are those of each row of x, which many steps may have: not in their gates' place.
-      result.c = op.rows != no_tensor ? scratch + sums_[direction] : saved + recurrent_.gates_at(direction);
+      result.c = saved + recurrent_.gates_at(direction);
       result.bias = site.at<const float>(weights.bias_ih);
       LT_TRY(enqueue_gemm(site.launcher, product_.call(static_cast<uint32_t>(recurrent_.rows(site)), site.at<void>(op.x),
                                                        site.at<void>(weights.ih), result, scratch + partials_)));
       RecurrentDirection& d = arguments.directions[direction];
       d.sums = static_cast<const float*>(result.c);
-      d.rows = site.at<const int32_t>(op.rows);
       d.weight = site.at<const void>(weights.hh);
       d.bias = site.at<const float>(weights.bias_hh);
       if (!site.training) continue;
@@ -84,7 +80,7 @@ class Recurrent final : public Kernel {
   RecurrentOp recurrent_;
   GemmProduct product_;
   ScratchLayout scratch_;
-  uint64_t partials_ = 0, order_ = 0, sums_[2] = {}, states_[3] = {};  // h of two steps, c
+  uint64_t partials_ = 0, order_ = 0, states_[3] = {};  // h of two steps, c
   std::string name_;
 };
 

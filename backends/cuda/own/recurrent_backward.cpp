@@ -43,7 +43,6 @@ class RecurrentBackward final : public Kernel {
       di_[direction] = dj_[direction] = scratch_.take(gradient_bytes);
       if (op.cell == Cell::gru) dj_[direction] = scratch_.take(gradient_bytes);
     }
-    if (op.rows != no_tensor) row_sums_ = scratch_.take(gradient_bytes);
     if (recurrent_.plan.threads == 0) {
       const uint64_t state_bytes = uint64_t{op.directions} * request.micro_batch * op.units * sizeof(float);
       for (uint64_t& state : dj_states_) state = scratch_.take(state_bytes * gates_of(op.cell));
@@ -90,26 +89,10 @@ class RecurrentBackward final : public Kernel {
     const RecurrentWeights &weights = op.weights[direction], &dweights = op.dweights[direction];
     const auto rows = static_cast<uint32_t>(recurrent_.rows(site));
     void* const partials = scratch + partials_;
-    const void* di = d.di;
-    if (op.rows != no_tensor) {
-      // x has a row for many steps, and so has its gradient.
-      di = scratch + row_sums_;
-      const SegmentSumsArguments sums{{arguments.shape.lengths, recurrent_.steps, site.samples},
-                                      site.at<const int32_t>(op.rows),
-                                      d.di,
-                                      scratch + row_sums_,
-                                      recurrent_.outputs,
-                                      0,
-                                      site.at<void>(op.x),
-                                      recurrent_.features};
-      LT_TRY(recurrent_.type() == DType::bf16
-                 ? site.launcher.launch<KernelId::segment_sums_bf16>({rows}, segment_threads, sums)
-                 : site.launcher.launch<KernelId::segment_sums_f32>({rows}, segment_threads, sums));
-    }
     GemmResult result;
     result.accumulate = site.accumulate ? 1 : 0;
     result.c = site.at<void>(dweights.ih);
-    LT_TRY(enqueue_gemm(site.launcher, ih_.call(rows, site.at<void>(op.x), di, result, partials)));
+    LT_TRY(enqueue_gemm(site.launcher, ih_.call(rows, site.at<void>(op.x), d.di, result, partials)));
     result.c = site.at<void>(dweights.hh);
     LT_TRY(enqueue_gemm(site.launcher, hh_.call(rows, d.before, d.dj, result, partials)));
     if (op.has_bias) {
@@ -124,7 +107,7 @@ class RecurrentBackward final : public Kernel {
     result.accumulate = direction;
     result.c = meets_in_float_ ? scratch + float_dx_ : site.at<std::byte>(op.dx);
     result.bf16 = recurrent_.type() == DType::bf16 && !meets_in_float_ ? 1 : 0;
-    return enqueue_gemm(site.launcher, dx_.call(rows, di, site.at<void>(weights.ih), result, partials));
+    return enqueue_gemm(site.launcher, dx_.call(rows, d.di, site.at<void>(weights.ih), result, partials));
   }
 
   Status at_once(const Site& site, const RecurrentBackwardArguments& arguments) const {
@@ -153,7 +136,7 @@ class RecurrentBackward final : public Kernel {
   RecurrentOp recurrent_;
   GemmProduct ih_, hh_, dx_;
   ScratchLayout scratch_;
-  uint64_t partials_ = 0, order_ = 0, float_dx_ = 0, row_sums_ = 0, di_[2] = {}, dj_[2] = {};
+  uint64_t partials_ = 0, order_ = 0, float_dx_ = 0, di_[2] = {}, dj_[2] = {};
   uint64_t dj_states_[2] = {}, states_[2] = {};  // dj of two steps; dh and dc
   bool meets_in_float_ = false;
   Op rounding_;  // from float_dx_ to dx
