@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <system_error>
 
 namespace lt::tests {
 
@@ -39,9 +41,16 @@ inline void write_file(const std::string& path, const std::string& bytes) {
   ASSERT_TRUE(file.good()) << path;
 }
 
+// At once, for checkpoints are tens of megabytes; "" where there is none.
 inline std::string read_file(const std::string& path) {
+  std::error_code none;
+  const uintmax_t size = std::filesystem::file_size(path, none);
+  if (none) return "";
+  std::string bytes(size, '\0');
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  file.read(bytes.data(), static_cast<std::streamsize>(size));
+  bytes.resize(static_cast<size_t>(file.gcount()));
+  return bytes;
 }
 
 }  // namespace lt::tests
