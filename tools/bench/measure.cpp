@@ -2,6 +2,7 @@
 #include "tools/bench/measure.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "tools/bench/load.h"
 #include "tools/bench/measurement.h"
@@ -132,6 +133,10 @@ class Measured {
         if (const lt_status status = lt_dataset_read(source_.test.get(), (step * batch + i) % source_.test_info.count,
                                                      &x[i * info_.sample_bytes], nullptr))
           return fail(status, Stage::data);
+      // By the first batch, in the warm-up.
+      if (step == 0 && std::strcmp(info_.precision, "int8") == 0)
+        if (const lt_status status = lt_session_calibrate(session_.get(), x.data(), static_cast<uint32_t>(batch)))
+          return fail(status, Stage::session);
       const double read = monotonic_seconds();
       if (const lt_status status =
               lt_session_forward(session_.get(), x.data(), static_cast<uint32_t>(batch), y.data(), y.size()))
