@@ -32,23 +32,31 @@ const Backend* const backend_table[] = {
 const size_t backend_table_size = std::size(backend_table);
 
 namespace ops {
+namespace {
+
+DeviceSpec spec_of(const char* kernels, Precision precision) {
+  const std::string name = std::string(cuda::tested_name) + "_" + kernels + "_" + precision_name(precision);
+  return {name,
+          [kernels, precision](std::unique_ptr<Device>* device) {
+            DeviceConfig config;
+            config.kernels = kernels;
+            config.precision = precision;
+            return tested_cuda.open(config, device);
+          },
+          name, precision};
+}
+
+}  // namespace
 
 std::vector<DeviceSpec> device_specs() {
   std::vector<DeviceSpec> specs;
   for (const char* kernels : {"own", "cudnn"})
-    for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
-      const std::string name = std::string(cuda::tested_name) + "_" + kernels + "_" + precision_name(precision);
-      specs.push_back({name,
-                       [kernels, precision](std::unique_ptr<Device>* device) {
-                         DeviceConfig config;
-                         config.kernels = kernels;
-                         config.precision = precision;
-                         return tested_cuda.open(config, device);
-                       },
-                       name, precision});
-    }
+    for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16})
+      specs.push_back(spec_of(kernels, precision));
   return specs;
 }
+
+std::vector<DeviceSpec> int8_device_specs() { return {spec_of("own", Precision::int8)}; }
 
 }  // namespace ops
 }  // namespace lt
