@@ -9,6 +9,14 @@ namespace {
 
 constexpr uint64_t piece_bytes = 1 << 20;
 
+// Waits for what is on its way to `piece`, twice where the first time fails: the piece is gone behind a failure.
+Status download(Executor* from, TensorId tensor, uint64_t at, uint64_t bytes, std::vector<std::byte>* piece) {
+  LT_TRY(from->download(tensor, at, piece->data(), bytes));
+  const Status status = from->synchronize();
+  if (!ok(status)) (void)from->synchronize();
+  return status;
+}
+
 // The parameters of one executor to another's, whose plan has the same ones in the same layout.
 Status copy_parameters(const Plan& from_plan, Executor* from, const Plan& to_plan, Executor* to,
                        std::vector<std::byte>* piece) {
@@ -17,8 +25,7 @@ Status copy_parameters(const Plan& from_plan, Executor* from, const Plan& to_pla
     const uint64_t bytes = source.elements() * sizeof(float);
     for (uint64_t at = 0; at < bytes; at += piece_bytes) {
       const uint64_t n = std::min(piece_bytes, bytes - at);
-      LT_TRY(from->download(source.tensor, at, piece->data(), n));
-      LT_TRY(from->synchronize());
+      LT_TRY(download(from, source.tensor, at, n, piece));
       LT_TRY(to->upload(destination.tensor, at, piece->data(), n));
     }
   }
@@ -31,8 +38,7 @@ Status read_numbers(const Program& program, const Op& op, uint32_t samples, Exec
   const uint64_t bytes = program.tensors[op.y].sample_elements * samples * sizeof(float);
   for (uint64_t at = 0; at < bytes; at += piece_bytes) {
     const uint64_t n = std::min(piece_bytes, bytes - at);
-    LT_TRY(executor->download(op.y, at, piece->data(), n));
-    LT_TRY(executor->synchronize());
+    LT_TRY(download(executor, op.y, at, n, piece));
     calibration->add(reinterpret_cast<const float*>(piece->data()), n / sizeof(float));
   }
   return Status::ok;
@@ -53,11 +59,11 @@ Status Session::calibrate(const void* x, uint32_t n) {
   if (n == 0) return fail(Status::argument, "0 samples to calibrate by, expected 1 or more");
   const Plan& floats = *plan_->calibration;
   const Program& program = floats.program;
+  std::vector<std::byte> piece(piece_bytes);  // outlives the executor, which may be copying when a call fails
   Region region;
   if (floats.device->host_regions()) LT_TRY(region.reserve(program.region_bytes));
   std::unique_ptr<Executor> executor;
   LT_TRY(floats.device->attach(program, region.bytes(), &executor));
-  std::vector<std::byte> piece(piece_bytes);
   LT_TRY(copy_parameters(*plan_, executor_.get(), floats, executor.get(), &piece));
 
   std::vector<Calibration> found(program.ops.size());
