@@ -293,7 +293,9 @@ TEST(Plan, CalibrationOfInt8IsWithinTheMemoryCap) {
   std::shared_ptr<const Plan> none;
   EXPECT_EQ(plan_make(asked, &none), Status::memory);
   const std::string sentence = last_error();
-  asked.memory_cap_bytes = std::stoull(sentence.substr(sentence.find("trains it is ") + 13));
+  const size_t at = sentence.find("serves it is ");
+  ASSERT_NE(at, std::string::npos) << sentence;
+  asked.memory_cap_bytes = std::stoull(sentence.substr(at + 13));
   EXPECT_EQ(plan_of(asked)->program.micro_batch, 1u) << sentence;
   --asked.memory_cap_bytes;
   EXPECT_EQ(plan_make(asked, &none), Status::memory);
