@@ -8,7 +8,7 @@
 namespace lt::cpu::highway {
 namespace {
 
-RecurrentShape shape_of(const KernelRequest& request, Target target, bf16::Unit unit, bool floats) {
+RecurrentShape shape_of(const KernelRequest& request, Target target, bf16::Unit unit) {
   const Op& op = *request.op;
   RecurrentShape shape;
   shape.cell = op.cell;
@@ -22,7 +22,7 @@ RecurrentShape shape_of(const KernelRequest& request, Target target, bf16::Unit 
   shape.recompute = request.frugal;
   shape.unit = unit;
   shape.shared_rows = op.rows != no_tensor;
-  shape.bf16x3 = floats ? recurrent_bf16x3(shape, target) : 0;
+  shape.bf16x3 = recurrent_bf16x3(shape, target);
   return shape;
 }
 
@@ -96,10 +96,8 @@ class RecurrentBackward final : public RecurrentKernel {
   const uint64_t scratch_bytes_;
 };
 
-// floats: of an op of floats, which may be multiplied in thirds.
 template <class K>
-std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& request, Target target, bf16::Unit unit,
-                             bool floats) {
+std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& request, Target target, bf16::Unit unit) {
   const Op& op = *request.op;
   const uint64_t rows = uint64_t{op.x_extent.height} * request.micro_batch;
   // Rows and columns are counted in 32 bits.
@@ -109,32 +107,33 @@ std::unique_ptr<Kernel> make(const Program& program, const KernelRequest& reques
                op.layer.c_str(), op.x_extent.height, request.micro_batch, op.x_extent.channels, op.units);
     return nullptr;
   }
-  return std::make_unique<K>(request, shape_of(request, target, unit, floats), target);
+  return std::make_unique<K>(request, shape_of(request, target, unit), target);
 }
 
 }  // namespace
 
 uint8_t recurrent_bf16x3(const RecurrentShape& shape, Target target) {
   if (target != target_best() || !bf16x3::supported()) return 0;
-  // Of a GRU of 100 units gradients of weights take a fifth longer so: too little is multiplied with what is split.
+  // Of a GRU of 100 units gradients of weights take a fifth longer so: too little is multiplied with what is split. In
+  // bfloat16 they have units of their own.
   constexpr uint64_t small_weight_bytes = 512 << 10;
-  const uint64_t weight_bytes = uint64_t{shape.gate_columns()} * shape.units * sizeof(float);
+  const bool small = uint64_t{shape.gate_columns()} * shape.units * sizeof(float) <= small_weight_bytes;
   constexpr auto dweight = static_cast<uint8_t>(RecurrentProduct::dweight);
-  return weight_bytes > small_weight_bytes ? all_recurrent_products : all_recurrent_products - dweight;
+  return small || shape.unit != bf16::Unit::none ? all_recurrent_products - dweight : all_recurrent_products;
 }
 
 std::unique_ptr<Kernel> make_recurrent(const Program& program, const KernelRequest& request, Target target) {
-  return make<Recurrent>(program, request, target, bf16::Unit::none, true);
+  return make<Recurrent>(program, request, target, bf16::Unit::none);
 }
 
 std::unique_ptr<Kernel> make_recurrent_backward(const Program& program, const KernelRequest& request, Target target) {
-  return make<RecurrentBackward>(program, request, target, bf16::Unit::none, true);
+  return make<RecurrentBackward>(program, request, target, bf16::Unit::none);
 }
 
 std::unique_ptr<Kernel> make_recurrent_of(const Program& program, const KernelRequest& request, Target target,
                                           bf16::Unit unit) {
-  return request.op->kind == OpKind::recurrent ? make<Recurrent>(program, request, target, unit, false)
-                                               : make<RecurrentBackward>(program, request, target, unit, false);
+  return request.op->kind == OpKind::recurrent ? make<Recurrent>(program, request, target, unit)
+                                               : make<RecurrentBackward>(program, request, target, unit);
 }
 
 }  // namespace lt::cpu::highway

@@ -43,7 +43,7 @@ uint64_t recurrent_backward_scratch_bytes(const RecurrentShape& shape, bool want
 void recurrent_backward(const RecurrentShape& shape, const RecurrentBackwardRun& run, ThreadPool* pool, std::byte* scratch,
                         Target target);
 
-// Which products of a layer of floats are in thirds (../bf16x3), as a set of RecurrentProduct: on AMX, and for the best
+// Which products of a layer are in thirds (../bf16x3), as a set of RecurrentProduct: on AMX, and for the best
 // instruction set alone, those that are faster so.
 uint8_t recurrent_bf16x3(const RecurrentShape& shape, Target target);
 inline constexpr const char* bf16x3_suffix = ", bf16x3";  // of such a kernel's name

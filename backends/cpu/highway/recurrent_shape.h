@@ -29,7 +29,7 @@ struct RecurrentShape {
   // Not none: rows of x and of the outputs are rounded to bfloat16 for the gradients of weights, and so are those of gates.
   bf16::Unit unit = bf16::Unit::none;
   bool shared_rows = false;  // x has each different row once: Op::rows
-  uint8_t bf16x3 = 0;        // which products are of thirds, on AMX: ../bf16x3; none beside `unit`
+  uint8_t bf16x3 = 0;        // which products are of thirds, on AMX: ../bf16x3; not dweight beside `unit`
 
   bool in_thirds(RecurrentProduct product) const { return (bf16x3 & static_cast<uint8_t>(product)) != 0; }
   uint32_t gates() const { return cell == Cell::lstm ? 4 : 3; }
