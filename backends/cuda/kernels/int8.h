@@ -35,15 +35,16 @@ struct Int8WeightsArguments {
   uint32_t x_zero;
 };
 
-// Raw planar bytes to y: number = (x * scale - mean) / deviation. Each block works out the bytes of all 256 values first.
-inline constexpr uint32_t int8_input_channels = 16;  // most of them
+// Raw planar bytes to y, [pixel][channel]: number = (x * scale - mean) / deviation. Each block works out the bytes of all
+// 256 values first, of the channels from first_channel on.
+inline constexpr uint32_t int8_input_channels = 16;  // most of a launch
 inline constexpr uint32_t byte_values = 256;
 struct Int8InputArguments {
   Rows rows;
   const uint8_t* x;
   uint8_t* y;
   const float* scales;
-  uint32_t channels, pixels;
+  uint32_t first_channel, channels, all_channels, pixels;
   uint32_t y_place, y_zero;
   float scale, mean[int8_input_channels], deviation[int8_input_channels];
 };

@@ -17,9 +17,9 @@ LT_KERNEL(int8_input, Int8InputArguments, elementwise_threads) {
   }
   __syncthreads();
   constexpr uint32_t four = 4, three = 3;
-  const uint32_t elements = a.channels * a.pixels;
-  const bool fours = a.pixels % four == 0 && a.channels == three;
-  const uint32_t items = fours ? a.pixels / four : elements;
+  const uint32_t elements = a.all_channels * a.pixels;
+  const bool fours = a.pixels % four == 0 && a.all_channels == three;
+  const uint32_t items = fours ? a.pixels / four : a.channels * a.pixels;
   const RowWalk walk(a.rows);
   for (uint32_t first = walk.first_row(); first < a.rows.rows; first += walk.row_step()) {
     const uint32_t row = first + walk.row_of_block();
@@ -44,7 +44,8 @@ LT_KERNEL(int8_input, Int8InputArguments, elementwise_threads) {
               make_uchar4(values[i], values[i + 1], values[i + 2], values[i + 3]);
       } else {
         const uint32_t pixel = item / a.channels, channel = item % a.channels;
-        y[item] = byte_of[channel * byte_values + x[channel * a.pixels + pixel]];
+        const uint32_t of_all = a.first_channel + channel;
+        y[pixel * a.all_channels + of_all] = byte_of[channel * byte_values + x[of_all * a.pixels + pixel]];
       }
     }
   }

@@ -7,29 +7,12 @@ namespace {
 
 class Int8Input final : public Kernel {
  public:
-  explicit Int8Input(const Op& op) : op_(op) {
-    arguments_.channels = op.x_extent.channels;
-    arguments_.pixels = op.x_extent.height * op.x_extent.width;
-    arguments_.y_place = op.y_scale.place;
-    arguments_.y_zero = op.y_scale.zero;
-    arguments_.scale = op.scale;
-    for (uint32_t c = 0; c < arguments_.channels; ++c) {
-      arguments_.mean[c] = op.mean.empty() ? 0 : op.mean[c];
-      arguments_.deviation[c] = op.deviation.empty() ? 1 : op.deviation[c];
-    }
-  }
+  explicit Int8Input(const Op& op) : op_(op) {}
 
   Status enqueue(const Site& site) override {
-    Int8InputArguments arguments = arguments_;
-    const bool fours = arguments.pixels % 4 == 0 && arguments.channels == 3;
-    const uint32_t items = fours ? arguments.pixels / 4 : arguments.pixels * arguments.channels;
-    arguments.rows = make_rows(site.samples, items);
-    arguments.x = site.at<const uint8_t>(op_.staging_x);
-    arguments.y = site.at<uint8_t>(op_.y);
-    arguments.scales = site.at<const float>(op_.scales);
-    Grid grid = rows_grid(arguments.rows, items);
-    grid.x = std::min(grid.x, most_blocks);
-    return site.launcher.launch<KernelId::int8_input>(grid, elementwise_threads, arguments);
+    for (uint32_t first = 0; first < op_.x_extent.channels; first += int8_input_channels)
+      LT_TRY(enqueue_channels(site, first, std::min(op_.x_extent.channels - first, int8_input_channels)));
+    return Status::ok;
   }
   const char* name() const override { return "own input int8"; }
 
@@ -37,8 +20,31 @@ class Int8Input final : public Kernel {
   // Of one picture: each works out its own table.
   static constexpr uint32_t most_blocks = 8;
 
+  Status enqueue_channels(const Site& site, uint32_t first, uint32_t channels) const {
+    Int8InputArguments arguments{};
+    arguments.x = site.at<const uint8_t>(op_.staging_x);
+    arguments.y = site.at<uint8_t>(op_.y);
+    arguments.scales = site.at<const float>(op_.scales);
+    arguments.first_channel = first;
+    arguments.channels = channels;
+    arguments.all_channels = op_.x_extent.channels;
+    arguments.pixels = op_.x_extent.height * op_.x_extent.width;
+    arguments.y_place = op_.y_scale.place;
+    arguments.y_zero = op_.y_scale.zero;
+    arguments.scale = op_.scale;
+    for (uint32_t c = 0; c < channels; ++c) {
+      arguments.mean[c] = op_.mean.empty() ? 0 : op_.mean[first + c];
+      arguments.deviation[c] = op_.deviation.empty() ? 1 : op_.deviation[first + c];
+    }
+    const bool fours = arguments.pixels % 4 == 0 && arguments.all_channels == 3;
+    const uint32_t items = fours ? arguments.pixels / 4 : arguments.pixels * channels;
+    arguments.rows = make_rows(site.samples, items);
+    Grid grid = rows_grid(arguments.rows, items);
+    grid.x = std::min(grid.x, most_blocks);
+    return site.launcher.launch<KernelId::int8_input>(grid, elementwise_threads, arguments);
+  }
+
   const Op op_;
-  Int8InputArguments arguments_{};
 };
 
 class Int8AveragePool final : public Kernel {
@@ -74,13 +80,7 @@ std::unique_ptr<Kernel> make_own_int8(const KernelRequest& request) {
     return nullptr;
   }
   switch (op.kind) {
-    case OpKind::input:
-      if (op.x_extent.channels > int8_input_channels) {
-        (void)fail(Status::unsupported, "%s: pictures of %u channels, the CUDA kernel takes %u in int8", op.layer.c_str(),
-                   op.x_extent.channels, int8_input_channels);
-        return nullptr;
-      }
-      return std::make_unique<Int8Input>(op);
+    case OpKind::input: return std::make_unique<Int8Input>(op);
     case OpKind::conv2d: return make_own_int8_conv2d(request);
     case OpKind::average_pool: return std::make_unique<Int8AveragePool>(op);
     default: break;
