@@ -181,7 +181,10 @@ def compare(program, folder, name, options):
 def main():
     arguments, options = sys.argv[1:], []
     if "--" in arguments: arguments, options = arguments[:arguments.index("--")], arguments[arguments.index("--") + 1:]
+    if len(arguments) < 2: sys.exit(__doc__)
     program, folder, *names = arguments
+    for name in names:
+        if name not in BOUNDS: sys.exit(f"agree_pytorch.py: no model {name!r}; there are {', '.join(map(repr, BOUNDS))}")
     found = [line for name in names or BOUNDS for line in compare(program, folder, name, options)]
     print("\n".join(found) or "all agree")
     sys.exit(1 if found else 0)
